@@ -1,0 +1,132 @@
+"""What a driver is: the code that speaks one CLI's language.
+
+A driver turns an `Invocation` into a `Command`, and makes a `Reader` that is fed every line the CLI writes.
+When the tree is gone the reader gives the `Outcome`. Drivers start nothing, touch no file but what
+`Command.files` lists, and never ask the time: they can be tested with recorded lines alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from kokino.agents.failures import FailureKind
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Invocation:
+    """One prompt to be run by one agent, as a driver needs to know it."""
+
+    agent_id: str
+    #: The program and its fixed leading arguments, from the CLI type: ``("claude",)``.
+    command: tuple[str, ...]
+    #: Extra arguments, the CLI type's and then the agent's own.
+    flags: tuple[str, ...] = ()
+    #: Model to ask for; None leaves the CLI's default.
+    model: str | None = None
+    #: The vendor's session id: ours to choose on the first turn, the CLI's own on later ones.
+    session_id: str
+    #: False on the first turn of a session.
+    is_resume: bool
+    #: Holds the prompt as UTF-8; prompts never travel on argv (size, and ``ps`` shows it).
+    prompt_file: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    """How to start the CLI for one invocation."""
+
+    #: Program and arguments; no shell reads it.
+    argv: tuple[str, ...]
+    #: Opened as standard input; None closes it.
+    stdin: Path | None
+    #: Added to the agent's environment.
+    env: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exit:
+    """How a process ended: one of the two is set; both None when nobody saw it."""
+
+    #: Exit status 0 to 255.
+    code: int | None = None
+    #: Number of the signal that ended it.
+    signal: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """Tokens of one execution, as far as the CLI tells."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cache_read_tokens: int = 0
+    cache_write_tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What an execution came to, by the CLI's own account."""
+
+    #: None means success, and only with the driver's proof of it.
+    kind: FailureKind | None
+    #: One line for a person; None on success.
+    error: str | None
+    #: The answer, or what was streamed before it failed.
+    content: str
+    usage: Usage | None = None
+    cost_usd: float | None = None
+    #: False when the CLI said that it does not know the session: the next turn must start a new one.
+    session_is_alive: bool = True
+
+
+class Reader(Protocol):
+    """Follows one execution's output. Never raises, whatever the bytes are."""
+
+    #: The vendor's session id as soon as the CLI tells it.
+    session_id: str | None
+    #: The CLI's version as soon as it tells it.
+    version: str | None
+    #: The CLI has said its last word; what follows is only its exit.
+    is_final: bool
+    #: A tool is known to be running: silence is no sign of a hang.
+    tool_running: bool
+    #: Failure that the records tell already, long before the CLI gives up; None while all is well.
+    early_kind: FailureKind | None
+    #: Records of a type that this driver does not know.
+    unknown_records: int
+
+    def stdout(self, line: bytes) -> None:
+        """Take one line of standard output, without its newline."""
+        ...
+
+    def stderr(self, line: bytes) -> None:
+        """Take one line of standard error, without its newline."""
+        ...
+
+    def outcome(self, exit: Exit) -> Outcome:
+        """Judge the whole, once the tree is gone."""
+        ...
+
+
+class Driver(Protocol):
+    """One CLI's language."""
+
+    #: The word in ``[cli_types.NAME] driver = ...``.
+    name: str
+    #: The program to run where the CLI type names none.
+    default_command: tuple[str, ...]
+
+    def command(self, invocation: Invocation) -> Command:
+        """How to start the CLI for this prompt."""
+        ...
+
+    def reader(self) -> Reader:
+        """A fresh reader for one execution."""
+        ...
+
+
+#: JSON object of one record, where a line held one.
+Record = dict[str, Any]

@@ -1,0 +1,1 @@
+"""Processes: the warden that owns every child, and the client that speaks to it."""

@@ -1,0 +1,12 @@
+"""The database seam: `Storage.read` and `Storage.write` are all that the rest of Kokino sees of it.
+
+Both take a function of one SQLAlchemy connection. It runs inside one transaction, in a thread; it may be run
+again when the database asks for that, so it has no side effects beyond its rows.
+"""
+
+from __future__ import annotations
+
+from kokino.storage.base import Storage
+from kokino.storage.open import default_url, open_storage
+
+__all__ = ["Storage", "default_url", "open_storage"]

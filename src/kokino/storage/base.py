@@ -1,0 +1,36 @@
+"""The contract that both back ends keep."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol, TypeVar
+
+from sqlalchemy import Connection
+
+T = TypeVar("T")
+
+
+class Storage(Protocol):
+    """A database that holds everything Kokino must not forget."""
+
+    #: ``sqlite`` or ``postgresql``.
+    dialect: str
+
+    async def read(self, fn: Callable[[Connection], T]) -> T:
+        """Run `fn` on a consistent snapshot; it cannot write.
+
+        Raises `StorageError` when the database cannot be read.
+        """
+        ...
+
+    async def write(self, fn: Callable[[Connection], T]) -> T:
+        """Run `fn` in a transaction and return its value once that is durable.
+
+        What `fn` raises undoes only what `fn` wrote and comes back to the caller.
+        Raises `StorageError` when the commit failed: then nothing of it is kept.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Finish what was accepted, then let go of the file or server."""
+        ...

@@ -1,0 +1,100 @@
+"""Open a database by its URL, and bring it to the present schema first."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from pathlib import Path
+
+from sqlalchemy import URL, create_engine, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
+
+from kokino.errors import StorageError
+from kokino.storage.base import Storage
+from kokino.storage.migrate import migrate
+from kokino.storage.postgresql import PostgresqlStorage
+from kokino.storage.sqlite import SqliteStorage
+
+
+def default_url(home: Path) -> str:
+    """The embedded database of a home folder."""
+    return f"sqlite:///{home / 'broker' / 'data' / 'kokino.db'}"
+
+
+async def open_storage(url: str) -> Storage:
+    """Open, migrate and return the database at `url`.
+
+    Raises `StorageError` for a URL that is not one, a server that does not answer, and a file that is damaged,
+    locked or in a folder that may not be written.
+    """
+    parsed = _parsed(url)
+    if parsed.get_backend_name() == "sqlite":
+        return await asyncio.to_thread(_open_sqlite, parsed)
+    return await asyncio.to_thread(_open_postgresql, parsed)
+
+
+def _parsed(url: str) -> URL:
+    try:
+        parsed = make_url(url)
+    except ArgumentError as error:
+        raise StorageError(f"storage.url is no database URL: {error}") from error
+    match parsed.get_backend_name():
+        case "sqlite" if parsed.database:
+            return parsed
+        case "postgresql":
+            return parsed.set(drivername="postgresql+psycopg")
+    raise StorageError(
+        f"storage.url starts with {parsed.drivername!r}: use sqlite:///path/to/kokino.db or postgresql://host/name"
+    )
+
+
+def _open_sqlite(url: URL) -> Storage:
+    path = Path(str(url.database)).absolute()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with sqlite3.connect(path, timeout=5, isolation_level=None) as conn:
+            _probe(conn, path)
+        conn.close()
+        path.chmod(0o600)
+        migrate(create_engine(URL.create("sqlite", database=str(path)), connect_args={"timeout": 5}))
+    except OSError as error:
+        raise StorageError(f"{path}: {error.strerror}: choose another home or give this user the folder") from error
+    except (sqlite3.DatabaseError, DBAPIError) as error:
+        raise _cannot_open(path, error) from error
+    return SqliteStorage(path)
+
+
+def _probe(conn: sqlite3.Connection, path: Path) -> None:
+    """Find out now, not at the first execution, that the file is whole and ours to write."""
+    conn.execute("PRAGMA journal_mode=WAL")
+    conn.execute("BEGIN IMMEDIATE")
+    conn.execute("ROLLBACK")
+    verdict = conn.execute("PRAGMA quick_check(1)").fetchone()[0]
+    if verdict != "ok":
+        raise StorageError(f"{path}: the file is damaged ({verdict}): {_RESTORE}")
+
+
+_RESTORE = "move it aside and start again for an empty one, or put the latest backup in its place"
+
+
+def _cannot_open(path: Path, error: Exception) -> StorageError:
+    said = str(getattr(error, "orig", None) or error)
+    if "locked" in said:
+        return StorageError(
+            f"{path}: the database is locked by another program: stop it (fuser {path} tells which) and start again"
+        )
+    if "not a database" in said or "malformed" in said:
+        return StorageError(f"{path}: the file is damaged ({said}): {_RESTORE}")
+    return StorageError(f"{path}: {said}")
+
+
+def _open_postgresql(url: URL) -> Storage:
+    engine = create_engine(url)
+    try:
+        migrate(engine)
+    except OperationalError as error:
+        shown = url.render_as_string(hide_password=True)
+        raise StorageError(f"{shown}: {error.orig}: is the server up, and may this user log in?") from error
+    finally:
+        engine.dispose()
+    return PostgresqlStorage(url)

@@ -1,0 +1,453 @@
+"""Every table. Which noun's ``store`` reads and writes it stands above each group."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+from kokino.storage.types import Document, Instant, Serial
+
+metadata = MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    }
+)
+
+
+def _id(name: str, **options: Any) -> Column[str]:
+    return Column(name, String(160), **options)
+
+
+# One row for each fact about this installation: its id, for one.
+installation = Table(
+    "installation",
+    metadata,
+    Column("key", String(64), primary_key=True),
+    Column("value", Text, nullable=False),
+)
+
+# --- agents ---------------------------------------------------------------------------------------------------
+
+agents = Table(
+    "agents",
+    metadata,
+    _id("agent_id", primary_key=True),
+    _id("cli_type", nullable=False),
+    Column("cwd", Text, nullable=False),
+    Column("mode", String(16), nullable=False),
+    Column("model", Text),
+    Column("env", Document, nullable=False),
+    Column("flags", Document, nullable=False),
+    Column("limits", Document, nullable=False),
+    Column("fallback", String(160)),
+    Column("account", String(300), nullable=False),
+    _id("pool", nullable=False),
+    # "config" or "api": what the file no longer names goes, what the API registered stays.
+    Column("source", String(16), nullable=False),
+    Column("registered_at", Instant, nullable=False),
+)
+
+# The vendor's session that an agent resumes, one for each CLI type that it has run on.
+sessions = Table(
+    "sessions",
+    metadata,
+    _id("agent_id", primary_key=True),
+    _id("cli_type", primary_key=True),
+    Column("session_id", Text, nullable=False),
+    _id("conversation_id", nullable=False),
+    # False until the CLI has confirmed it: before that there is nothing to resume.
+    Column("is_established", Boolean, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("used_at", Instant, nullable=False),
+)
+
+# The lock lets one execution of an agent run at a time. The token only grows: a holder that was
+# thought dead and wakes up late cannot release its successor's lock.
+agent_locks = Table(
+    "agent_locks",
+    metadata,
+    _id("agent_id", primary_key=True),
+    Column("token", BigInteger, nullable=False),
+    _id("execution_id"),
+    Column("locked_at", Instant),
+)
+
+fallbacks = Table(
+    "fallbacks",
+    metadata,
+    _id("cli_type", primary_key=True),
+    Column("reason", Text, nullable=False),
+    Column("since", Instant, nullable=False),
+    # Where the agents of this CLI type go meanwhile, unless their own `fallback` says otherwise.
+    _id("target"),
+    Column("set_by", Text, nullable=False),
+    Column("probe_due_at", Instant),
+    Column("probes_good", Integer, nullable=False),
+    _id("probe_execution_id"),
+    Column("probe_last_at", Instant),
+    Column("probe_last_outcome", Text),
+)
+
+pauses = Table(
+    "pauses",
+    metadata,
+    Column("scope", String(16), primary_key=True),
+    Column("scope_id", String(300), primary_key=True),
+    Column("reason", Text, nullable=False),
+    Column("since", Instant, nullable=False),
+    Column("set_by", Text, nullable=False),
+)
+
+# --- executions -----------------------------------------------------------------------------------------------
+
+executions = Table(
+    "executions",
+    metadata,
+    _id("execution_id", primary_key=True),
+    # Order of acceptance: first come, first served.
+    Column("number", BigInteger, nullable=False, unique=True),
+    _id("agent_id", nullable=False),
+    # The CLI type and account that it ran on, which a fallback may have changed.
+    _id("cli_type", nullable=False),
+    Column("account", String(300), nullable=False),
+    Column("mode", String(16), nullable=False),
+    _id("pool", nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("kind", String(32)),
+    Column("error", Text),
+    # NULL for users' work, else "probe" or "drill".
+    Column("label", String(16)),
+    Column("moved_from", String(160)),
+    Column("prompt", Text, nullable=False),
+    Column("metadata", Document, nullable=False),
+    _id("conversation_id"),
+    Column("session_id", Text),
+    Column("is_resume", Boolean),
+    Column("timeout_ms", BigInteger, nullable=False),
+    Column("queue_timeout_ms", BigInteger, nullable=False),
+    Column("queued_at", Instant, nullable=False),
+    Column("started_at", Instant),
+    Column("ended_at", Instant),
+    Column("cancel_requested_at", Instant),
+    Column("lock_token", BigInteger),
+    Column("pid", Integer),
+    Column("exit_code", Integer),
+    Column("exit_signal", Integer),
+    Column("content", Text),
+    Column("usage", Document),
+    Column("cost_usd", Float),
+    Column("cli_version", Text),
+    Column("peak_memory_mb", Float),
+    Index(None, "agent_id", "number"),
+    Index(None, "state", "number"),
+    Index(None, "ended_at"),
+)
+
+records = Table(
+    "records",
+    metadata,
+    Column(
+        "execution_id",
+        String(160),
+        ForeignKey("executions.execution_id", ondelete="CASCADE"),
+        primary_key=True,
+    ),
+    Column("number", Integer, primary_key=True),
+    Column("stream", String(8), nullable=False),
+    Column("body", Text, nullable=False),
+    # Length of the line before it was cut to what we keep.
+    Column("size", BigInteger, nullable=False),
+    Column("written_at", Instant, nullable=False),
+)
+
+# --- conversations --------------------------------------------------------------------------------------------
+
+conversations = Table(
+    "conversations",
+    metadata,
+    _id("conversation_id", primary_key=True),
+    _id("agent_id", nullable=False),
+    Column("started_at", Instant, nullable=False),
+    Index(None, "agent_id", "started_at"),
+)
+
+turns = Table(
+    "turns",
+    metadata,
+    _id("turn_id", primary_key=True),
+    Column(
+        "conversation_id",
+        String(160),
+        ForeignKey("conversations.conversation_id", ondelete="CASCADE"),
+        nullable=False,
+    ),
+    Column("number", Integer, nullable=False),
+    _id("execution_id"),
+    Column("role", String(16), nullable=False),
+    Column("content", Text, nullable=False),
+    Column("said_at", Instant, nullable=False),
+    UniqueConstraint("conversation_id", "number"),
+)
+
+# --- telemetry ------------------------------------------------------------------------------------------------
+
+events = Table(
+    "events",
+    metadata,
+    Column("event_id", Serial, primary_key=True, autoincrement=True),
+    Column("type", String(64), nullable=False),
+    Column("at", Instant, nullable=False),
+    _id("agent_id"),
+    _id("cli_type"),
+    Column("account", String(300)),
+    _id("execution_id"),
+    Column("label", String(16)),
+    # How an execution ended, for the events that tell of one's end.
+    Column("state", String(16)),
+    Column("kind", String(32)),
+    Column("duration_ms", BigInteger),
+    Column("message", Text),
+    Column("data", Document),
+    Index(None, "at"),
+    Index(None, "type", "at"),
+    Index(None, "agent_id", "at"),
+)
+
+rollups = Table(
+    "rollups",
+    metadata,
+    # "minute", "hour" or "day"; buckets start on the UTC minute, hour or day.
+    Column("grain", String(8), primary_key=True),
+    Column("bucket_at", Instant, primary_key=True),
+    # "all", "agent" or "cli".
+    Column("scope", String(8), primary_key=True),
+    Column("scope_id", String(160), primary_key=True),
+    Column("good", BigInteger, nullable=False),
+    Column("bad", BigInteger, nullable=False),
+    Column("duration_sum_ms", BigInteger, nullable=False),
+    # {kind: count} of the bad ones.
+    Column("kinds", Document, nullable=False),
+    # {bucket number: count} of durations, see telemetry.histogram.
+    Column("durations", Document, nullable=False),
+)
+
+# --- alerts ---------------------------------------------------------------------------------------------------
+
+alerts = Table(
+    "alerts",
+    metadata,
+    _id("alert_id", primary_key=True),
+    _id("rule_id", nullable=False),
+    Column("fingerprint", String(64), nullable=False),
+    Column("labels", Document, nullable=False),
+    Column("state", String(16), nullable=False),
+    # One from firing to resolved; a new firing gets a new one.
+    _id("episode_id"),
+    Column("since", Instant, nullable=False),
+    Column("pending_at", Instant),
+    Column("firing_at", Instant),
+    Column("resolved_at", Instant),
+    # Since when the resolve condition has held without a break.
+    Column("clear_at", Instant),
+    # Windows never reach back before this: the instant of the last resolve.
+    Column("windows_from", Instant),
+    # What the rule measured when it last looked: current, target, condition, reason.
+    Column("measured", Document, nullable=False),
+    Column("acknowledged_at", Instant),
+    Column("acknowledged_by", Text),
+    Column("acknowledgement_ends_at", Instant),
+    UniqueConstraint("rule_id", "fingerprint"),
+    Index(None, "state"),
+)
+
+alert_transitions = Table(
+    "alert_transitions",
+    metadata,
+    Column("transition_id", Serial, primary_key=True, autoincrement=True),
+    Column("alert_id", String(160), ForeignKey("alerts.alert_id"), nullable=False),
+    _id("episode_id"),
+    Column("at", Instant, nullable=False),
+    Column("from_state", String(16), nullable=False),
+    Column("to_state", String(16), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("measured", Document, nullable=False),
+    Index(None, "alert_id", "at"),
+)
+
+# --- incidents ------------------------------------------------------------------------------------------------
+
+incidents = Table(
+    "incidents",
+    metadata,
+    Column("number", Serial, primary_key=True, autoincrement=True),
+    _id("rule_id", nullable=False),
+    Column("title", Text, nullable=False),
+    Column("severity", String(4), nullable=False),
+    Column("owner", Text, nullable=False),
+    Column("labels", Document, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("opened_at", Instant, nullable=False),
+    Column("mitigated_at", Instant),
+    Column("resolved_at", Instant),
+    Column("reviewed_at", Instant),
+    Column("review_due_at", Instant),
+    Column("root_cause", Text),
+    Column("action_items", Document, nullable=False),
+    # File name below incidents/, chosen once.
+    Column("document", String(160), nullable=False, unique=True),
+    # Timeline entry up to which the file on disk tells the story.
+    Column("documented_up_to", BigInteger, nullable=False),
+    Index(None, "state"),
+)
+
+# Which episodes of which alerts an incident covers.
+incident_episodes = Table(
+    "incident_episodes",
+    metadata,
+    _id("episode_id", primary_key=True),
+    _id("alert_id", nullable=False),
+    Column("incident", Serial, ForeignKey("incidents.number"), nullable=False),
+    Index(None, "incident"),
+)
+
+timeline = Table(
+    "timeline",
+    metadata,
+    Column("entry_id", Serial, primary_key=True, autoincrement=True),
+    Column("incident", Serial, ForeignKey("incidents.number"), nullable=False),
+    Column("at", Instant, nullable=False),
+    # opened, note, paged, evidence, pattern, action, verified, mitigated, resolved, ...
+    Column("kind", String(32), nullable=False),
+    Column("author", Text, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("data", Document),
+    Index(None, "incident", "entry_id"),
+)
+
+# --- playbooks ------------------------------------------------------------------------------------------------
+
+playbook_runs = Table(
+    "playbook_runs",
+    metadata,
+    _id("run_id", primary_key=True),
+    _id("playbook_id", nullable=False),
+    # sha256 of the document that was run.
+    Column("playbook_hash", String(64), nullable=False),
+    _id("alert_id", nullable=False),
+    _id("episode_id", nullable=False),
+    Column("incident", Serial, ForeignKey("incidents.number")),
+    # investigating, mitigating, verifying, restoring, then succeeded, escalated or abandoned.
+    Column("state", String(16), nullable=False),
+    Column("inputs", Document, nullable=False),
+    _id("pattern"),
+    Column("reason", Text),
+    Column("started_at", Instant, nullable=False),
+    Column("verifying_at", Instant),
+    # Since when Verify has held without a break.
+    Column("holds_since", Instant),
+    Column("due_at", Instant),
+    Column("ended_at", Instant),
+    UniqueConstraint("playbook_id", "episode_id"),
+    Index(None, "state"),
+)
+
+playbook_steps = Table(
+    "playbook_steps",
+    metadata,
+    Column("entry_id", Serial, primary_key=True, autoincrement=True),
+    Column("run_id", String(160), ForeignKey("playbook_runs.run_id", ondelete="CASCADE"), nullable=False),
+    _id("step_id", nullable=False),
+    Column("section", String(16), nullable=False),
+    Column("effect", String(16), nullable=False),
+    Column("block", Text, nullable=False),
+    # running, passed, failed, timeout, skipped, or uncertain when a broker died in it.
+    Column("state", String(16), nullable=False),
+    Column("exit_code", Integer),
+    Column("output", Text, nullable=False),
+    Column("errors", Text, nullable=False),
+    Column("started_at", Instant, nullable=False),
+    Column("ended_at", Instant),
+    Index(None, "run_id", "entry_id"),
+)
+
+# --- escalation -----------------------------------------------------------------------------------------------
+
+escalations = Table(
+    "escalations",
+    metadata,
+    _id("episode_id", primary_key=True),
+    _id("alert_id", nullable=False),
+    _id("policy", nullable=False),
+    Column("incident", Serial, ForeignKey("incidents.number")),
+    # active, held, stopped, finished.
+    Column("state", String(16), nullable=False),
+    # Number of the tier that was told last, from 0.
+    Column("tier", Integer, nullable=False),
+    Column("round", Integer, nullable=False),
+    Column("due_at", Instant),
+    Column("started_at", Instant, nullable=False),
+    Column("reason", Text, nullable=False),
+    Index(None, "state", "due_at"),
+)
+
+# --- notify ---------------------------------------------------------------------------------------------------
+
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("delivery_id", Serial, primary_key=True, autoincrement=True),
+    Column("receiver", String(160), nullable=False),
+    # trigger, acknowledge, resolve or update.
+    Column("action", String(16), nullable=False),
+    Column("dedup_key", String(255), nullable=False),
+    Column("message", Document, nullable=False),
+    # waiting, leased, delivered, failed.
+    Column("state", String(16), nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("queued_at", Instant, nullable=False),
+    Column("due_at", Instant, nullable=False),
+    Column("lease_ends_at", Instant),
+    Column("delivered_at", Instant),
+    Column("reference", Text),
+    Column("error", Text),
+    # What this delivery belongs to, for the pages that show it.
+    _id("episode_id"),
+    Column("incident", Serial),
+    Index(None, "state", "due_at"),
+    Index(None, "dedup_key", "delivery_id"),
+)
+
+delivery_attempts = Table(
+    "delivery_attempts",
+    metadata,
+    Column("attempt_id", Serial, primary_key=True, autoincrement=True),
+    Column(
+        "delivery_id",
+        Serial,
+        ForeignKey("deliveries.delivery_id", ondelete="CASCADE"),
+        nullable=False,
+    ),
+    Column("started_at", Instant, nullable=False),
+    Column("ended_at", Instant),
+    # NULL until it is known: an attempt without an outcome is uncertain, never failed.
+    Column("outcome", String(16)),
+    Column("detail", Text),
+    Index(None, "delivery_id"),
+)
