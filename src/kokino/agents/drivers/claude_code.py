@@ -1,0 +1,40 @@
+"""Claude Code, headless: ``claude -p`` with stream-json."""
+
+from __future__ import annotations
+
+from kokino.agents.drivers.contract import Command, Invocation, Reader
+from kokino.agents.drivers.stream_json import StreamJsonReader
+
+
+class ClaudeCode:
+    """Drives Claude Code 2.x. Flags that skip permissions are used only where somebody configured them."""
+
+    name = "claude-code"
+    default_command: tuple[str, ...] = ("claude",)
+
+    def command(self, invocation: Invocation) -> Command:
+        """A ``claude -p`` that reads its prompt from standard input, and neither updates nor reports."""
+        return Command(
+            argv=arguments(invocation),
+            stdin=invocation.prompt_file,
+            env={"DISABLE_AUTOUPDATER": "1", "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1"},
+        )
+
+    def reader(self) -> Reader:
+        """A fresh reader of the stream-json dialect."""
+        return StreamJsonReader()
+
+
+def arguments(invocation: Invocation) -> tuple[str, ...]:
+    """The argv that Claude Code, and whatever takes its arguments, is started with."""
+    session = "--resume" if invocation.is_resume else "--session-id"
+    model = ("--model", invocation.model) if invocation.model else ()
+    return (
+        *invocation.command,
+        "-p",
+        # stream-json is refused without --verbose.
+        *("--output-format", "stream-json", "--verbose"),
+        *(session, invocation.session_id),
+        *model,
+        *invocation.flags,
+    )

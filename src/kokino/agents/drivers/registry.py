@@ -1,0 +1,19 @@
+"""The drivers by name: what ``[cli_types.NAME] driver = ...`` may say."""
+
+from __future__ import annotations
+
+from kokino.agents.drivers.claude_code import ClaudeCode
+from kokino.agents.drivers.contract import Driver
+from kokino.agents.drivers.scripted import Scripted
+from kokino.errors import Fault, Invalid
+
+#: Every driver there is. A new one is written in a file of its own and named here.
+DRIVERS: dict[str, Driver] = {driver.name: driver for driver in (ClaudeCode(), Scripted())}
+
+
+def driver_named(name: str) -> Driver:
+    """The driver of that name; `Invalid` names those that exist."""
+    if name not in DRIVERS:
+        message = f"{name!r} is no driver; choose one of: {', '.join(sorted(DRIVERS))}"
+        raise Invalid(message, [Fault(field="driver", message=message)])
+    return DRIVERS[name]

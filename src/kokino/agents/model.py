@@ -1,0 +1,169 @@
+"""What an agent and a CLI type are, once checked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+from pathlib import Path
+
+from kokino.clock import MILLISECOND
+
+
+class Mode(StrEnum):
+    """How an agent's prompts run."""
+
+    HEADLESS = "headless"
+
+
+class Source(StrEnum):
+    """Where an agent was configured: what the file no longer names goes, what the API registered stays."""
+
+    CONFIG = "config"
+    API = "api"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What one execution of an agent may take. Defaults are DESIGN.md §3 and §4."""
+
+    #: Wall deadline from start to end.
+    timeout: timedelta = timedelta(seconds=300)
+    #: Longest silence; not counted while a tool is known to run.
+    idle: timedelta = timedelta(seconds=120)
+    #: From the CLI's final event to its exit, and from the first signal to SIGKILL.
+    grace: timedelta = timedelta(seconds=5)
+    #: Executions that may wait for this agent.
+    queue: int = 100
+    #: Longest wait for the agent to become free.
+    queue_timeout: timedelta = timedelta(minutes=5)
+
+    def to_document(self) -> dict[str, int]:
+        """As it is stored, and as the API shows it: lengths in milliseconds."""
+        return {
+            "timeoutMs": self.timeout // MILLISECOND,
+            "idleMs": self.idle // MILLISECOND,
+            "graceMs": self.grace // MILLISECOND,
+            "queue": self.queue,
+            "queueTimeoutMs": self.queue_timeout // MILLISECOND,
+        }
+
+    @staticmethod
+    def from_document(document: Mapping[str, int]) -> Limits:
+        """The reverse of `to_document`."""
+        return Limits(
+            timeout=timedelta(milliseconds=document["timeoutMs"]),
+            idle=timedelta(milliseconds=document["idleMs"]),
+            grace=timedelta(milliseconds=document["graceMs"]),
+            queue=document["queue"],
+            queue_timeout=timedelta(milliseconds=document["queueTimeoutMs"]),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CliType:
+    """A configured name for a way to run a CLI."""
+
+    name: str
+    #: The driver that speaks its language.
+    driver: str
+    #: Program and fixed leading arguments.
+    command: tuple[str, ...]
+    flags: tuple[str, ...] = ()
+    env: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Agent:
+    """A configured worker."""
+
+    agent_id: str
+    cli_type: str
+    #: Where its CLI is started.
+    cwd: Path
+    mode: Mode = Mode.HEADLESS
+    model: str | None = None
+    env: Mapping[str, str] = field(default_factory=dict)
+    flags: tuple[str, ...] = ()
+    limits: Limits = field(default_factory=Limits)
+    #: Where its executions go while its CLI type is disabled: a CLI type, ``park``, or None for what the
+    #: fallback itself says.
+    fallback: str | None = None
+    #: The login and quota that it shares with others.
+    account: str
+    pool: str = "default"
+    source: Source = Source.API
+    registered_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """An agent's resumable life in one CLI."""
+
+    agent_id: str
+    cli_type: str
+    #: The vendor's id.
+    session_id: str
+    conversation_id: str
+    #: The CLI has confirmed it: the next turn resumes it.
+    is_established: bool
+    created_at: datetime
+    used_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lock:
+    """Who holds an agent."""
+
+    agent_id: str
+    #: Grows with every holder; only the present holder's token releases.
+    token: int
+    execution_id: str | None
+    locked_at: datetime | None
+
+
+class Scope(StrEnum):
+    """What a pause covers."""
+
+    ALL = "all"
+    ACCOUNT = "account"
+    AGENT = "agent"
+    POOL = "pool"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pause:
+    """Executions that it covers wait in their queue until it is lifted."""
+
+    scope: Scope
+    #: The account, agent or pool; empty for ``all``.
+    scope_id: str
+    reason: str
+    since: datetime
+    set_by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fallback:
+    """A CLI type that is disabled, and what is known of its way back."""
+
+    cli_type: str
+    reason: str
+    since: datetime
+    #: The CLI type that its agents are moved to, unless they name one of their own.
+    target: str | None
+    set_by: str
+    #: When the next probe is to run; None while one runs, or when none is wanted.
+    probe_due_at: datetime | None = None
+    #: Good probes in a row so far.
+    probes_good: int = 0
+    probe_execution_id: str | None = None
+    probe_last_at: datetime | None = None
+    probe_last_outcome: str | None = None
+
+
+def account_of(cli_type: CliType, env: Mapping[str, str]) -> str:
+    """The account that agents of a CLI type share when none is configured: the CLI type and its HOME."""
+    home = {**cli_type.env, **env}.get("HOME", "~")
+    return f"{cli_type.name}:{home}"

@@ -1,0 +1,141 @@
+"""``[cli_types.NAME]`` and ``[[agents]]``: what may stand there, and what it becomes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from pydantic import Field, field_validator
+
+from kokino import ids
+from kokino.agents.drivers.registry import DRIVERS, driver
+from kokino.agents.model import Agent, CliType, Limits, Mode, Source, account_of
+from kokino.agents.routing import PARK
+from kokino.config import Config, Faults, Length, Section, Settings
+
+_DEFAULT = Limits()
+
+
+class CliTypeSettings(Settings):
+    """``[cli_types.NAME]``: a way to run a CLI."""
+
+    driver: str | None = Field(None, description="which driver speaks its language; default: the table's own name")
+    command: list[str] | None = Field(None, description="program and fixed leading arguments", min_length=1)
+    flags: list[str] = Field([], description="arguments for every agent of this CLI type")
+    env: dict[str, str] = Field({}, description="environment variables for every agent of this CLI type")
+
+
+class LimitSettings(Settings):
+    """``limits`` of an agent: what one execution may take."""
+
+    timeout: Length = Field(_DEFAULT.timeout, description="wall deadline from start to end")
+    idle: Length = Field(_DEFAULT.idle, description="longest silence while no tool is known to run")
+    grace: Length = Field(_DEFAULT.grace, description="from the final event to the exit, and from signal to SIGKILL")
+    queue: int = Field(_DEFAULT.queue, ge=0, le=100_000, description="executions that may wait for the agent")
+    queue_timeout: Length = Field(_DEFAULT.queue_timeout, description="longest wait for the agent to become free")
+
+    @field_validator("timeout", "idle", "grace", "queue_timeout")
+    @classmethod
+    def _is_positive(cls, value: timedelta) -> timedelta:
+        if value <= timedelta(0):
+            raise ValueError("must be longer than 0")
+        return value
+
+
+class AgentSettings(Settings):
+    """``[[agents]]``: one worker."""
+
+    id: str = Field(description="its name in paths, logs and pages")
+    cli_type: str = Field(description="a built-in CLI type or one of [cli_types.NAME]")
+    cwd: Path = Field(description="where its CLI is started; below the home folder when relative")
+    mode: Mode = Field(Mode.HEADLESS, description="how its prompts run")
+    model: str | None = Field(None, description="the model to ask its CLI for")
+    flags: list[str] = Field([], description="arguments after those of its CLI type")
+    env: dict[str, str] = Field({}, description="environment variables on top of its CLI type's")
+    limits: LimitSettings = Field(LimitSettings(), description="what one execution may take")
+    fallback: str | None = Field(None, description="a CLI type, or park: where it runs while its own is disabled")
+    account: str | None = Field(None, description="the login it shares; default: its CLI type and HOME")
+    pool: str = Field("default", description="which workers run it")
+
+    @field_validator("id", "pool")
+    @classmethod
+    def _is_an_id(cls, value: str) -> str:
+        if fault := ids.fault_in(value):
+            raise ValueError(fault)
+        return value
+
+
+def read_cli_types(config: Config, faults: Faults) -> dict[str, CliType]:
+    """The built-in CLI types, with what the file adds or changes."""
+    cli_types = {name: CliType(name=name, driver=name, command=driver(name).default_command) for name in DRIVERS}
+    for name, section in config.section("cli_types").tables():
+        if problem := ids.fault_in(name):
+            faults.add(section.fault("", problem))
+        elif (cli_type := _cli_type(name, section, faults)) is not None:
+            cli_types[name] = cli_type
+    return cli_types
+
+
+def _cli_type(name: str, section: Section, faults: Faults) -> CliType | None:
+    settings = section.read(CliTypeSettings, faults)
+    if settings is None:
+        return None
+    wanted = settings.driver or name
+    if wanted not in DRIVERS:
+        faults.add(section.fault("driver", f"there is no driver {wanted!r}; known: {', '.join(sorted(DRIVERS))}"))
+        return None
+    return CliType(
+        name=name,
+        driver=wanted,
+        command=tuple(settings.command or driver(wanted).default_command),
+        flags=tuple(settings.flags),
+        env=settings.env,
+    )
+
+
+def read_agents(
+    config: Config, cli_types: Mapping[str, CliType], faults: Faults, *, now: datetime
+) -> list[Agent]:
+    """The agents that the file names."""
+    found: dict[str, Agent] = {}
+    for section in config.sections("agents"):
+        settings = section.read(AgentSettings, faults)
+        if settings is None:
+            continue
+        problems = list(_problems(settings, cli_types))
+        if settings.id in found:
+            problems.append(("id", f"{settings.id!r} is the id of an earlier agent"))
+        for name, message in problems:
+            faults.add(section.fault(name, message))
+        if not problems:
+            found[settings.id] = _agent(settings, cli_types, config.home, now)
+    return list(found.values())
+
+
+def _problems(settings: AgentSettings, cli_types: Mapping[str, CliType]) -> list[tuple[str, str]]:
+    problems = []
+    known = ", ".join(sorted(cli_types))
+    if settings.cli_type not in cli_types:
+        problems.append(("cli_type", f"there is no CLI type {settings.cli_type!r}; known: {known}"))
+    if settings.fallback not in {None, PARK, *cli_types}:
+        problems.append(("fallback", f"{settings.fallback!r} is neither park nor a CLI type; known: {known}"))
+    return problems
+
+
+def _agent(settings: AgentSettings, cli_types: Mapping[str, CliType], home: Path, now: datetime) -> Agent:
+    return Agent(
+        agent_id=settings.id,
+        cli_type=settings.cli_type,
+        cwd=(home / settings.cwd.expanduser()).absolute(),
+        mode=settings.mode,
+        model=settings.model,
+        env=settings.env,
+        flags=tuple(settings.flags),
+        limits=Limits(**settings.limits.model_dump()),
+        fallback=settings.fallback,
+        account=settings.account or account_of(cli_types[settings.cli_type], settings.env),
+        pool=settings.pool,
+        source=Source.CONFIG,
+        registered_at=now,
+    )

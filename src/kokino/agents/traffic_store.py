@@ -1,0 +1,85 @@
+"""Disabled CLI types and pauses, in the database: they outlive the broker."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Connection, Row, delete, insert, select
+
+from kokino.agents.model import Fallback, Pause, Scope
+from kokino.storage.schema import fallbacks, pauses
+
+
+def disabled(conn: Connection) -> dict[str, Fallback]:
+    """Every disabled CLI type, by name."""
+    return {row.cli_type: _fallback(row) for row in conn.execute(select(fallbacks).order_by(fallbacks.c.since))}
+
+
+def disable(conn: Connection, fallback: Fallback) -> None:
+    """Disable a CLI type, or change what was said of one that is."""
+    enable(conn, fallback.cli_type)
+    conn.execute(
+        insert(fallbacks).values(
+            cli_type=fallback.cli_type,
+            reason=fallback.reason,
+            since=fallback.since,
+            target=fallback.target,
+            set_by=fallback.set_by,
+            probe_due_at=fallback.probe_due_at,
+            probes_good=fallback.probes_good,
+            probe_execution_id=fallback.probe_execution_id,
+            probe_last_at=fallback.probe_last_at,
+            probe_last_outcome=fallback.probe_last_outcome,
+        )
+    )
+
+
+def enable(conn: Connection, cli_type: str) -> bool:
+    """Enable a CLI type again; False when it was not disabled."""
+    return conn.execute(delete(fallbacks).where(fallbacks.c.cli_type == cli_type)).rowcount > 0
+
+
+def paused(conn: Connection) -> list[Pause]:
+    """Every pause, the oldest first."""
+    return [_pause(row) for row in conn.execute(select(pauses).order_by(pauses.c.since))]
+
+
+def pause(conn: Connection, wanted: Pause) -> None:
+    """Set a pause, or change the reason of the one that is there."""
+    resume(conn, wanted.scope, wanted.scope_id)
+    conn.execute(
+        insert(pauses).values(
+            scope=wanted.scope.value,
+            scope_id=wanted.scope_id,
+            reason=wanted.reason,
+            since=wanted.since,
+            set_by=wanted.set_by,
+        )
+    )
+
+
+def resume(conn: Connection, scope: Scope, scope_id: str) -> bool:
+    """Lift a pause; False when there was none."""
+    lifted = delete(pauses).where(pauses.c.scope == scope.value, pauses.c.scope_id == scope_id)
+    return conn.execute(lifted).rowcount > 0
+
+
+def _fallback(row: Row[Any]) -> Fallback:
+    return Fallback(
+        cli_type=row.cli_type,
+        reason=row.reason,
+        since=row.since,
+        target=row.target,
+        set_by=row.set_by,
+        probe_due_at=row.probe_due_at,
+        probes_good=row.probes_good,
+        probe_execution_id=row.probe_execution_id,
+        probe_last_at=row.probe_last_at,
+        probe_last_outcome=row.probe_last_outcome,
+    )
+
+
+def _pause(row: Row[Any]) -> Pause:
+    return Pause(
+        scope=Scope(row.scope), scope_id=row.scope_id, reason=row.reason, since=row.since, set_by=row.set_by
+    )

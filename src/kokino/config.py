@@ -1,0 +1,229 @@
+"""The configuration file: found, read and located; what a section means is its noun's business.
+
+Each noun declares a `Settings` model and asks for its `Section`. Whatever is wrong is collected with its line,
+so that a file with three mistakes is answered with all three.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
+
+from kokino.errors import ConfigInvalid, Fault
+
+FILE_NAME = "kokino.toml"
+
+#: The sections of DESIGN.md §15; a word that is none of them is a fault, not a silent default.
+SECTIONS = ("server", "storage", "process", "calendar", "cli_types", "agents", "receivers", "owners")
+
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
+_LENGTH = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|w)")
+
+
+def parse_length(value: object) -> object:
+    """``"90s"``, ``"5m"``, ``"1h"`` as a timedelta; anything else is left for pydantic to refuse."""
+    if isinstance(value, timedelta):
+        return value
+    if isinstance(value, str) and (found := _LENGTH.fullmatch(value.strip())):
+        return timedelta(seconds=float(found[1]) * _UNITS[found[2]])
+    raise ValueError('must be a length of time such as "30s", "5m" or "1h"')
+
+
+#: A length of time in a settings model.
+Length = Annotated[timedelta, BeforeValidator(parse_length)]
+
+
+class Settings(BaseModel):
+    """Base of what a noun reads from its section: unknown keys are faults, values never change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+M = TypeVar("M", bound=BaseModel)
+
+
+@dataclass(slots=True)
+class Faults:
+    """Collects everything that is wrong, to be said at once."""
+
+    found: list[Fault] = field(default_factory=list)
+
+    def add(self, fault: Fault) -> None:
+        """Note one fault."""
+        self.found.append(fault)
+
+    def raise_if_any(self) -> None:
+        """Raise `ConfigInvalid` with all faults in the order of the file, if there is one."""
+        if self.found:
+            raise ConfigInvalid(sorted(self.found, key=lambda fault: (fault.file or "", fault.line or 0)))
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """One table of the file, with the means to say where each of its values stands."""
+
+    #: ``server`` or ``agents[1]``.
+    path: str
+    #: The values as TOML gave them.
+    values: Mapping[str, Any]
+    file: str | None
+    lines: Mapping[str, int]
+
+    def read(self, model: type[M], faults: Faults) -> M | None:
+        """The section as `model`; None when it has faults, which are then in `faults`."""
+        try:
+            return model.model_validate(dict(self.values))
+        except ValidationError as error:
+            for detail in error.errors():
+                faults.add(self._fault(model, detail))
+        return None
+
+    def fault(self, field_name: str, message: str) -> Fault:
+        """A fault in one of this section's values, with its line."""
+        path = f"{self.path}.{field_name}" if field_name else self.path
+        return Fault(field=path, message=message, file=self.file, line=self._line(path))
+
+    def tables(self) -> list[tuple[str, Section]]:
+        """The named tables below this one, ``[receivers.oncall]`` and the like; what is no table is left out."""
+        return [
+            (name, Section(f"{self.path}.{name}", value, self.file, self.lines))
+            for name, value in self.values.items()
+            if isinstance(value, Mapping)
+        ]
+
+    def _fault(self, model: type[BaseModel], detail: Any) -> Fault:
+        name = ".".join(str(part) for part in detail["loc"])
+        message = detail["msg"].removeprefix("Value error, ")
+        if detail["type"] == "extra_forbidden":
+            near = difflib.get_close_matches(name, model.model_fields, n=1)
+            known = ", ".join(sorted(model.model_fields))
+            message = f"is no setting here; did you mean {near[0]!r}?" if near else f"is no setting here; known: {known}"
+        elif detail["type"] == "missing":
+            message = "is missing"
+        return self.fault(name, message)
+
+    def _line(self, path: str) -> int | None:
+        """The line of the value, or of the nearest thing around it that has one."""
+        while path:
+            if path in self.lines:
+                return self.lines[path]
+            path = path[: max(path.rfind("."), path.rfind("["), 0)]
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """Everything that was configured, still raw."""
+
+    #: Where data, logs and incidents go (DESIGN.md §15).
+    home: Path
+    #: The file that was read; None when there was none and defaults hold.
+    file: Path | None = None
+    values: Mapping[str, Any] = field(default_factory=dict)
+    lines: Mapping[str, int] = field(default_factory=dict)
+
+    def section(self, name: str) -> Section:
+        """The table `name`; empty when the file has none."""
+        value = self.values.get(name, {})
+        return Section(name, value if isinstance(value, Mapping) else {}, self._file, self.lines)
+
+    def sections(self, name: str) -> list[Section]:
+        """The tables of an array, ``[[agents]]``."""
+        value = self.values.get(name, [])
+        tables = value if isinstance(value, list) else []
+        return [
+            Section(f"{name}[{number}]", table, self._file, self.lines)
+            for number, table in enumerate(tables)
+            if isinstance(table, Mapping)
+        ]
+
+    def unknown_sections(self) -> list[Fault]:
+        """A fault for every top-level word that is no section."""
+        return [
+            Fault(
+                field=name,
+                message=f"is no section; known: {', '.join(SECTIONS)}",
+                file=self._file,
+                line=self.lines.get(name),
+            )
+            for name in self.values
+            if name not in SECTIONS
+        ]
+
+    @property
+    def _file(self) -> str | None:
+        return None if self.file is None else str(self.file)
+
+
+def load(home: Path) -> Config:
+    """Read ``kokino.toml`` in `home`; defaults where there is none.
+
+    Raises `ConfigInvalid` when the file is no TOML, with the line that is not.
+    """
+    file = home / FILE_NAME
+    if not file.exists():
+        return Config(home)
+    try:
+        text = file.read_text(encoding="utf-8")
+        values = tomllib.loads(text)
+    except OSError as error:
+        raise ConfigInvalid([Fault(field="file", message=f"cannot be read: {error.strerror}", file=str(file))]) from error
+    except UnicodeDecodeError as error:
+        raise ConfigInvalid([Fault(field="file", message="is not UTF-8 text", file=str(file))]) from error
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigInvalid([_syntax_fault(file, error)]) from error
+    return Config(home, file, values, locate(text))
+
+
+def _syntax_fault(file: Path, error: tomllib.TOMLDecodeError) -> Fault:
+    said = str(error)
+    at = re.search(r"at line (\d+)", said)
+    return Fault(field="file", message=f"is not TOML: {said}", file=str(file), line=int(at[1]) if at else None)
+
+
+_HEADER = re.compile(r"\s*(\[\[?)\s*([^\[\]]+?)\s*\]")
+_KEY = re.compile(r"""\s*((?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*')(?:\s*\.\s*(?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*'))*)\s*=""")
+_PART = re.compile(r"""[A-Za-z0-9_-]+|"[^"]*"|'[^']*'""")
+
+
+def locate(text: str) -> dict[str, int]:
+    """The line, from 1, of each table and key: ``{"server.port": 3, "agents[0].cwd": 9}``.
+
+    tomllib keeps no positions. A line inside a multi-line string that looks like a key would be taken for
+    one; its name then belongs to no setting, so no message is ever sent to a wrong place by it.
+    """
+    lines: dict[str, int] = {}
+    counts: dict[str, int] = {}
+    table = ""
+    for number, line in enumerate(text.splitlines(), start=1):
+        if header := _HEADER.match(line):
+            table = _table_path(header, counts)
+            lines.setdefault(table, number)
+        elif key := _KEY.match(line):
+            path = _joined(table, key[1])
+            lines.setdefault(path, number)
+    for path, number in list(lines.items()):
+        lines.setdefault(re.split(r"[.\[]", path, maxsplit=1)[0], number)
+    return lines
+
+
+def _table_path(header: re.Match[str], counts: dict[str, int]) -> str:
+    path = _joined("", header[2])
+    if header[1] == "[[":
+        number = counts.get(path, 0)
+        counts[path] = number + 1
+        return f"{path}[{number}]"
+    return path
+
+
+def _joined(table: str, key: str) -> str:
+    parts = [part.strip("\"'") for part in _PART.findall(key)]
+    return ".".join([table, *parts] if table else parts)

@@ -1,0 +1,1 @@
+"""Conversations: what was said to an agent and what it answered, in order, as a person reads it."""

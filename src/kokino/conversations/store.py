@@ -1,0 +1,74 @@
+"""Conversations and turns in the database."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import Connection, func, insert, select
+
+from kokino.conversations.model import Role, Turn
+from kokino.storage.schema import conversations, turns
+
+
+def begin(conn: Connection, conversation_id: str, agent_id: str, *, now: datetime) -> None:
+    """Open a conversation."""
+    conn.execute(
+        insert(conversations).values(conversation_id=conversation_id, agent_id=agent_id, started_at=now)
+    )
+
+
+def say(
+    conn: Connection,
+    conversation_id: str,
+    *,
+    turn_id: str,
+    execution_id: str,
+    role: Role,
+    content: str,
+    now: datetime,
+) -> None:
+    """Add a turn at the end."""
+    last = conn.scalar(select(func.max(turns.c.number)).where(turns.c.conversation_id == conversation_id))
+    conn.execute(
+        insert(turns).values(
+            turn_id=turn_id,
+            conversation_id=conversation_id,
+            number=(last or 0) + 1,
+            execution_id=execution_id,
+            role=role.value,
+            content=content,
+            said_at=now,
+        )
+    )
+
+
+def latest_of(conn: Connection, agent_id: str) -> str | None:
+    """The id of the agent's last conversation."""
+    return conn.scalar(
+        select(conversations.c.conversation_id)
+        .where(conversations.c.agent_id == agent_id)
+        .order_by(conversations.c.started_at.desc(), conversations.c.conversation_id.desc())
+        .limit(1)
+    )
+
+
+def turns_of(conn: Connection, conversation_id: str, *, after: int = 0, limit: int = 100) -> list[Turn]:
+    """At most `limit` turns that come after number `after`, in order."""
+    query = (
+        select(turns)
+        .where(turns.c.conversation_id == conversation_id, turns.c.number > after)
+        .order_by(turns.c.number)
+        .limit(limit)
+    )
+    return [
+        Turn(
+            turn_id=row.turn_id,
+            conversation_id=row.conversation_id,
+            number=row.number,
+            execution_id=row.execution_id,
+            role=Role(row.role),
+            content=row.content,
+            said_at=row.said_at,
+        )
+        for row in conn.execute(query)
+    ]

@@ -1,0 +1,1 @@
+"""Executions: one prompt run by one agent, from the queue to exactly one end."""

@@ -1,0 +1,128 @@
+"""An execution, its states and its records."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+from kokino.agents.failures import FailureKind
+from kokino.telemetry.model import EventType
+
+
+class State(StrEnum):
+    """Where an execution is. Only `TRANSITIONS` says how it gets there."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    TIMEOUT = "timeout"
+    CANCELLED = "cancelled"
+    REFUSED = "refused"
+    LOST = "lost"
+
+    @property
+    def is_end(self) -> bool:
+        """True for the six states that nothing leaves."""
+        return self not in {State.QUEUED, State.RUNNING}
+
+
+#: What may follow what. Anything else is a bug and raises where it is tried.
+TRANSITIONS: Mapping[State, frozenset[State]] = {
+    State.QUEUED: frozenset({State.RUNNING, State.CANCELLED, State.REFUSED}),
+    State.RUNNING: frozenset({State.COMPLETED, State.FAILED, State.TIMEOUT, State.CANCELLED, State.LOST}),
+}
+
+#: The event that tells of each end.
+END_EVENTS: Mapping[State, EventType] = {
+    State.COMPLETED: EventType.EXECUTION_COMPLETED,
+    State.FAILED: EventType.EXECUTION_FAILED,
+    State.TIMEOUT: EventType.EXECUTION_TIMEOUT,
+    State.CANCELLED: EventType.EXECUTION_CANCELLED,
+    State.REFUSED: EventType.EXECUTION_REFUSED,
+    State.LOST: EventType.EXECUTION_LOST,
+}
+
+#: Label of an execution that asks whether a disabled CLI type works again.
+PROBE = "probe"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Execution:
+    """One prompt run by one agent."""
+
+    execution_id: str
+    #: Order of acceptance over all agents.
+    number: int
+    agent_id: str
+    #: What it runs on; another than the agent's own where a fallback moved it.
+    cli_type: str
+    account: str
+    mode: str
+    pool: str
+    state: State
+    kind: FailureKind | None = None
+    #: One line for a person.
+    error: str | None = None
+    #: None for users' work; labelled executions never count for users' SLOs.
+    label: str | None = None
+    moved_from: str | None = None
+    prompt: str
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    conversation_id: str | None = None
+    session_id: str | None = None
+    is_resume: bool | None = None
+    timeout: timedelta
+    queue_timeout: timedelta
+    queued_at: datetime
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    cancel_requested_at: datetime | None = None
+    lock_token: int | None = None
+    pid: int | None = None
+    exit_code: int | None = None
+    exit_signal: int | None = None
+    content: str | None = None
+    usage: Mapping[str, int] | None = None
+    cost_usd: float | None = None
+    cli_version: str | None = None
+
+    @property
+    def duration(self) -> timedelta | None:
+        """From start to end; from acceptance to end where it never started; None before its end."""
+        if self.ended_at is None:
+            return None
+        return self.ended_at - (self.started_at or self.queued_at)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ending:
+    """What is known when an execution is over."""
+
+    state: State
+    kind: FailureKind | None = None
+    error: str | None = None
+    exit_code: int | None = None
+    exit_signal: int | None = None
+    content: str | None = None
+    usage: Mapping[str, int] | None = None
+    cost_usd: float | None = None
+    cli_version: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """One line that a CLI wrote."""
+
+    #: From 1, per execution.
+    number: int
+    #: ``stdout`` or ``stderr``.
+    stream: str
+    #: The line as text; bytes that are no UTF-8 are shown as replacement characters.
+    body: str
+    #: Length of the line in bytes before it was cut to what is kept.
+    size: int
+    written_at: datetime
