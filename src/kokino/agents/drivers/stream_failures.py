@@ -86,6 +86,9 @@ ENDINGS = {
 #: What a shell or ``env`` in a CLI's launcher says when it finds no interpreter, or may not run it.
 LAUNCHER_CODES = {126: FailureKind.CLI_MISSING, 127: FailureKind.CLI_MISSING}
 
+#: Exit codes of a CLI that was asked to stop and obeyed: 128 + SIGHUP, SIGINT, SIGTERM.
+STOPPED_CODES = frozenset({129, 130, 143})
+
 
 def sentence_in(text: str) -> Sentence | None:
     """The first known sentence in an error text, or None."""
@@ -126,6 +129,14 @@ def kind_of_exit(exit: Exit) -> FailureKind:
     if exit.code == 0:
         return FailureKind.PROTOCOL
     return LAUNCHER_CODES.get(exit.code or 1, FailureKind.CRASH)
+
+
+def takes_result_back(exit: Exit) -> bool:
+    """True where the CLI, after a successful result, ended with a failure of its own.
+
+    Being stopped is none, and neither is an end that nobody saw: the work was done and said to be done.
+    """
+    return exit.code not in {None, 0} and exit.code not in STOPPED_CODES
 
 
 def describe(exit: Exit) -> str:

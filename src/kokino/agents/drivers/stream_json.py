@@ -92,12 +92,8 @@ class StreamJsonReader:
         self._stderr = text
 
     def outcome(self, exit: Exit) -> Outcome:
-        """Judge the whole, once the tree is gone.
-
-        An end by a signal, or one that nobody saw, does not take a successful result back: the work was done
-        and said to be done. An exit code of the CLI's own does.
-        """
-        if self._result and self._result.is_success and not exit.code:
+        """Judge the whole, once the tree is gone."""
+        if self._result and self._result.is_success and not stream_failures.takes_result_back(exit):
             return self._outcome(None, None)
         sentence = self._told_sentence()
         kind = self._kind(exit, sentence)
