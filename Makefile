@@ -1,0 +1,55 @@
+# `make help` lists what there is. Everything works in an empty environment and installs into .venv only.
+SHELL := /usr/bin/env bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+BIN := .venv/bin
+RUNTIME := .venv/.runtime
+DEV := .venv/.dev
+INSTALLED_FROM := pyproject.toml src/kokino/__init__.py scripts/bootstrap
+
+.PHONY: help run demo test lint bench build lock clean
+
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 8
+
+run: $(RUNTIME) ## start the broker with this folder as its home
+	@scripts/install-debian-packages run
+	$(BIN)/kokino serve --home .
+
+demo: $(RUNTIME) ## watch an outage being noticed, paged, repaired and written down
+	@scripts/install-debian-packages run
+	$(BIN)/kokino demo
+
+test: $(DEV) ## run all tests; one that is skipped fails
+	@scripts/install-debian-packages test
+	KOKINO_NO_SKIPS=1 $(BIN)/pytest -n 2 --dist loadgroup --no-loadscope-reorder --junit-xml=build/tests.xml
+
+lint: $(DEV) ## check style, format and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: $(DEV) ## measure what the broker costs, as ratios
+	$(BIN)/python -m benchmarks
+
+build: $(DEV) ## make dist/: the sdist, and the wheel from it
+	rm -rf dist
+	$(BIN)/python -m build --no-isolation --outdir dist .
+
+lock: $(DEV) ## write the lock files from pyproject.toml; UPGRADE=--upgrade takes the newest
+	scripts/lock $(UPGRADE)
+
+clean: ## remove what the targets above made, but no broker's data
+	rm -rf .venv build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(RUNTIME): requirements.lock $(INSTALLED_FROM)
+	scripts/bootstrap requirements.lock
+	@touch $@
+
+# The larger lock holds the smaller one, so it satisfies both.
+$(DEV): requirements-dev.lock requirements.lock $(INSTALLED_FROM)
+	scripts/bootstrap requirements-dev.lock
+	@touch $(RUNTIME) $@

@@ -1,0 +1,34 @@
+"""What holds for every test: the order of the ladder, the event loop, and the fixtures in tests/fixtures.
+
+Coroutine tests run under anyio without a marker (``anyio_mode`` in pyproject.toml).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).resolve().parent
+LADDER = ("unit", "integration", "acceptance")
+
+pytest_plugins = [f"tests.fixtures.{path.stem}" for path in sorted(HERE.glob("fixtures/[!_]*.py"))]
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    """The product runs on asyncio alone, and so do its tests."""
+    return "asyncio"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put cheap tests first, and keep a file's tests in one worker, whose module fixtures they share."""
+    items.sort(key=_rung)
+    for item in items:
+        if item.get_closest_marker("xdist_group") is None:
+            item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
+
+
+def _rung(item: pytest.Item) -> int:
+    folder = item.path.relative_to(HERE).parts[0]
+    return LADDER.index(folder) if folder in LADDER else len(LADDER)
