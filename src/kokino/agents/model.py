@@ -22,6 +22,8 @@ class Source(StrEnum):
 
     CONFIG = "config"
     API = "api"
+    #: Made by the broker for its own probes; in no list.
+    BROKER = "broker"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

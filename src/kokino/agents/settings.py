@@ -9,7 +9,7 @@ from pathlib import Path
 from pydantic import Field, field_validator
 
 from kokino import ids
-from kokino.agents.drivers.registry import DRIVERS, driver
+from kokino.agents.drivers.registry import DRIVERS, driver_named
 from kokino.agents.model import Agent, CliType, Limits, Mode, Source, account_of
 from kokino.agents.routing import PARK
 from kokino.config import Config, Faults, Length, Section, Settings
@@ -68,7 +68,7 @@ class AgentSettings(Settings):
 
 def read_cli_types(config: Config, faults: Faults) -> dict[str, CliType]:
     """The built-in CLI types, with what the file adds or changes."""
-    cli_types = {name: CliType(name=name, driver=name, command=driver(name).default_command) for name in DRIVERS}
+    cli_types = {name: CliType(name=name, driver=name, command=driver_named(name).default_command) for name in DRIVERS}
     for name, section in config.section("cli_types").tables():
         if problem := ids.fault_in(name):
             faults.add(section.fault("", problem))
@@ -88,7 +88,7 @@ def _cli_type(name: str, section: Section, faults: Faults) -> CliType | None:
     return CliType(
         name=name,
         driver=wanted,
-        command=tuple(settings.command or driver(wanted).default_command),
+        command=tuple(settings.command or driver_named(wanted).default_command),
         flags=tuple(settings.flags),
         env=settings.env,
     )

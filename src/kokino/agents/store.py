@@ -29,13 +29,19 @@ def get(conn: Connection, agent_id: str) -> Agent | None:
 
 
 def everyone(conn: Connection) -> list[Agent]:
-    """All agents, by id."""
-    return [_agent(row) for row in conn.execute(select(agents).order_by(agents.c.agent_id))]
+    """All agents that people configured, by id."""
+    query = select(agents).where(agents.c.source != Source.BROKER.value).order_by(agents.c.agent_id)
+    return [_agent(row) for row in conn.execute(query)]
 
 
 def page(conn: Connection, *, after: str, limit: int) -> list[Agent]:
-    """At most `limit` agents whose ids come after `after`."""
-    query = select(agents).where(agents.c.agent_id > after).order_by(agents.c.agent_id).limit(limit)
+    """At most `limit` agents that people configured, with ids after `after`."""
+    query = (
+        select(agents)
+        .where(agents.c.agent_id > after, agents.c.source != Source.BROKER.value)
+        .order_by(agents.c.agent_id)
+        .limit(limit)
+    )
     return [_agent(row) for row in conn.execute(query)]
 
 

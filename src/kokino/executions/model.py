@@ -9,7 +9,6 @@ from enum import StrEnum
 from typing import Any
 
 from kokino.agents.failures import FailureKind
-from kokino.telemetry.model import EventType
 
 
 class State(StrEnum):
@@ -34,16 +33,6 @@ class State(StrEnum):
 TRANSITIONS: Mapping[State, frozenset[State]] = {
     State.QUEUED: frozenset({State.RUNNING, State.CANCELLED, State.REFUSED}),
     State.RUNNING: frozenset({State.COMPLETED, State.FAILED, State.TIMEOUT, State.CANCELLED, State.LOST}),
-}
-
-#: The event that tells of each end.
-END_EVENTS: Mapping[State, EventType] = {
-    State.COMPLETED: EventType.EXECUTION_COMPLETED,
-    State.FAILED: EventType.EXECUTION_FAILED,
-    State.TIMEOUT: EventType.EXECUTION_TIMEOUT,
-    State.CANCELLED: EventType.EXECUTION_CANCELLED,
-    State.REFUSED: EventType.EXECUTION_REFUSED,
-    State.LOST: EventType.EXECUTION_LOST,
 }
 
 #: Label of an execution that asks whether a disabled CLI type works again.

@@ -230,22 +230,27 @@ events = Table(
     Index(None, "agent_id", "at"),
 )
 
+# Sums of users' executions, kept up to date in the transaction of each event (docs/decisions/0002).
 rollups = Table(
     "rollups",
     metadata,
-    # "minute", "hour" or "day"; buckets start on the UTC minute, hour or day.
-    Column("grain", String(8), primary_key=True),
-    Column("bucket_at", Instant, primary_key=True),
-    # "all", "agent" or "cli".
+    # "all", "cli" or "agent"; the id of "all" is empty.
     Column("scope", String(8), primary_key=True),
     Column("scope_id", String(160), primary_key=True),
+    # "minute", "hour" or "day", starting on those of UTC; "ever" is one row from 1970 that is never deleted.
+    Column("grain", String(8), primary_key=True),
+    Column("bucket_at", Instant, primary_key=True),
     Column("good", BigInteger, nullable=False),
     Column("bad", BigInteger, nullable=False),
-    Column("duration_sum_ms", BigInteger, nullable=False),
+    # {state: count}, cancelled ones too.
+    Column("states", Document, nullable=False),
     # {kind: count} of the bad ones.
     Column("kinds", Document, nullable=False),
-    # {bucket number: count} of durations, see telemetry.histogram.
+    # {upper edge in ms: count} of durations, see telemetry.histogram.
     Column("durations", Document, nullable=False),
+    Column("duration_sum_ms", BigInteger, nullable=False),
+    Column("duration_max_ms", BigInteger, nullable=False),
+    Index(None, "scope", "grain", "bucket_at"),
 )
 
 # --- alerts ---------------------------------------------------------------------------------------------------

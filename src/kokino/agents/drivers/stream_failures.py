@@ -50,6 +50,7 @@ SENTENCES = (
     Sentence(text="disabled organization", kind=FailureKind.AUTH),
     Sentence(text="cannot be used with root", kind=FailureKind.PERMISSION),
     Sentence(text="unable to connect to api", kind=FailureKind.NETWORK),
+    Sentence(text="empty or malformed response", kind=FailureKind.NETWORK),
     Sentence(text="connection error", kind=FailureKind.NETWORK),
     Sentence(text="request timed out", kind=FailureKind.NETWORK),
 )

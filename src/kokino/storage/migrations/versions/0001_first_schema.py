@@ -231,17 +231,24 @@ def upgrade() -> None:
     )
     op.create_table(
         "rollups",
-        sa.Column("grain", sa.String(length=8), nullable=False),
-        sa.Column("bucket_at", sa.BigInteger(), nullable=False),
         sa.Column("scope", sa.String(length=8), nullable=False),
         sa.Column("scope_id", sa.String(length=160), nullable=False),
+        sa.Column("grain", sa.String(length=8), nullable=False),
+        sa.Column("bucket_at", sa.BigInteger(), nullable=False),
         sa.Column("good", sa.BigInteger(), nullable=False),
         sa.Column("bad", sa.BigInteger(), nullable=False),
-        sa.Column("duration_sum_ms", sa.BigInteger(), nullable=False),
+        sa.Column("states", sa.JSON(none_as_null=True), nullable=False),
         sa.Column("kinds", sa.JSON(none_as_null=True), nullable=False),
         sa.Column("durations", sa.JSON(none_as_null=True), nullable=False),
-        sa.PrimaryKeyConstraint("grain", "bucket_at", "scope", "scope_id", name=op.f("pk_rollups")),
+        sa.Column("duration_sum_ms", sa.BigInteger(), nullable=False),
+        sa.Column("duration_max_ms", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("scope", "scope_id", "grain", "bucket_at", name=op.f("pk_rollups")),
     )
+    with op.batch_alter_table("rollups", schema=None) as batch_op:
+        batch_op.create_index(
+            batch_op.f("ix_rollups_scope_grain_bucket_at"), ["scope", "grain", "bucket_at"], unique=False
+        )
+
     op.create_table(
         "sessions",
         sa.Column("agent_id", sa.String(length=160), nullable=False),
@@ -477,6 +484,9 @@ def downgrade() -> None:
 
     op.drop_table("alert_transitions")
     op.drop_table("sessions")
+    with op.batch_alter_table("rollups", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_rollups_scope_grain_bucket_at"))
+
     op.drop_table("rollups")
     op.drop_table("pauses")
     op.drop_table("installation")

@@ -1,0 +1,213 @@
+"""What belongs together when an execution begins or ends, each as one transaction's worth of rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from sqlalchemy import Connection
+
+from kokino.agents import lock_store, session_store, traffic_store
+from kokino.agents import store as agent_store
+from kokino.agents.failures import FailureKind
+from kokino.agents.model import Agent, CliType, Session
+from kokino.agents.routing import Route, Traffic, Way, route
+from kokino.conversations import store as conversation_store
+from kokino.conversations.model import Role
+from kokino.executions import store
+from kokino.executions.model import PROBE, Ending, Execution, State
+from kokino.ids import Ids
+from kokino.telemetry import store as telemetry
+from kokino.telemetry.model import END_TYPES, Event, EventType
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """A queued execution that may run now, with its agent locked."""
+
+    execution: Execution
+    agent: Agent
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claimed:
+    """What one look at the queues came to."""
+
+    started: list[Claim] = field(default_factory=list)
+    #: Refused for good: no way to run, or waited too long.
+    ended: list[Execution] = field(default_factory=list)
+
+
+def traffic_now(conn: Connection, cli_types: Mapping[str, CliType]) -> Traffic:
+    """What is disabled and paused at this instant."""
+    return Traffic(
+        cli_types=cli_types, fallbacks=traffic_store.disabled(conn), pauses=traffic_store.paused(conn)
+    )
+
+
+def claim(
+    conn: Connection, cli_types: Mapping[str, CliType], ids: Ids, *, capacity: int, now: datetime
+) -> Claimed:
+    """Start what can start: at most `capacity`, one for each free agent, first come first served.
+
+    What no longer has a way to run is refused here; what has to wait stays queued.
+    """
+    claimed = Claimed()
+    for execution in store.overdue(conn, now):
+        claimed.ended.append(end(conn, execution, _waited_too_long(execution), ids, now=now))
+    traffic = traffic_now(conn, cli_types)
+    held = lock_store.held(conn)
+    for execution in store.queue_heads(conn):
+        if execution.agent_id not in held and len(claimed.started) < capacity:
+            _claim_one(conn, execution, traffic, ids, claimed, now=now)
+    return claimed
+
+
+def _claim_one(
+    conn: Connection, execution: Execution, traffic: Traffic, ids: Ids, claimed: Claimed, *, now: datetime
+) -> None:
+    agent = agent_store.get(conn, execution.agent_id)
+    if agent is None:
+        gone = _refused(f"agent {execution.agent_id!r} was removed")
+        claimed.ended.append(end(conn, execution, gone, ids, now=now))
+        return
+    decided = route(agent, traffic, is_probe=execution.label == PROBE)
+    if decided.way is Way.REFUSE:
+        claimed.ended.append(end(conn, execution, _refused(decided.reason), ids, now=now))
+    elif decided.way is Way.RUN:
+        claimed.started.append(_begin(conn, execution, agent, decided, ids, now=now))
+
+
+def end(
+    conn: Connection,
+    execution: Execution,
+    ending: Ending,
+    ids: Ids,
+    *,
+    now: datetime,
+    session_id: str | None = None,
+    session_is_alive: bool = True,
+) -> Execution:
+    """Write an execution's end and all that follows from it: turn, session, lock, event."""
+    ended = store.end(conn, execution.execution_id, ending, now=now)
+    if ended.conversation_id and ending.content:
+        _say(conn, ended, Role.ASSISTANT, ending.content, ids, now=now)
+    if ended.started_at is not None:
+        _keep_session(conn, ended, session_id=session_id, is_alive=session_is_alive, now=now)
+    if ended.lock_token is not None:
+        lock_store.release(conn, ended.agent_id, ended.lock_token)
+    telemetry.append(conn, _end_event(ended, now))
+    return ended
+
+
+def _begin(
+    conn: Connection, execution: Execution, agent: Agent, decided: Route, ids: Ids, *, now: datetime
+) -> Claim:
+    token = lock_store.acquire(conn, agent.agent_id, execution.execution_id, now=now)
+    assert token is not None  # noqa: S101 - the lock was free in this very transaction
+    session = _session(conn, agent.agent_id, decided.cli_type, ids, now=now)
+    started = store.start(
+        conn,
+        execution,
+        cli_type=decided.cli_type,
+        account=decided.account,
+        moved_from=decided.moved_from,
+        conversation_id=session.conversation_id,
+        session_id=session.session_id,
+        is_resume=session.is_established,
+        lock_token=token,
+        now=now,
+    )
+    _say(conn, started, Role.USER, started.prompt, ids, now=now)
+    telemetry.append(
+        conn,
+        Event(
+            type=EventType.EXECUTION_STARTED,
+            at=now,
+            agent_id=agent.agent_id,
+            cli_type=started.cli_type,
+            account=started.account,
+            execution_id=started.execution_id,
+            label=started.label,
+            message=decided.reason if decided.moved_from else None,
+        ),
+    )
+    return Claim(execution=started, agent=agent)
+
+
+def _session(conn: Connection, agent_id: str, cli_type: str, ids: Ids, *, now: datetime) -> Session:
+    if (known := session_store.get(conn, agent_id, cli_type)) is not None:
+        return known
+    session = Session(
+        agent_id=agent_id,
+        cli_type=cli_type,
+        session_id=ids.uuid(),
+        conversation_id=ids.new("conv"),
+        is_established=False,
+        created_at=now,
+        used_at=now,
+    )
+    conversation_store.begin(conn, session.conversation_id, agent_id, now=now)
+    session_store.begin(conn, session)
+    return session
+
+
+def _keep_session(
+    conn: Connection, ended: Execution, *, session_id: str | None, is_alive: bool, now: datetime
+) -> None:
+    """Resume next time only what the CLI can resume.
+
+    A first turn that came to nothing leaves its id taken in some CLIs and unknown in others: the next turn
+    starts under a new one.
+    """
+    came_to_something = ended.state is State.COMPLETED or bool(ended.content)
+    session = session_store.get(conn, ended.agent_id, ended.cli_type)
+    if session is None or session.conversation_id != ended.conversation_id:
+        return  # it was ended meanwhile
+    if not is_alive or not (session.is_established or came_to_something):
+        session_store.forget(conn, ended.agent_id, ended.cli_type)
+    else:
+        kept = session_id or session.session_id
+        session_store.establish(conn, ended.agent_id, ended.cli_type, session_id=kept, now=now)
+
+
+def _say(conn: Connection, execution: Execution, role: Role, content: str, ids: Ids, *, now: datetime) -> None:
+    conversation_store.say(
+        conn,
+        str(execution.conversation_id),
+        turn_id=ids.new("turn"),
+        execution_id=execution.execution_id,
+        role=role,
+        content=content,
+        now=now,
+    )
+
+
+def _end_event(ended: Execution, now: datetime) -> Event:
+    duration = ended.duration
+    return Event(
+        type=END_TYPES[ended.state.value],
+        at=now,
+        agent_id=ended.agent_id,
+        cli_type=ended.cli_type,
+        account=ended.account,
+        execution_id=ended.execution_id,
+        label=ended.label,
+        kind=ended.kind.value if ended.kind else None,
+        duration_ms=None if duration is None else round(duration.total_seconds() * 1000),
+        message=ended.error,
+    )
+
+
+def _refused(reason: str) -> Ending:
+    return Ending(state=State.REFUSED, kind=FailureKind.REFUSED, error=reason)
+
+
+def _waited_too_long(execution: Execution) -> Ending:
+    waited = int(execution.queue_timeout.total_seconds())
+    return Ending(
+        state=State.REFUSED,
+        kind=FailureKind.LOCK_TIMEOUT,
+        error=f"waited {waited} s for agent {execution.agent_id!r}, which was busy or paused all the time",
+    )

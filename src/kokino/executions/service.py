@@ -1,0 +1,196 @@
+"""What people and playbooks ask of executions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import Connection
+
+from kokino.agents import lock_store, session_store
+from kokino.agents import store as agent_store
+from kokino.agents.failures import FailureKind
+from kokino.agents.model import Agent
+from kokino.clock import Clock
+from kokino.errors import Fault, Invalid, NotFound, QueueFull, TooLarge, Unavailable
+from kokino.executions import store
+from kokino.executions.ending import Stop
+from kokino.executions.lifecycle import end
+from kokino.executions.local import LocalDispatch
+from kokino.executions.model import Ending, Execution, State
+from kokino.executions.runner import Runner
+from kokino.executions.watch import Topic, Watch
+from kokino.ids import Ids
+from kokino.storage import Storage
+
+#: The longest prompt, in bytes of UTF-8: claude's own limit for standard input (cli-facts), the strictest we know.
+LONGEST_PROMPT = 10_000_000
+
+
+@dataclass(slots=True, kw_only=True)
+class Executions:
+    """Submit, await and cancel executions."""
+
+    storage: Storage
+    clock: Clock
+    ids: Ids
+    runner: Runner
+    dispatch: LocalDispatch
+    watch: Watch
+    #: Told of executions that end without ever being started.
+    on_end: Callable[[Execution], None]
+    _is_closed: bool = field(default=False)
+
+    def close(self) -> None:
+        """Accept nothing more."""
+        self._is_closed = True
+
+    async def submit(
+        self,
+        agent_id: str,
+        prompt: str,
+        *,
+        timeout: timedelta | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        label: str | None = None,
+    ) -> Execution:
+        """Accept a prompt. Once this returns, it is durable and will come to an end.
+
+        Raises `Invalid` or `TooLarge` for the prompt, `NotFound` for the agent, `QueueFull`, and `Unavailable`
+        while the broker stops.
+        """
+        if self._is_closed:
+            raise Unavailable("the broker is stopping and accepts nothing new", retry_after=timedelta(seconds=5))
+        _check(prompt)
+
+        def accept(conn: Connection) -> Execution:
+            agent = _agent(conn, agent_id)
+            if store.queue_lengths(conn).get(agent_id, 0) > agent.limits.queue:
+                raise QueueFull(
+                    f"{agent.limits.queue} executions wait for agent {agent_id!r} already; come back later, or raise its limits.queue",
+                    retry_after=timedelta(seconds=30),
+                )
+            return store.accept(conn, self._new(agent, prompt, timeout, metadata or {}, label))
+
+        accepted = await self.storage.write(accept)
+        self.dispatch.wake()
+        return accepted
+
+    async def get(self, execution_id: str) -> Execution:
+        """The execution. Raises `NotFound`."""
+        execution = await self.storage.read(lambda conn: store.get(conn, execution_id))
+        if execution is None:
+            raise NotFound(f"there is no execution {execution_id!r}; GET /executions lists them")
+        return execution
+
+    async def ended(self, execution_id: str) -> Execution:
+        """Return when it has ended. Raises `NotFound`."""
+        with self.watch.listen(execution_id, Topic.END) as bell:
+            while not (execution := await self.get(execution_id)).state.is_end:
+                await bell.wait()
+                bell.clear()
+        return execution
+
+    async def cancel(self, execution_id: str) -> Execution:
+        """End an execution and return it once its tree is gone; one that has ended is returned as it is."""
+        execution = await self.get(execution_id)
+        if execution.state.is_end:
+            return execution
+        if (ended := await self._cancel_queued(execution)) is not None:
+            return ended
+        await self.storage.write(lambda conn: store.request_cancel(conn, execution_id, now=self.clock.now()))
+        self.runner.interrupt(execution_id, Stop.CANCEL)
+        return await self.ended(execution_id)
+
+    async def cancel_running(self, agent_id: str) -> Execution | None:
+        """Cancel what the agent runs; None when it runs nothing."""
+        unfinished = await self._unfinished(agent_id)
+        running = next((one for one in unfinished if one.state is State.RUNNING), None)
+        return None if running is None else await self.cancel(running.execution_id)
+
+    async def end_session(self, agent_id: str) -> tuple[Execution | None, int]:
+        """Cancel what runs and forget the agent's sessions; the cancelled execution, and how many sessions."""
+        cancelled = await self.cancel_running(agent_id)
+        forgotten = await self.storage.write(lambda conn: session_store.forget(conn, agent_id))
+        self.dispatch.wake()
+        return cancelled, forgotten
+
+    async def forget_agent(self, agent_id: str) -> None:
+        """Cancel all that the agent runs or has waiting, then remove it. Raises `NotFound`."""
+        for execution in reversed(await self._unfinished(agent_id)):
+            await self.cancel(execution.execution_id)
+
+        def forget(conn: Connection) -> None:
+            session_store.forget(conn, agent_id)
+            agent_store.forget(conn, agent_id)
+
+        await self.storage.write(forget)
+
+    async def _unfinished(self, agent_id: str) -> list[Execution]:
+        def find(conn: Connection) -> list[Execution]:
+            _agent(conn, agent_id)
+            return store.unfinished_of(conn, agent_id)
+
+        return await self.storage.read(find)
+
+    async def _cancel_queued(self, execution: Execution) -> Execution | None:
+        """Take it out of the queue; None when it has left it meanwhile."""
+
+        def cancel(conn: Connection) -> Execution | None:
+            present = store.get(conn, execution.execution_id)
+            if present is None or present.state is not State.QUEUED:
+                return None
+            ending = Ending(state=State.CANCELLED, kind=FailureKind.CANCELLED, error="cancelled before it started")
+            return end(conn, present, ending, self.ids, now=self.clock.now())
+
+        ended = await self.storage.write(cancel)
+        if ended is not None:
+            self.watch.ring(Topic.END, ended.execution_id)
+            self.on_end(ended)
+            self.dispatch.wake()
+        return ended
+
+    def _new(
+        self, agent: Agent, prompt: str, timeout: timedelta | None, metadata: Mapping[str, Any], label: str | None
+    ) -> Execution:
+        return Execution(
+            execution_id=self.ids.new("exec"),
+            number=0,
+            agent_id=agent.agent_id,
+            cli_type=agent.cli_type,
+            account=agent.account,
+            mode=agent.mode.value,
+            pool=agent.pool,
+            state=State.QUEUED,
+            label=label,
+            prompt=prompt,
+            metadata=metadata,
+            timeout=timeout or agent.limits.timeout,
+            queue_timeout=agent.limits.queue_timeout,
+            queued_at=self.clock.now(),
+        )
+
+
+def _agent(conn: Connection, agent_id: str) -> Agent:
+    agent = agent_store.get(conn, agent_id)
+    if agent is None:
+        raise NotFound(f"there is no agent {agent_id!r}; GET /agents lists them, POST /agents/register adds one")
+    return agent
+
+
+def _check(prompt: str) -> None:
+    if not prompt.strip():
+        raise Invalid("the prompt is empty", [Fault(field="prompt", message="must say something")])
+    if "\x00" in prompt:
+        raise Invalid("the prompt holds a NUL character", [Fault(field="prompt", message="must not hold \\u0000")])
+    try:
+        size = len(prompt.encode())
+    except UnicodeEncodeError as error:
+        message = f"holds half a surrogate pair at character {error.start}, which is no text"
+        raise Invalid("the prompt is no valid text", [Fault(field="prompt", message=message)]) from error
+    if size > LONGEST_PROMPT:
+        raise TooLarge(
+            f"the prompt has {size:,} bytes, {LONGEST_PROMPT:,} is the most that CLIs take; put it in a file and name that"
+        )

@@ -1,0 +1,261 @@
+"""Executions and their records in the database."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, Row, func, insert, select, update
+
+from kokino.agents.failures import FailureKind
+from kokino.clock import MILLISECOND
+from kokino.executions.model import TRANSITIONS, Ending, Execution, Record, State
+from kokino.storage.schema import executions, records
+
+
+def accept(conn: Connection, execution: Execution) -> Execution:
+    """Put an execution at the end of the queue; returns it with its number."""
+    number = (conn.scalar(select(func.max(executions.c.number))) or 0) + 1
+    values = asdict(execution) | {
+        "number": number,
+        "state": execution.state.value,
+        "metadata": dict(execution.metadata),
+        "timeout_ms": execution.timeout // MILLISECOND,
+        "queue_timeout_ms": execution.queue_timeout // MILLISECOND,
+    }
+    del values["timeout"], values["queue_timeout"]
+    conn.execute(insert(executions).values(**values))
+    return _required(conn, execution.execution_id)
+
+
+def get(conn: Connection, execution_id: str) -> Execution | None:
+    """The execution, or None."""
+    row = conn.execute(select(executions).where(executions.c.execution_id == execution_id)).one_or_none()
+    return None if row is None else _execution(row)
+
+
+def page(
+    conn: Connection, *, agent_id: str | None, state: State | None, before: int | None, limit: int
+) -> list[Execution]:
+    """At most `limit` executions, the newest first, with numbers below `before`."""
+    query = select(executions).order_by(executions.c.number.desc()).limit(limit)
+    if agent_id is not None:
+        query = query.where(executions.c.agent_id == agent_id)
+    if state is not None:
+        query = query.where(executions.c.state == state.value)
+    if before is not None:
+        query = query.where(executions.c.number < before)
+    return [_execution(row) for row in conn.execute(query)]
+
+
+def in_state(conn: Connection, state: State) -> list[Execution]:
+    """Every execution in `state`, in order of acceptance. For the states that few are in at a time."""
+    query = select(executions).where(executions.c.state == state.value).order_by(executions.c.number)
+    return [_execution(row) for row in conn.execute(query)]
+
+
+def unfinished_of(conn: Connection, agent_id: str) -> list[Execution]:
+    """The agent's queued and running executions, in order of acceptance."""
+    query = (
+        select(executions)
+        .where(
+            executions.c.agent_id == agent_id,
+            executions.c.state.in_([State.QUEUED.value, State.RUNNING.value]),
+        )
+        .order_by(executions.c.number)
+    )
+    return [_execution(row) for row in conn.execute(query)]
+
+
+def queue_heads(conn: Connection) -> list[Execution]:
+    """The first queued execution of each agent, in order of acceptance."""
+    heads = (
+        select(func.min(executions.c.number))
+        .where(executions.c.state == State.QUEUED.value)
+        .group_by(executions.c.agent_id)
+    )
+    query = select(executions).where(executions.c.number.in_(heads)).order_by(executions.c.number)
+    return [_execution(row) for row in conn.execute(query)]
+
+
+def queue_lengths(conn: Connection) -> dict[str, int]:
+    """How many executions wait, by agent."""
+    query = (
+        select(executions.c.agent_id, func.count())
+        .where(executions.c.state == State.QUEUED.value)
+        .group_by(executions.c.agent_id)
+    )
+    return {agent_id: count for agent_id, count in conn.execute(query)}
+
+
+def overdue(conn: Connection, now: datetime) -> list[Execution]:
+    """Queued executions that have waited as long as they may."""
+    return [
+        execution for execution in in_state(conn, State.QUEUED) if execution.queued_at + execution.queue_timeout <= now
+    ]
+
+
+def next_queue_deadline(conn: Connection) -> datetime | None:
+    """When the first queued execution will have waited as long as it may."""
+    return min((e.queued_at + e.queue_timeout for e in in_state(conn, State.QUEUED)), default=None)
+
+
+def start(
+    conn: Connection,
+    execution: Execution,
+    *,
+    cli_type: str,
+    account: str,
+    moved_from: str | None,
+    conversation_id: str,
+    session_id: str,
+    is_resume: bool,
+    lock_token: int,
+    now: datetime,
+) -> Execution:
+    """Set a queued execution running, on what its route says."""
+    _move(
+        conn,
+        execution.execution_id,
+        State.RUNNING,
+        cli_type=cli_type,
+        account=account,
+        moved_from=moved_from,
+        conversation_id=conversation_id,
+        session_id=session_id,
+        is_resume=is_resume,
+        lock_token=lock_token,
+        started_at=now,
+    )
+    return _required(conn, execution.execution_id)
+
+
+def note_pid(conn: Connection, execution_id: str, pid: int) -> None:
+    """Remember the process that runs it."""
+    conn.execute(update(executions).where(executions.c.execution_id == execution_id).values(pid=pid))
+
+
+def request_cancel(conn: Connection, execution_id: str, *, now: datetime) -> None:
+    """Note that somebody wants it ended: from here on its own claim of success no longer counts."""
+    conn.execute(
+        update(executions)
+        .where(executions.c.execution_id == execution_id, executions.c.cancel_requested_at.is_(None))
+        .values(cancel_requested_at=now)
+    )
+
+
+def end(conn: Connection, execution_id: str, ending: Ending, *, now: datetime) -> Execution:
+    """Give an execution its end. Raises ValueError when it cannot end so: it has ended already, for one."""
+    _move(
+        conn,
+        execution_id,
+        ending.state,
+        kind=ending.kind.value if ending.kind else None,
+        error=ending.error,
+        exit_code=ending.exit_code,
+        exit_signal=ending.exit_signal,
+        content=ending.content,
+        usage=dict(ending.usage) if ending.usage is not None else None,
+        cost_usd=ending.cost_usd,
+        cli_version=ending.cli_version,
+        ended_at=now,
+    )
+    return _required(conn, execution_id)
+
+
+def add_records(conn: Connection, execution_id: str, added: Sequence[Record]) -> None:
+    """Append to the execution's stream."""
+    rows = [
+        {
+            "execution_id": execution_id,
+            "number": record.number,
+            "stream": record.stream,
+            "body": record.body,
+            "size": record.size,
+            "written_at": record.written_at,
+        }
+        for record in added
+    ]
+    if rows:
+        conn.execute(insert(records), rows)
+
+
+def records_after(conn: Connection, execution_id: str, number: int, *, limit: int) -> list[Record]:
+    """At most `limit` records that come after `number`, in order."""
+    query = (
+        select(records)
+        .where(records.c.execution_id == execution_id, records.c.number > number)
+        .order_by(records.c.number)
+        .limit(limit)
+    )
+    return [_record(row) for row in conn.execute(query)]
+
+
+def record_counts(conn: Connection, execution_id: str) -> dict[str, int]:
+    """How many records of each stream are kept."""
+    query = (
+        select(records.c.stream, func.count())
+        .where(records.c.execution_id == execution_id)
+        .group_by(records.c.stream)
+    )
+    return {stream: count for stream, count in conn.execute(query)}
+
+
+def _move(conn: Connection, execution_id: str, to: State, **values: Any) -> None:
+    """Change the state where `TRANSITIONS` allows it; any other change is a bug."""
+    allowed = [state.value for state, following in TRANSITIONS.items() if to in following]
+    changed = conn.execute(
+        update(executions)
+        .where(executions.c.execution_id == execution_id, executions.c.state.in_(allowed))
+        .values(state=to.value, **values)
+    )
+    if changed.rowcount != 1:
+        raise ValueError(f"execution {execution_id!r} cannot become {to.value}: it is not {' or '.join(allowed)}")
+
+
+def _required(conn: Connection, execution_id: str) -> Execution:
+    return _execution(conn.execute(select(executions).where(executions.c.execution_id == execution_id)).one())
+
+
+def _execution(row: Row[Any]) -> Execution:
+    return Execution(
+        execution_id=row.execution_id,
+        number=row.number,
+        agent_id=row.agent_id,
+        cli_type=row.cli_type,
+        account=row.account,
+        mode=row.mode,
+        pool=row.pool,
+        state=State(row.state),
+        kind=FailureKind(row.kind) if row.kind else None,
+        error=row.error,
+        label=row.label,
+        moved_from=row.moved_from,
+        prompt=row.prompt,
+        metadata=row.metadata,
+        conversation_id=row.conversation_id,
+        session_id=row.session_id,
+        is_resume=row.is_resume,
+        timeout=timedelta(milliseconds=row.timeout_ms),
+        queue_timeout=timedelta(milliseconds=row.queue_timeout_ms),
+        queued_at=row.queued_at,
+        started_at=row.started_at,
+        ended_at=row.ended_at,
+        cancel_requested_at=row.cancel_requested_at,
+        lock_token=row.lock_token,
+        pid=row.pid,
+        exit_code=row.exit_code,
+        exit_signal=row.exit_signal,
+        content=row.content,
+        usage=row.usage,
+        cost_usd=row.cost_usd,
+        cli_version=row.cli_version,
+    )
+
+
+def _record(row: Row[Any]) -> Record:
+    return Record(
+        number=row.number, stream=row.stream, body=row.body, size=row.size, written_at=row.written_at
+    )
