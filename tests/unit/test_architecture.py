@@ -151,14 +151,20 @@ def program(entry: str) -> set[str]:
         module = queue.pop()
         if module not in found:
             found.add(module)
-            queue += [path for wanted in imports(read(module)) for path in _loaded_by(wanted.target)]
+            queue += [path for wanted in imports(read(module)) for path in _loaded_by(wanted.target, module)]
     return found
 
 
-def _loaded_by(target: str) -> list[str]:
-    """Modules that importing a dotted name runs: the packages on the way, and what it names."""
+def _loaded_by(target: str, module: str = "") -> list[str]:
+    """Modules that an import runs: the packages on the way, and what it names.
+
+    A program that is started by its path finds its neighbours by their bare names.
+    """
     package, *parts = target.split(".")
-    names = ["/".join(parts[:depth]) for depth in range(1, len(parts) + 1)] if package == "kokino" else []
+    if package != "kokino":
+        neighbour = str(Path(module).with_name(f"{package}.py")) if module else ""
+        return [neighbour] if (SOURCE / neighbour).is_file() else []
+    names = ["/".join(parts[:depth]) for depth in range(1, len(parts) + 1)]
     candidates = [path for name in names for path in (f"{name}.py", f"{name}/__init__.py")]
     return [path for path in candidates if (SOURCE / path).is_file()]
 
@@ -194,12 +200,12 @@ def test_a_program_beside_the_broker_needs_the_standard_library_alone(entry: str
     """Warden and scripted agent start fast and load nothing that could fail under them."""
     loaded = program(entry)
     assert loaded, f"{entry} does not exist"
-    own = sys.stdlib_module_names | {"kokino"}
     foreign = {
         f"{module}:{wanted.line}: {wanted.target}"
         for module in loaded
         for wanted in imports(read(module))
-        if wanted.target.partition(".")[0] not in own
+        if wanted.target.partition(".")[0] not in sys.stdlib_module_names
+        and not _loaded_by(wanted.target, module)
     }
     assert foreign == set()
 
