@@ -9,10 +9,11 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from kokino.agents import lock_store, session_store
+from kokino.agents import session_store
 from kokino.agents import store as agent_store
 from kokino.agents.failures import FailureKind
 from kokino.agents.model import Agent
+from kokino.agents.service import required
 from kokino.clock import Clock
 from kokino.errors import Fault, Invalid, NotFound, QueueFull, TooLarge, Unavailable
 from kokino.executions import store
@@ -66,7 +67,7 @@ class Executions:
         _check(prompt)
 
         def accept(conn: Connection) -> Execution:
-            agent = _agent(conn, agent_id)
+            agent = required(conn, agent_id)
             if store.queue_lengths(conn).get(agent_id, 0) > agent.limits.queue:
                 raise QueueFull(
                     f"{agent.limits.queue} executions wait for agent {agent_id!r} already; come back later, or raise its limits.queue",
@@ -130,7 +131,7 @@ class Executions:
 
     async def _unfinished(self, agent_id: str) -> list[Execution]:
         def find(conn: Connection) -> list[Execution]:
-            _agent(conn, agent_id)
+            required(conn, agent_id)
             return store.unfinished_of(conn, agent_id)
 
         return await self.storage.read(find)
@@ -171,13 +172,6 @@ class Executions:
             queue_timeout=agent.limits.queue_timeout,
             queued_at=self.clock.now(),
         )
-
-
-def _agent(conn: Connection, agent_id: str) -> Agent:
-    agent = agent_store.get(conn, agent_id)
-    if agent is None:
-        raise NotFound(f"there is no agent {agent_id!r}; GET /agents lists them, POST /agents/register adds one")
-    return agent
 
 
 def _check(prompt: str) -> None:

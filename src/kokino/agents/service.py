@@ -1,0 +1,142 @@
+"""What people and playbooks ask of agents and of the way their executions go."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection
+
+from kokino.agents import store, traffic_store
+from kokino.agents.model import Agent, CliType, Fallback, Pause, Scope
+from kokino.clock import Clock
+from kokino.errors import Conflict, Fault, Invalid, NotFound
+from kokino.storage import Storage
+from kokino.telemetry import store as telemetry
+from kokino.telemetry.model import Event, EventType
+
+#: How soon after it was disabled a CLI type is first asked whether it works again.
+FIRST_PROBE = timedelta(seconds=60)
+
+
+@dataclass(slots=True, kw_only=True)
+class Agents:
+    """Register agents; disable and enable CLI types; pause and resume."""
+
+    storage: Storage
+    clock: Clock
+    cli_types: Mapping[str, CliType]
+    #: Called after anything that may let executions run, or stop them.
+    on_change: Callable[[], None]
+
+    async def register(self, agent: Agent) -> Agent:
+        """Add an agent, or change the one with its id. It has been checked."""
+        await self.storage.write(lambda conn: store.put(conn, agent))
+        self.on_change()
+        return agent
+
+    async def get(self, agent_id: str) -> Agent:
+        """The agent. Raises `NotFound`."""
+        return await self.storage.read(lambda conn: required(conn, agent_id))
+
+    async def disable(self, cli_type: str, *, reason: str, target: str | None, by: str) -> Fallback:
+        """Disable a CLI type: its agents run on `target`, on their own fallback, or not at all.
+
+        Raises `NotFound` for an unknown name, `Conflict` for a target that is disabled itself.
+        """
+        self._known(cli_type, "cliType")
+        if target is not None:
+            self._known(target, "target")
+        if target == cli_type:
+            raise Invalid("a CLI type cannot stand in for itself", [Fault(field="target", message="name another")])
+        now = self.clock.now()
+        fallback = Fallback(
+            cli_type=cli_type, reason=reason, since=now, target=target, set_by=by, probe_due_at=now + FIRST_PROBE
+        )
+        await self.storage.write(lambda conn: _disable(conn, fallback))
+        self.on_change()
+        return fallback
+
+    async def enable(self, cli_type: str, *, reason: str, by: str) -> bool:
+        """Enable a CLI type again; False when it was not disabled."""
+        self._known(cli_type, "cliType")
+        now = self.clock.now()
+        was_disabled = await self.storage.write(lambda conn: _enable(conn, cli_type, reason, by, now))
+        self.on_change()
+        return was_disabled
+
+    async def pause(self, scope: Scope, scope_id: str, *, reason: str, by: str) -> Pause:
+        """Keep the executions of a scope in their queues."""
+        pause = Pause(scope=scope, scope_id=scope_id, reason=reason, since=self.clock.now(), set_by=by)
+
+        def write(conn: Connection) -> None:
+            traffic_store.pause(conn, pause)
+            telemetry.append(conn, _pause_event(EventType.ACCOUNT_PAUSED, scope, scope_id, f"{by}: {reason}", pause.since))
+
+        await self.storage.write(write)
+        self.on_change()
+        return pause
+
+    async def resume(self, scope: Scope, scope_id: str, *, reason: str, by: str) -> bool:
+        """Let them run again; False when nothing was paused."""
+        now = self.clock.now()
+
+        def write(conn: Connection) -> bool:
+            if not traffic_store.resume(conn, scope, scope_id):
+                return False
+            telemetry.append(conn, _pause_event(EventType.ACCOUNT_RESUMED, scope, scope_id, f"{by}: {reason}", now))
+            return True
+
+        was_paused = await self.storage.write(write)
+        self.on_change()
+        return was_paused
+
+    def _known(self, name: str, field: str) -> None:
+        if name not in self.cli_types:
+            known = ", ".join(sorted(self.cli_types))
+            raise NotFound(f"{field}: there is no CLI type {name!r}; known: {known}")
+
+
+def required(conn: Connection, agent_id: str) -> Agent:
+    """The agent. Raises `NotFound`."""
+    agent = store.get(conn, agent_id)
+    if agent is None:
+        raise NotFound(f"there is no agent {agent_id!r}; GET /agents lists them, POST /agents/register adds one")
+    return agent
+
+
+def _disable(conn: Connection, fallback: Fallback) -> None:
+    if fallback.target in traffic_store.disabled(conn):
+        raise Conflict(f"CLI type {fallback.target!r} is disabled itself and cannot take over; choose another target")
+    traffic_store.disable(conn, fallback)
+    telemetry.append(
+        conn,
+        Event(
+            type=EventType.FALLBACK_ENABLED,
+            at=fallback.since,
+            cli_type=fallback.cli_type,
+            message=f"{fallback.set_by}: {fallback.reason}",
+            data={"target": fallback.target},
+        ),
+    )
+
+
+def _enable(conn: Connection, cli_type: str, reason: str, by: str, now: datetime) -> bool:
+    if not traffic_store.enable(conn, cli_type):
+        return False
+    telemetry.append(
+        conn, Event(type=EventType.FALLBACK_DISABLED, at=now, cli_type=cli_type, message=f"{by}: {reason}")
+    )
+    return True
+
+
+def _pause_event(type_: EventType, scope: Scope, scope_id: str, message: str, now: datetime) -> Event:
+    return Event(
+        type=type_,
+        at=now,
+        agent_id=scope_id if scope is Scope.AGENT else None,
+        account=scope_id if scope is Scope.ACCOUNT else None,
+        message=message,
+        data={"scope": scope.value, "id": scope_id},
+    )

@@ -1,0 +1,119 @@
+"""Run the modules in order, again and again: at once when woken, else when the first of them is due."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+import structlog
+
+from kokino.clock import Clock
+from kokino.engine.module import Module
+from kokino.tasks import Tasks
+
+log = structlog.get_logger(__name__)
+
+#: How long one module may hold up the others, in seconds. All of them only read and write rows; a module that
+#: needs longer than a busy database's worst moment is stuck.
+PATIENCE = 30.0
+#: When to try a module again that failed.
+AFTER_FAILURE = timedelta(seconds=5)
+
+
+@dataclass(slots=True)
+class Health:
+    """How a module has fared."""
+
+    runs: int = 0
+    failures: int = 0
+    #: What went wrong the last time; None when the last run went well.
+    error: str | None = None
+    last_run_at: datetime | None = None
+
+
+@dataclass(slots=True)
+class Engine:
+    """Each module has a deadline and a barrier: one failure is logged and counted, the rest still run."""
+
+    clock: Clock
+    modules: Sequence[Module]
+    health: dict[str, Health] = field(default_factory=dict)
+    _wanted: asyncio.Event = field(default_factory=asyncio.Event)
+    _tasks: Tasks = field(default_factory=Tasks)
+    _is_running: bool = False
+    #: When the first module is due, as far as the last cycle knew.
+    next_due_at: datetime | None = None
+
+    def __post_init__(self) -> None:
+        self.health.update({module.name: Health() for module in self.modules})
+
+    @property
+    def is_idle(self) -> bool:
+        """Every module has run since the last wake, and none works in the background."""
+        return not self._wanted.is_set() and not self._is_running and self._in_flight() == 0
+
+    def wake(self) -> None:
+        """Something happened that a module may wait for."""
+        self._wanted.set()
+
+    async def start(self) -> None:
+        """Begin to cycle."""
+        self._tasks.start(self._keep_cycling(), name="engine")
+        self.wake()
+
+    async def stop(self) -> None:
+        """End the cycle, then what the modules have in the background, last module first."""
+        await self._tasks.stop()
+        for module in reversed(self.modules):
+            stop = getattr(module, "stop", None)
+            if stop is not None:
+                await stop()
+
+    async def cycle(self) -> datetime | None:
+        """Run every module once, in order; when the first of them is due again."""
+        due = [await self._run(module) for module in self.modules]
+        return min((instant for instant in due if instant is not None), default=None)
+
+    async def _keep_cycling(self) -> None:
+        while True:
+            self._is_running = True
+            self._wanted.clear()
+            self.next_due_at = await self.cycle()
+            self._is_running = False
+            await self._until_wanted()
+
+    async def _until_wanted(self) -> None:
+        if self.next_due_at is None:
+            await self._wanted.wait()
+            return
+        timer = asyncio.ensure_future(self.clock.sleep_until(self.next_due_at))
+        wanted = asyncio.ensure_future(self._wanted.wait())
+        try:
+            await asyncio.wait({timer, wanted}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in (timer, wanted):
+                wait.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.gather(timer, wanted, return_exceptions=True)
+
+    async def _run(self, module: Module) -> datetime | None:
+        now = self.clock.now()
+        health = self.health[module.name]
+        health.runs += 1
+        health.last_run_at = now
+        try:
+            async with asyncio.timeout(PATIENCE):
+                due = await module.run(now)
+        except Exception as error:  # noqa: BLE001 - the barrier: whatever it was, the other modules run
+            health.failures += 1
+            health.error = f"{type(error).__name__}: {error}"
+            log.error("an engine module failed", module=module.name, exc_info=error)
+            return now + AFTER_FAILURE
+        health.error = None
+        return due
+
+    def _in_flight(self) -> int:
+        return sum(getattr(module, "in_flight", 0) for module in self.modules)

@@ -1,0 +1,87 @@
+"""Tokens that say what their bearer may do, and until when. Nothing is stored: the key signs them."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+import os
+import secrets
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+
+from kokino.clock import from_ms, to_ms
+from kokino.errors import Denied
+
+_PREFIX = "kk1"
+
+
+class Scope(StrEnum):
+    """What a token may be good for (DESIGN.md §12)."""
+
+    READ = "read"
+    RUN = "run"
+    OPERATE = "operate"
+    APPROVE = "approve"
+    ADMIN = "admin"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grant:
+    """Who asks, and what they may do."""
+
+    #: ``local``, ``admin`` or ``playbook availability-slo-breach``: what timelines and logs say.
+    subject: str
+    scopes: frozenset[Scope]
+
+    def allows(self, scope: Scope) -> bool:
+        """True where the scope was given, or admin, which holds all."""
+        return scope in self.scopes or Scope.ADMIN in self.scopes
+
+
+class Tokens:
+    """Makes and checks tokens with one secret key."""
+
+    def __init__(self, key: bytes) -> None:
+        self._key = key
+
+    @staticmethod
+    def open(path: Path) -> Tokens:
+        """Read the key at `path`; make one, for this user only, where there is none."""
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        try:
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        except FileExistsError:
+            return Tokens(path.read_bytes())
+        key = secrets.token_bytes(32)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(key)
+        return Tokens(key)
+
+    def mint(self, subject: str, scopes: Iterable[Scope], *, ends_at: datetime) -> str:
+        """A token that is good until `ends_at`."""
+        claims = {"sub": subject, "scp": sorted(scopes), "exp": to_ms(ends_at)}
+        body = _encode(json.dumps(claims, separators=(",", ":")).encode())
+        return f"{_PREFIX}.{body}.{self._sign(body)}"
+
+    def check(self, token: str, *, now: datetime) -> Grant:
+        """What the token grants. Raises `Denied` when it is none of ours, or is over."""
+        prefix, _, rest = token.partition(".")
+        body, _, signature = rest.partition(".")
+        if prefix != _PREFIX or not hmac.compare_digest(self._sign(body), signature):
+            raise Denied("the token was not made by this broker; leave it out, or get a new one")
+        claims = json.loads(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)))
+        if from_ms(claims["exp"]) <= now:
+            raise Denied("the token is over; get a new one")
+        return Grant(subject=claims["sub"], scopes=frozenset(Scope(scope) for scope in claims["scp"]))
+
+    def _sign(self, body: str) -> str:
+        return _encode(hmac.new(self._key, body.encode(), hashlib.sha256).digest())
+
+
+def _encode(raw: bytes) -> str:
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
