@@ -9,6 +9,9 @@ RUNTIME := .venv/.runtime
 DEV := .venv/.dev
 INSTALLED_FROM := pyproject.toml src/kokino/__init__.py scripts/bootstrap
 
+# A copied tree brings a .venv whose programs start the interpreter of the old place: it is made anew.
+$(shell grep -qsF "$(CURDIR)/.venv/bin/" .venv/bin/pip || rm -f $(RUNTIME) $(DEV))
+
 .PHONY: help run demo test lint bench build lock clean
 
 help: ## list the targets

@@ -169,14 +169,15 @@ def _loaded_by(target: str, module: str = "") -> list[str]:
     return [path for path in candidates if (SOURCE / path).is_file()]
 
 
-def faults_of(rule: Callable[[str, str], list[str]], exempt: Collection[str] = ()) -> list[str]:
-    """What a rule finds in the whole package."""
-    return [fault for module in modules() if module not in exempt for fault in rule(module, read(module))]
+def assert_kept(rule: Callable[[str, str], list[str]], exempt: Collection[str] = ()) -> None:
+    """Fail with every fault that a rule finds in the whole package, one to a line."""
+    faults = [fault for module in modules() if module not in exempt for fault in rule(module, read(module))]
+    assert not faults, "\n" + "\n".join(faults)
 
 
 def test_a_module_imports_only_what_stands_below_it() -> None:
     """Imports follow the order of DESIGN.md §2."""
-    assert faults_of(import_faults) == []
+    assert_kept(import_faults)
 
 
 def test_every_part_has_its_place_in_the_order() -> None:
@@ -187,12 +188,12 @@ def test_every_part_has_its_place_in_the_order() -> None:
 def test_only_the_clock_asks_for_the_time() -> None:
     """Time is an argument, but in programs that run beside the broker."""
     beside = {module for entry in PROGRAMS for module in program(entry)}
-    assert faults_of(clock_faults, exempt={"clock.py", *beside}) == []
+    assert_kept(clock_faults, exempt={"clock.py", *beside})
 
 
 def test_only_stores_speak_sql() -> None:
     """A query is found in the store of its noun."""
-    assert faults_of(sql_faults) == []
+    assert_kept(sql_faults)
 
 
 @pytest.mark.parametrize("entry", PROGRAMS)
