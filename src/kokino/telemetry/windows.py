@@ -39,7 +39,7 @@ class Span:
 class Cut:
     """A window as pieces that neither overlap nor leave a gap."""
 
-    #: Whole buckets, read from the rollups. At most 59 + 23 + days + 23 + 59 rows: 195 for 31 days.
+    #: Whole buckets, read from the rollups: at most 59 + 23 + 29 + 23 + 59 = 193 rows for 30 days.
     buckets: tuple[tuple[Grain, Span], ...]
     #: At most two parts of a minute, read from the events.
     edges: tuple[Span, ...]

@@ -58,12 +58,10 @@ def database() -> Iterator[Connection]:
 
 def brute_force(events: list[Event], since: datetime, until: datetime, scope: Scope, scope_id: str) -> Totals:
     """Look at every event."""
-    owner = {Scope.ALL: lambda _: "", Scope.CLI: lambda e: e.cli_type, Scope.AGENT: lambda e: e.agent_id}[
-        scope
-    ]
     summed = Totals()
     for event in events:
-        if event.is_counted and since <= event.at < until and owner(event) == scope_id:
+        owner = {Scope.ALL: "", Scope.CLI: event.cli_type, Scope.AGENT: event.agent_id}[scope]
+        if event.is_counted and since <= event.at < until and owner == scope_id:
             summed += totals_of(event)
     return summed
 
