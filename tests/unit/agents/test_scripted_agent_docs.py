@@ -1,0 +1,22 @@
+"""The page about the scripted agent tells of every directive, and of none that does not exist."""
+
+import re
+from pathlib import Path
+
+from kokino.agents.drivers.scripted import PROGRAM
+from kokino.testing.scripted_agent import Script
+
+PAGE = Path(__file__).resolve().parents[3] / "docs" / "scripted-agent.md"
+
+
+def test_every_directive_has_its_heading_and_every_heading_its_directive() -> None:
+    """The headings are the directives' own usage lines, one for one."""
+    headings = re.findall(r"^### `(.+)`$", PAGE.read_text("utf-8"), re.MULTILINE)
+    assert sorted(headings) == sorted(directive.usage for directive in Script.DIRECTIVES.values())
+
+
+def test_every_variable_that_is_read_is_on_the_page() -> None:
+    """Each KOKINO_ variable of the program has its row, and the page names no other."""
+    documented = re.findall(r"^\| `(KOKINO_\w+)` \|", PAGE.read_text("utf-8"), re.MULTILINE)
+    read = re.findall(r'os\.environ\.get\("(KOKINO_\w+)"', PROGRAM.read_text("utf-8"))
+    assert sorted(documented) == sorted(read)
