@@ -1,0 +1,1 @@
+"""Notify: the durable outbox and the channels that carry what it holds to people."""

@@ -1,0 +1,140 @@
+"""One HTTP attempt, and what its answer or its silence means."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import httpx
+
+from kokino.clock import Clock
+from kokino.notify.model import Outcome, Receipt
+from kokino.notify.text import plain, shortened
+
+#: Seconds for each part of an attempt, and for the whole: well inside a delivery's lease of a minute.
+TIMEOUTS = httpx.Timeout(connect=5, write=5, read=15, pool=5)
+DEADLINE = 30.0
+#: Bytes of an answer that are read; a receiver says what it has to say in far fewer.
+LARGEST_ANSWER = 16_384
+#: Characters of an answer that are kept.
+LONGEST_DETAIL = 300
+
+#: Nothing of the request has left the machine: certain not to have arrived.
+_NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
+#: Client errors that say "later", not "never": request timeout and too many requests.
+_LATER = frozenset({408, 429})
+
+
+def open_client() -> httpx.AsyncClient:
+    """The HTTP client that channels share; the caller closes it.
+
+    No connection is kept for the next request: the server may be closing it just then, and a page is too rare
+    to be worth that doubt. Redirects are not followed, for they would carry the secret elsewhere.
+    """
+    limits = httpx.Limits(max_keepalive_connections=0)
+    return httpx.AsyncClient(timeout=TIMEOUTS, limits=limits, follow_redirects=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What a receiver answered."""
+
+    status: int
+    #: The beginning of the body as text.
+    body: str
+    retry_after: timedelta | None
+
+
+async def post(
+    client: httpx.AsyncClient,
+    url: str,
+    body: Mapping[str, Any],
+    *,
+    clock: Clock,
+    secrets: Collection[str],
+    accept: Callable[[Answer], Receipt],
+) -> Receipt:
+    """POST `body` as JSON once; `accept` reads a 2xx answer. None of `secrets` is left in the receipt."""
+    try:
+        async with asyncio.timeout(DEADLINE):
+            answer = await _exchange(client, url, body, clock)
+    except _NOT_SENT as error:
+        receipt = Receipt(outcome=Outcome.RETRY, detail=f"could not connect: {_said(error)}")
+    except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
+        receipt = Receipt(outcome=Outcome.REFUSED, detail=f"no usable address: {_said(error)}")
+    except (httpx.HTTPError, TimeoutError) as error:
+        # Something was sent and no whole answer came back: whether it arrived cannot be known from here.
+        receipt = Receipt(outcome=Outcome.UNCERTAIN, detail=f"sent, but the answer was lost: {_said(error)}")
+    else:
+        receipt = accept(answer) if 200 <= answer.status < 300 else judge(answer)
+    return _without(secrets, receipt)
+
+
+def judge(answer: Answer) -> Receipt:
+    """What an answer other than 2xx means: later for 408, 429 and 5xx, never for the rest."""
+    is_later = answer.status in _LATER or answer.status >= 500
+    outcome = Outcome.RETRY if is_later else Outcome.REFUSED
+    return Receipt(outcome=outcome, detail=said(answer), retry_after=answer.retry_after if is_later else None)
+
+
+def said(answer: Answer) -> str:
+    """``400: invalid_payload``."""
+    body = shortened(plain(answer.body), LONGEST_DETAIL)
+    return f"{answer.status}: {body}" if body else str(answer.status)
+
+
+def parse_retry_after(value: str | None, now: datetime) -> timedelta | None:
+    """The length that a ``Retry-After`` header asks for, in seconds or as a date (RFC 9110, 10.2.3)."""
+    if value is None:
+        return None
+    value = value.strip()
+    # Nine digits are thirty years; more would not fit a timedelta.
+    if value.isascii() and value.isdigit():
+        return timedelta(seconds=int(value[:9]))
+    instant = _parse_date(value)
+    return None if instant is None else max(instant - now, timedelta())
+
+
+async def _exchange(client: httpx.AsyncClient, url: str, body: Mapping[str, Any], clock: Clock) -> Answer:
+    headers = {"Content-Type": "application/json", "Accept-Encoding": "identity", "User-Agent": "kokino"}
+    # Replaced, not refused: half a surrogate pair in what an agent said must not keep a page from going out.
+    sent = json.dumps(body, ensure_ascii=False).encode("utf-8", "replace")
+    async with client.stream("POST", url, content=sent, headers=headers) as response:
+        content = bytearray()
+        async for chunk in response.aiter_raw():
+            content += chunk
+            if len(content) >= LARGEST_ANSWER:
+                break
+    # The receiver's own idea of now, where it tells: its dates then mean the same whatever our clock says.
+    now = _parse_date(response.headers.get("Date", "")) or clock.now()
+    return Answer(
+        status=response.status_code,
+        body=content[:LARGEST_ANSWER].decode("utf-8", errors="replace"),
+        retry_after=parse_retry_after(response.headers.get("Retry-After"), now),
+    )
+
+
+def _parse_date(value: str) -> datetime | None:
+    try:
+        instant = parsedate_to_datetime(value)
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None
+    return instant if instant.tzinfo else instant.replace(tzinfo=UTC)
+
+
+def _said(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+
+
+def _without(secrets: Collection[str], receipt: Receipt) -> Receipt:
+    detail = receipt.detail
+    for secret in secrets:
+        detail = detail.replace(secret, "[secret]")
+    return Receipt(
+        outcome=receipt.outcome, detail=detail, reference=receipt.reference, retry_after=receipt.retry_after
+    )
