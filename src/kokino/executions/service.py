@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -20,7 +21,7 @@ from kokino.executions import store
 from kokino.executions.ending import Stop
 from kokino.executions.lifecycle import end
 from kokino.executions.local import LocalDispatch
-from kokino.executions.model import Ending, Execution, State
+from kokino.executions.model import Ending, Execution, Record, State
 from kokino.executions.runner import Runner
 from kokino.executions.watch import Topic, Watch
 from kokino.ids import Ids
@@ -28,6 +29,10 @@ from kokino.storage import Storage
 
 #: The longest prompt, in bytes of UTF-8: claude's own limit for standard input (cli-facts), the strictest we know.
 LONGEST_PROMPT = 10_000_000
+#: Seconds of silence after which a stream says that it is alive; proxies cut at 30 to 60.
+HEARTBEAT = 15.0
+#: Records read for a stream at a time.
+RECORDS_AT_ONCE = 200
 
 
 @dataclass(slots=True, kw_only=True)
@@ -94,6 +99,25 @@ class Executions:
                 bell.clear()
         return execution
 
+    async def records(self, execution_id: str, *, after: int = 0) -> AsyncIterator[Record | Execution | None]:
+        """Its records from number `after` + 1 on, as they come; at last the ended execution itself.
+
+        None says that nothing came for `HEARTBEAT`: time to show a reader that the line is alive.
+        """
+        with self.watch.listen(execution_id, Topic.RECORDS, Topic.END) as bell:
+            while True:
+                bell.clear()
+                execution = await self.get(execution_id)
+                while batch := await self._records_after(execution_id, after):
+                    for record in batch:
+                        yield record
+                    after = batch[-1].number
+                if execution.state.is_end:
+                    yield execution
+                    return
+                if not await _rang(bell):
+                    yield None
+
     async def cancel(self, execution_id: str) -> Execution:
         """End an execution and return it once its tree is gone; one that has ended is returned as it is."""
         execution = await self.get(execution_id)
@@ -128,6 +152,11 @@ class Executions:
             agent_store.forget(conn, agent_id)
 
         await self.storage.write(forget)
+
+    async def _records_after(self, execution_id: str, after: int) -> list[Record]:
+        return await self.storage.read(
+            lambda conn: store.records_after(conn, execution_id, after, limit=RECORDS_AT_ONCE)
+        )
 
     async def _unfinished(self, agent_id: str) -> list[Execution]:
         def find(conn: Connection) -> list[Execution]:
@@ -172,6 +201,14 @@ class Executions:
             queue_timeout=agent.limits.queue_timeout,
             queued_at=self.clock.now(),
         )
+
+
+async def _rang(bell: asyncio.Event) -> bool:
+    try:
+        await asyncio.wait_for(bell.wait(), HEARTBEAT)
+    except TimeoutError:
+        return False
+    return True
 
 
 def _check(prompt: str) -> None:

@@ -193,6 +193,18 @@ def records_after(conn: Connection, execution_id: str, number: int, *, limit: in
     return [_record(row) for row in conn.execute(query)]
 
 
+def latest_records(conn: Connection, agent_id: str, *, limit: int) -> list[tuple[str, Record]]:
+    """The last `limit` records over the agent's executions, oldest first, each with its execution's id."""
+    query = (
+        select(records)
+        .join(executions, executions.c.execution_id == records.c.execution_id)
+        .where(executions.c.agent_id == agent_id)
+        .order_by(executions.c.number.desc(), records.c.number.desc())
+        .limit(limit)
+    )
+    return [(row.execution_id, _record(row)) for row in conn.execute(query)][::-1]
+
+
 def record_counts(conn: Connection, execution_id: str) -> dict[str, int]:
     """How many records of each stream are kept."""
     query = (

@@ -1,0 +1,389 @@
+"""``/agents``: register, look at, and end the sessions of agents."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Response
+from pydantic import Field
+from sqlalchemy import Connection
+
+from kokino import ids
+from kokino.agents import lock_store, session_store, store
+from kokino.agents.failures import FailureKind
+from kokino.agents.model import Agent, Limits, Lock, Mode, Session, account_of
+from kokino.agents.routing import PARK
+from kokino.agents.service import required
+from kokino.api.services import Given
+from kokino.api.shapes import Body, Page, Shape, Time
+from kokino.clock import MILLISECOND
+from kokino.conversations import store as conversation_store
+from kokino.errors import Fault, Invalid
+from kokino.executions import store as execution_store
+from kokino.process.tree import usage
+from kokino.telemetry.streak_store import failures_in_a_row
+
+router = APIRouter(tags=["agents"])
+
+#: Kinds that say nothing against the agent itself.
+_UNCOUNTED = [kind.value for kind in FailureKind if not kind.counts_for_breaker]
+
+_DEFAULT = Limits()
+Milliseconds = Annotated[int, Field(gt=0, le=7 * 24 * 3_600_000)]
+
+
+class LimitsBody(Body):
+    """``limits``: what one execution may take. Lengths are milliseconds."""
+
+    timeout_ms: Milliseconds = _DEFAULT.timeout // MILLISECOND
+    idle_ms: Milliseconds = _DEFAULT.idle // MILLISECOND
+    grace_ms: Milliseconds = _DEFAULT.grace // MILLISECOND
+    queue: Annotated[int, Field(ge=0, le=100_000)] = _DEFAULT.queue
+    queue_timeout_ms: Milliseconds = _DEFAULT.queue_timeout // MILLISECOND
+
+
+class AgentBody(Body):
+    """An agent to register."""
+
+    agent_id: str
+    cli_type: str
+    cwd: Path
+    mode: Mode = Mode.HEADLESS
+    model: str | None = None
+    env: dict[str, str] = Field(default_factory=dict)
+    flags: list[str] = Field(default_factory=list)
+    limits: LimitsBody = Field(default_factory=LimitsBody)
+    fallback: str | None = None
+    account: str | None = None
+    pool: str = "default"
+
+
+class AgentShape(Shape):
+    """An agent. Values of ``env`` may be secrets: only its names are shown."""
+
+    agent_id: str
+    cli_type: str
+    cwd: str
+    mode: str
+    model: str | None
+    env: list[str]
+    flags: list[str]
+    limits: dict[str, int]
+    fallback: str | None
+    account: str
+    pool: str
+    source: str
+    registered_at: Time
+
+
+class SessionStatus(Shape):
+    """What an agent does at this moment."""
+
+    agent_id: str
+    cli_type: str
+    session_id: str | None
+    has_session: bool
+    locked: bool
+    executing: bool
+    execution_id: str | None
+    execution_started_at: Time | None
+    queue_length: int
+    locked_for_ms: int | None
+
+
+class CircuitShape(Shape):
+    """One agent's circuit breaker."""
+
+    agent_id: str
+    state: str
+    #: Counted failures in a row up to now.
+    failures: int
+    last_failure_at: Time | None
+
+
+class Circuits(Shape):
+    """All circuit breakers."""
+
+    circuits: list[CircuitShape]
+
+
+class ProcessShape(Shape):
+    """The processes of a running execution."""
+
+    agent_id: str
+    execution_id: str
+    pid: int
+    memory_mb: float = Field(alias="memoryMB")
+    age_ms: int
+    processes: int
+    limits: dict[str, int]
+
+
+class TurnShape(Shape):
+    """One thing that was said."""
+
+    turn_id: str
+    conversation_id: str
+    number: int
+    execution_id: str | None
+    role: str
+    content: str
+    said_at: Time
+
+
+class LogLine(Shape):
+    """One line that an agent's CLI wrote."""
+
+    execution_id: str
+    number: int
+    stream: str
+    body: str
+    written_at: Time
+
+
+class Logs(Shape):
+    """The end of what an agent's CLI wrote, oldest line first."""
+
+    agent_id: str
+    lines: list[LogLine]
+
+
+class SessionEnded(Shape):
+    """What ending a session did."""
+
+    agent_id: str
+    status: str
+    sessions_forgotten: int
+    cancelled_execution_id: str | None
+
+
+@router.post("/agents/register", status_code=201)
+async def register(body: AgentBody, given: Given) -> AgentShape:
+    """Add an agent, or change the one with its id."""
+    if faults := list(_faults(body, given.cli_types)):
+        named = "; ".join(f"{fault.field}: {fault.message}" for fault in faults)
+        raise Invalid(named, faults)
+    return shape(await given.agents.register(_agent(body, given)))
+
+
+@router.get("/agents")
+async def everyone(
+    given: Given, limit: Annotated[int, Query(ge=1, le=1000)] = 100, cursor: str = ""
+) -> Page[AgentShape]:
+    """All agents, by id."""
+    found = await given.storage.read(lambda conn: store.page(conn, after=cursor, limit=limit + 1))
+    more = found[limit - 1].agent_id if len(found) > limit else None
+    return Page(items=[shape(agent) for agent in found[:limit]], next_cursor=more)
+
+
+@router.get("/agents/sessions/status")
+async def sessions(given: Given) -> list[SessionStatus]:
+    """Who is locked, by what, since when."""
+
+    def read(conn: Connection) -> list[SessionStatus]:
+        now = given.clock.now()
+        known = {(session.agent_id, session.cli_type): session for session in session_store.everyone(conn)}
+        locks, waiting = lock_store.held(conn), execution_store.queue_lengths(conn)
+        return [
+            _session_status(agent, known, locks.get(agent.agent_id), waiting.get(agent.agent_id, 0), now)
+            for agent in store.everyone(conn)
+        ]
+
+    return await given.storage.read(read)
+
+
+@router.get("/agents/circuits/status")
+async def circuits(given: Given) -> Circuits:
+    """How many counted failures in a row each agent has had."""
+
+    def read(conn: Connection) -> Circuits:
+        return Circuits(circuits=[_circuit(conn, agent) for agent in store.everyone(conn)])
+
+    return await given.storage.read(read)
+
+
+@router.get("/agents/processes/status")
+async def processes(given: Given) -> list[ProcessShape]:
+    """What the running executions' process trees take."""
+
+    def read(conn: Connection) -> list[ProcessShape]:
+        found = []
+        for execution_id, started in dict(given.warden.running).items():
+            execution = execution_store.get(conn, execution_id)
+            if execution is None or execution.started_at is None:
+                continue  # a playbook's step, which is nobody's agent
+            agent = store.get(conn, execution.agent_id)
+            taken = usage(started.keeper_pid, started_at_ticks=started.keeper_started_at_ticks)
+            found.append(
+                ProcessShape(
+                    agent_id=execution.agent_id,
+                    execution_id=execution_id,
+                    pid=started.pid,
+                    memory_mb=round(taken.resident_bytes / 1e6, 1),
+                    age_ms=(given.clock.now() - execution.started_at) // MILLISECOND,
+                    processes=taken.processes,
+                    limits=agent.limits.to_document() if agent else {},
+                )
+            )
+        return found
+
+    return await given.storage.read(read)
+
+
+@router.get("/agents/{agent_id}")
+async def one(agent_id: str, given: Given) -> AgentShape:
+    """One agent."""
+    return shape(await given.agents.get(agent_id))
+
+
+@router.delete("/agents/{agent_id}", status_code=204)
+async def forget(agent_id: str, given: Given) -> Response:
+    """Cancel all that it runs, then forget it; its executions and conversations stay."""
+    await given.executions.forget_agent(agent_id)
+    return Response(status_code=204)
+
+
+@router.post("/agents/{agent_id}/end-session")
+async def end_session(agent_id: str, given: Given) -> SessionEnded:
+    """Cancel what runs and forget the session: the next execution starts a fresh one."""
+    cancelled, forgotten = await given.executions.end_session(agent_id)
+    return SessionEnded(
+        agent_id=agent_id,
+        status="ended" if forgotten or cancelled else "no_session",
+        sessions_forgotten=forgotten,
+        cancelled_execution_id=cancelled.execution_id if cancelled else None,
+    )
+
+
+@router.get("/agents/{agent_id}/conversation")
+async def conversation(
+    agent_id: str, given: Given, limit: Annotated[int, Query(ge=1, le=1000)] = 100, cursor: int = 0
+) -> Page[TurnShape]:
+    """The turns of the agent's present conversation, in order."""
+
+    def read(conn: Connection) -> Page[TurnShape]:
+        required(conn, agent_id)
+        latest = conversation_store.latest_of(conn, agent_id)
+        if latest is None:
+            return Page[TurnShape](items=[])
+        found = conversation_store.turns_of(conn, latest, after=cursor, limit=limit + 1)
+        more = str(found[limit - 1].number) if len(found) > limit else None
+        return Page(items=[TurnShape.model_validate(turn) for turn in found[:limit]], next_cursor=more)
+
+    return await given.storage.read(read)
+
+
+@router.get("/agents/{agent_id}/logs")
+async def logs(agent_id: str, given: Given, lines: Annotated[int, Query(ge=1, le=10_000)] = 100) -> Logs:
+    """The last lines that the agent's CLI wrote, over its latest executions."""
+
+    def read(conn: Connection) -> Logs:
+        required(conn, agent_id)
+        latest = execution_store.latest_records(conn, agent_id, limit=lines)
+        return Logs(
+            agent_id=agent_id,
+            lines=[
+                LogLine(
+                    execution_id=execution_id,
+                    number=record.number,
+                    stream=record.stream,
+                    body=record.body,
+                    written_at=record.written_at,
+                )
+                for execution_id, record in latest
+            ],
+        )
+
+    return await given.storage.read(read)
+
+
+def shape(agent: Agent) -> AgentShape:
+    """An agent as the API shows it."""
+    return AgentShape(
+        agent_id=agent.agent_id,
+        cli_type=agent.cli_type,
+        cwd=str(agent.cwd),
+        mode=agent.mode.value,
+        model=agent.model,
+        env=sorted(agent.env),
+        flags=list(agent.flags),
+        limits=agent.limits.to_document(),
+        fallback=agent.fallback,
+        account=agent.account,
+        pool=agent.pool,
+        source=agent.source.value,
+        registered_at=agent.registered_at,
+    )
+
+
+def _faults(body: AgentBody, cli_types: Mapping[str, Any]) -> list[Fault]:
+    known = ", ".join(sorted(cli_types))
+    faults = []
+    if said := ids.fault_in(body.agent_id):
+        faults.append(Fault(field="agentId", message=said))
+    if said := ids.fault_in(body.pool):
+        faults.append(Fault(field="pool", message=said))
+    if body.cli_type not in cli_types:
+        faults.append(Fault(field="cliType", message=f"there is no CLI type {body.cli_type!r}; known: {known}"))
+    if body.fallback not in {None, PARK, *cli_types}:
+        faults.append(Fault(field="fallback", message=f"must be park or a CLI type; known: {known}"))
+    if not body.cwd.is_absolute():
+        faults.append(Fault(field="cwd", message=f"{str(body.cwd)!r} must be an absolute path"))
+    elif not body.cwd.is_dir():
+        faults.append(Fault(field="cwd", message=f"{str(body.cwd)!r} is no folder here; create it first"))
+    return faults
+
+
+def _agent(body: AgentBody, given: Given) -> Agent:
+    return Agent(
+        agent_id=body.agent_id,
+        cli_type=body.cli_type,
+        cwd=body.cwd,
+        mode=body.mode,
+        model=body.model,
+        env=body.env,
+        flags=tuple(body.flags),
+        limits=Limits(
+            timeout=timedelta(milliseconds=body.limits.timeout_ms),
+            idle=timedelta(milliseconds=body.limits.idle_ms),
+            grace=timedelta(milliseconds=body.limits.grace_ms),
+            queue=body.limits.queue,
+            queue_timeout=timedelta(milliseconds=body.limits.queue_timeout_ms),
+        ),
+        fallback=body.fallback,
+        account=body.account or account_of(given.cli_types[body.cli_type], body.env),
+        pool=body.pool,
+        registered_at=given.clock.now(),
+    )
+
+
+def _session_status(
+    agent: Agent, known: Mapping[tuple[str, str], Session], lock: Lock | None, waiting: int, now: Any
+) -> SessionStatus:
+    session = known.get((agent.agent_id, agent.cli_type))
+    held_since = lock.locked_at if lock else None
+    return SessionStatus(
+        agent_id=agent.agent_id,
+        cli_type=agent.cli_type,
+        session_id=session.session_id if session else None,
+        has_session=session is not None,
+        locked=lock is not None,
+        executing=lock is not None,
+        execution_id=lock.execution_id if lock else None,
+        execution_started_at=held_since,
+        queue_length=waiting,
+        locked_for_ms=None if held_since is None else (now - held_since) // MILLISECOND,
+    )
+
+
+def _circuit(conn: Connection, agent: Agent) -> CircuitShape:
+    streak = failures_in_a_row(conn, agent.agent_id, uncounted=_UNCOUNTED)
+    return CircuitShape(
+        agent_id=agent.agent_id,
+        state="closed",
+        failures=streak.failures,
+        last_failure_at=streak.last_failure_at,
+    )

@@ -1,0 +1,235 @@
+"""``/executions`` and ``/agents/{id}/execute``: run prompts, follow them, cancel them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Header, Query, Response
+from fastapi.responses import JSONResponse, StreamingResponse
+from pydantic import Field
+
+from kokino.api import sse
+from kokino.api.problems import problem
+from kokino.api.services import Given
+from kokino.api.shapes import Body, Page, Shape, Time
+from kokino.clock import MILLISECOND, iso
+from kokino.errors import Fault, Invalid
+from kokino.executions import store
+from kokino.executions.model import Execution, Record, State
+
+router = APIRouter(tags=["executions"])
+
+#: The status that a failed execution answers a waiting caller with (DESIGN.md §11).
+STATUS = {
+    State.FAILED: 502,
+    State.LOST: 502,
+    State.TIMEOUT: 504,
+    State.CANCELLED: 409,
+    State.REFUSED: 503,
+}
+#: When a caller whose execution was refused may try again: after the next probe could have changed something.
+RETRY_AFTER = timedelta(seconds=60)
+
+
+class ExecuteBody(Body):
+    """A prompt to run."""
+
+    prompt: str
+    #: Wall deadline in milliseconds; the agent's own where it is left out.
+    timeout_ms: Annotated[int, Field(gt=0, le=7 * 24 * 3_600_000)] | None = None
+    metadata: dict[str, Any] = Field(default_factory=dict)
+
+
+class ExecutionShape(Shape):
+    """One execution."""
+
+    execution_id: str
+    agent_id: str
+    cli_type: str
+    account: str
+    mode: str
+    state: str
+    kind: str | None
+    error: str | None
+    label: str | None
+    moved_from: str | None
+    conversation_id: str | None
+    session_id: str | None
+    exit_code: int | None
+    signal: int | None
+    content: str | None
+    queued_at: Time
+    started_at: Time | None
+    ended_at: Time | None
+    duration_ms: int | None
+    usage: dict[str, int] | None
+    cost_usd: float | None
+    cli_version: str | None
+    metadata: dict[str, Any]
+
+
+class Answer(Shape):
+    """What a waiting caller gets from an execution that succeeded."""
+
+    execution_id: str
+    conversation_id: str | None
+    content: str
+    success: bool
+    duration_ms: int
+    metadata: dict[str, Any]
+
+
+class Cancelled(Shape):
+    """What cancelling did. Cancelling twice is as good as once."""
+
+    agent_id: str
+    status: str
+    execution: ExecutionShape | None
+
+
+@router.post("/agents/{agent_id}/execute", response_model=Answer)
+async def execute(
+    agent_id: str, body: ExecuteBody, given: Given, prefer: Annotated[str, Header()] = ""
+) -> Response:
+    """Run a prompt and wait for its end; with ``Prefer: respond-async`` only for its acceptance."""
+    timeout = None if body.timeout_ms is None else timedelta(milliseconds=body.timeout_ms)
+    accepted = await given.executions.submit(agent_id, body.prompt, timeout=timeout, metadata=body.metadata)
+    if "respond-async" in prefer:
+        location = f"/executions/{accepted.execution_id}"
+        shown = shape(accepted).model_dump(mode="json", by_alias=True)
+        return JSONResponse(shown, 202, {"Location": location, "Preference-Applied": "respond-async"})
+    return answer(await given.executions.ended(accepted.execution_id))
+
+
+@router.post("/agents/{agent_id}/execute/cancel")
+async def cancel_running(agent_id: str, given: Given) -> Cancelled:
+    """Cancel what the agent runs; returns when its processes are gone."""
+    cancelled = await given.executions.cancel_running(agent_id)
+    status = "nothing_running" if cancelled is None else cancelled.state.value
+    return Cancelled(agent_id=agent_id, status=status, execution=shape(cancelled) if cancelled else None)
+
+
+@router.get("/executions")
+async def page(
+    given: Given,
+    agent: str | None = None,
+    state: State | None = None,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 50,
+    cursor: int | None = None,
+) -> Page[ExecutionShape]:
+    """Executions, the newest first."""
+    found = await given.storage.read(
+        lambda conn: store.page(conn, agent_id=agent, state=state, before=cursor, limit=limit + 1)
+    )
+    more = str(found[limit - 1].number) if len(found) > limit else None
+    return Page(items=[shape(execution) for execution in found[:limit]], next_cursor=more)
+
+
+@router.get("/executions/{execution_id}")
+async def one(execution_id: str, given: Given) -> ExecutionShape:
+    """One execution."""
+    return shape(await given.executions.get(execution_id))
+
+
+@router.post("/executions/{execution_id}/cancel")
+async def cancel(execution_id: str, given: Given) -> ExecutionShape:
+    """Cancel one execution, queued or running; one that has ended is answered as it is."""
+    return shape(await given.executions.cancel(execution_id))
+
+
+@router.get("/executions/{execution_id}/events", response_class=StreamingResponse)
+async def events(
+    execution_id: str,
+    given: Given,
+    last_event_id: Annotated[str | None, Header()] = None,
+) -> StreamingResponse:
+    """Its records as they are written, as server-sent events; ``Last-Event-ID`` goes on after a break."""
+    await given.executions.get(execution_id)
+    after = _number(last_event_id)
+    return sse.response(_stream(execution_id, after, given))
+
+
+async def _stream(execution_id: str, after: int, given: Given) -> AsyncIterator[bytes]:
+    async for found in given.executions.records(execution_id, after=after):
+        if isinstance(found, Execution):
+            yield sse.event("end", shape(found).model_dump(mode="json", by_alias=True))
+        elif found is None:
+            yield sse.HEARTBEAT
+        else:
+            yield sse.event("record", _record(found), number=found.number)
+
+
+def answer(execution: Execution) -> Response:
+    """The end of an execution as the answer to the one who waited for it."""
+    shown = shape(execution).model_dump(mode="json", by_alias=True)
+    if execution.state is not State.COMPLETED:
+        status = 409 if execution.kind == "lock_timeout" else STATUS[execution.state]
+        retry = {"Retry-After": str(int(RETRY_AFTER.total_seconds()))} if execution.state is State.REFUSED else {}
+        said = execution.error or execution.state.value
+        return problem(status, execution.kind or execution.state.value, said, headers=retry, execution=shown)
+    good = Answer(
+        execution_id=execution.execution_id,
+        conversation_id=execution.conversation_id,
+        content=execution.content or "",
+        success=True,
+        duration_ms=_milliseconds(execution.duration) or 0,
+        metadata={**execution.metadata, "cliType": execution.cli_type, "sessionId": execution.session_id},
+    )
+    return JSONResponse(good.model_dump(mode="json", by_alias=True))
+
+
+def shape(execution: Execution) -> ExecutionShape:
+    """An execution as the API shows it."""
+    return ExecutionShape(
+        execution_id=execution.execution_id,
+        agent_id=execution.agent_id,
+        cli_type=execution.cli_type,
+        account=execution.account,
+        mode=execution.mode,
+        state=execution.state.value,
+        kind=execution.kind.value if execution.kind else None,
+        error=execution.error,
+        label=execution.label,
+        moved_from=execution.moved_from,
+        conversation_id=execution.conversation_id,
+        session_id=execution.session_id,
+        exit_code=execution.exit_code,
+        signal=execution.exit_signal,
+        content=execution.content,
+        queued_at=execution.queued_at,
+        started_at=execution.started_at,
+        ended_at=execution.ended_at,
+        duration_ms=_milliseconds(execution.duration),
+        usage=dict(execution.usage) if execution.usage is not None else None,
+        cost_usd=execution.cost_usd,
+        cli_version=execution.cli_version,
+        metadata=dict(execution.metadata),
+    )
+
+
+def _record(record: Record) -> dict[str, Any]:
+    return {
+        "number": record.number,
+        "stream": record.stream,
+        "body": record.body,
+        "size": record.size,
+        "writtenAt": iso(record.written_at),
+    }
+
+
+def _number(last_event_id: str | None) -> int:
+    if last_event_id is None:
+        return 0
+    if not last_event_id.isdigit():
+        raise Invalid(
+            "Last-Event-ID must be the number of a record",
+            [Fault(field="Last-Event-ID", message=f"{last_event_id[:40]!r} is no number")],
+        )
+    return int(last_event_id)
+
+
+def _milliseconds(length: timedelta | None) -> int | None:
+    return None if length is None else length // MILLISECOND
+

@@ -1,0 +1,137 @@
+"""``/health``, ``/readyz`` and the environment doctor."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from fastapi import APIRouter, Response
+from sqlalchemy import Connection, text
+
+from kokino import __version__
+from kokino.agents import store as agent_store
+from kokino.agents.model import Agent
+from kokino.api.services import Given, Services
+from kokino.api.shapes import Shape, Time
+from kokino.clock import MILLISECOND
+from kokino.doctor.diagnose import diagnose
+from kokino.doctor.model import Diagnosis
+from kokino.errors import NotFound, StorageError
+
+router = APIRouter(tags=["health"])
+
+#: A page that has waited this long for its receiver means that people may not be reached.
+LATE_PAGE = timedelta(minutes=2)
+
+
+class Health(Shape):
+    """That the broker answers."""
+
+    status: str
+    version: str
+    uptime_ms: int
+
+
+class Readiness(Shape):
+    """That it can do its work, part by part."""
+
+    status: str
+    version: str
+    uptime_ms: int
+    checks: dict[str, str]
+    #: ``ok``, or ``degraded`` while pages wait for a receiver.
+    notifications: str
+
+
+class CheckShape(Shape):
+    """One thing the doctor looked at."""
+
+    name: str
+    passed: bool
+    message: str
+
+
+class DiagnosisShape(Shape):
+    """One CLI type's environment."""
+
+    cli_type: str
+    passed: bool
+    checks: list[CheckShape]
+    warnings: list[str]
+    timestamp: Time
+
+
+class Environment(Shape):
+    """All CLI types that agents use."""
+
+    #: ``healthy`` or ``degraded``.
+    overall: str
+    results: list[DiagnosisShape]
+
+
+@router.get("/health")
+@router.get("/healthz", include_in_schema=False)
+async def health(given: Given) -> Health:
+    """Answers as long as the broker's loop turns; touches nothing else."""
+    return Health(status="ok", version=__version__, uptime_ms=_uptime(given))
+
+
+@router.get("/readyz")
+async def ready(given: Given, response: Response) -> Readiness:
+    """200 when the database, the warden and every engine module work, else 503 with what does not."""
+    checks = {"database": await _database(given), "warden": "failed: it died" if given.warden.died.is_set() else "ok"}
+    for name, module in given.engine.health.items():
+        checks[f"engine.{name}"] = "ok" if module.error is None else f"failed: {module.error}"
+    is_ready = all(found == "ok" for found in checks.values())
+    response.status_code = 200 if is_ready else 503
+    return Readiness(
+        status="ok" if is_ready else "failed",
+        version=__version__,
+        uptime_ms=_uptime(given),
+        checks=checks,
+        notifications="degraded" if await given.responders.pages_are_late(LATE_PAGE) else "ok",
+    )
+
+
+@router.get("/api/health/environment", response_model=None)
+async def environment(given: Given, cli: str | None = None) -> Environment | DiagnosisShape:
+    """The doctor's findings: of one CLI type, or of all that have agents."""
+    agents = await given.storage.read(agent_store.everyone)
+    if cli is not None:
+        if cli not in given.cli_types:
+            raise NotFound(f"there is no CLI type {cli!r}; known: {', '.join(sorted(given.cli_types))}")
+        return _examined(given, cli, agents)
+    used = sorted({agent.cli_type for agent in agents if agent.cli_type in given.cli_types})
+    results = [_examined(given, cli_type, agents) for cli_type in used]
+    return Environment(overall="healthy" if all(one.passed for one in results) else "degraded", results=results)
+
+
+def _examined(given: Services, cli_type: str, agents: list[Agent]) -> DiagnosisShape:
+    found = diagnose(
+        given.cli_types[cli_type], agents, given.environment, given.home, now=given.clock.now()
+    )
+    return _shape(found)
+
+
+def _shape(diagnosis: Diagnosis) -> DiagnosisShape:
+    return DiagnosisShape(
+        cli_type=diagnosis.cli_type,
+        passed=diagnosis.passed,
+        checks=[CheckShape.model_validate(check) for check in diagnosis.checks],
+        warnings=list(diagnosis.warnings),
+        timestamp=diagnosis.checked_at,
+    )
+
+
+async def _database(given: Services) -> str:
+    def ask(conn: Connection) -> None:
+        conn.execute(text("SELECT 1"))
+
+    try:
+        await given.storage.read(ask)
+    except StorageError as error:
+        return f"failed: {error.message}"
+    return "ok"
+
+
+def _uptime(given: Services) -> int:
+    return (given.clock.now() - given.started_at) // MILLISECOND

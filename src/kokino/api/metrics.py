@@ -1,0 +1,188 @@
+"""``/metrics`` and ``/api/metrics``: what happened, counted and listed."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Response
+from sqlalchemy import Connection
+
+from kokino.agents import store as agent_store
+from kokino.agents import traffic_store
+from kokino.api.services import Given, Services
+from kokino.api.shapes import Shape, Time
+from kokino.clock import MILLISECOND
+from kokino.executions import store as execution_store
+from kokino.executions.model import State
+from kokino.telemetry import exposition, store
+from kokino.telemetry.rollups import Scope
+
+router = APIRouter(tags=["metrics"])
+
+#: How far back failures and latencies are looked for, in minutes: the window of the availability alert.
+Minutes = Annotated[int, Query(ge=1, le=30 * 24 * 60, description="how far back to look")]
+WINDOW = 60
+
+
+class EventShape(Shape):
+    """One event."""
+
+    event_id: int | None
+    type: str
+    at: Time
+    agent_id: str | None
+    cli_type: str | None
+    account: str | None
+    execution_id: str | None
+    label: str | None
+    state: str | None
+    kind: str | None
+    duration_ms: int | None
+    message: str | None
+    data: dict[str, Any] | None
+
+
+class FailuresShape(Shape):
+    """How often something failed in the window."""
+
+    cli_type: str
+    account: str | None
+    failures: int
+    total: int
+    failure_rate: float
+    kinds: dict[str, int]
+    last_error: str | None
+    last_failure_at: Time | None
+    #: Taken out of use, so that no new failure can come from it.
+    disabled: bool
+
+
+class AgentFailuresShape(FailuresShape):
+    """The same for one agent."""
+
+    agent_id: str
+
+
+class LatencyShape(Shape):
+    """How long an agent's executions took in the window."""
+
+    agent_id: str
+    count: int
+    p50_ms: int
+    p95_ms: int
+    p99_ms: int
+    max_ms: int
+
+
+@router.get("/metrics", response_class=Response)
+async def prometheus(given: Given) -> Response:
+    """Everything that a Prometheus scrapes."""
+    now = given.clock.now()
+
+    def read(conn: Connection) -> exposition.Snapshot:
+        return exposition.snapshot(conn, now=now, running=running_for(conn, now))
+
+    text = exposition.render(await given.storage.read(read))
+    return Response(text, media_type=exposition.CONTENT_TYPE)
+
+
+@router.get("/api/metrics/events")
+async def events(
+    given: Given,
+    type: str | None = None,  # noqa: A002 - the specification's name for it
+    agent: str | None = None,
+    cli: str | None = None,
+    since: datetime | None = None,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 50,
+    cursor: int | None = None,
+) -> list[EventShape]:
+    """The latest events, newest first; ``cursor`` is the last event's id of an earlier answer."""
+    after = since.replace(tzinfo=since.tzinfo or UTC) if since else None
+    found = await given.storage.read(
+        lambda conn: store.recent(
+            conn, type=type, agent_id=agent, cli_type=cli, since=after, limit=limit, before_id=cursor
+        )
+    )
+    return [EventShape.model_validate(event) for event in found]
+
+
+@router.get("/api/metrics/failures/by-cli")
+async def failures_by_cli(given: Given, minutes: Minutes = WINDOW) -> list[FailuresShape]:
+    """Failures of each CLI type that ran something in the window, most failures first."""
+    since, until = _window(given, minutes)
+
+    def read(conn: Connection) -> list[FailuresShape]:
+        disabled = traffic_store.disabled(conn)
+        accounts = _accounts_by_cli(conn)
+        return [
+            FailuresShape(cli_type=row.id, account=accounts.get(row.id), disabled=row.id in disabled, **_counts(row))
+            for row in store.failures_by(conn, scope=Scope.CLI, since=since, until=until)
+        ]
+
+    return await given.storage.read(read)
+
+
+@router.get("/api/metrics/failures/by-agent")
+async def failures_by_agent(given: Given, minutes: Minutes = WINDOW) -> list[AgentFailuresShape]:
+    """Failures of each agent that ran something in the window, most failures first."""
+    since, until = _window(given, minutes)
+
+    def read(conn: Connection) -> list[AgentFailuresShape]:
+        disabled = traffic_store.disabled(conn)
+        agents = {agent.agent_id: agent for agent in agent_store.everyone(conn)}
+        found = []
+        for row in store.failures_by(conn, scope=Scope.AGENT, since=since, until=until):
+            agent = agents.get(row.id)
+            cli_type = agent.cli_type if agent else ""
+            found.append(
+                AgentFailuresShape(
+                    agent_id=row.id,
+                    cli_type=cli_type,
+                    account=agent.account if agent else None,
+                    disabled=cli_type in disabled,
+                    **_counts(row),
+                )
+            )
+        return found
+
+    return await given.storage.read(read)
+
+
+@router.get("/api/metrics/latency/by-agent")
+async def latency_by_agent(given: Given, minutes: Minutes = WINDOW) -> list[LatencyShape]:
+    """How long each agent's executions took in the window, slowest first."""
+    since, until = _window(given, minutes)
+    rows = await given.storage.read(lambda conn: store.latency_by_agent(conn, since=since, until=until))
+    return [LatencyShape.model_validate(row) for row in rows]
+
+
+def running_for(conn: Connection, now: datetime) -> list[timedelta]:
+    """How long each of the users' running executions has run so far."""
+    running = execution_store.in_state(conn, State.RUNNING)
+    return [now - one.started_at for one in running if one.started_at is not None and one.label is None]
+
+
+def _window(given: Services, minutes: int) -> tuple[datetime, datetime]:
+    until = given.clock.now() + MILLISECOND
+    return until - timedelta(minutes=minutes), until
+
+
+def _accounts_by_cli(conn: Connection) -> dict[str, str]:
+    """The account of each CLI type whose agents all share one."""
+    accounts: dict[str, set[str]] = {}
+    for agent in agent_store.everyone(conn):
+        accounts.setdefault(agent.cli_type, set()).add(agent.account)
+    return {cli_type: next(iter(shared)) for cli_type, shared in accounts.items() if len(shared) == 1}
+
+
+def _counts(row: store.Failures) -> dict[str, Any]:
+    return {
+        "failures": row.failures,
+        "total": row.total,
+        "failure_rate": row.failure_rate,
+        "kinds": dict(row.kinds),
+        "last_error": row.last_error,
+        "last_failure_at": row.last_failure_at,
+    }
+

@@ -1,0 +1,101 @@
+"""One shape for everything that goes wrong: RFC 9457 problem+json with an ``error`` word."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from kokino.errors import Invalid, KokinoError
+
+log = structlog.get_logger(__name__)
+
+MEDIA_TYPE = "application/problem+json"
+#: Base of a problem's type; the page lists every word.
+TYPES = "https://kokino.dev/problems/"
+
+
+def problem(
+    status: int,
+    error: str,
+    detail: str,
+    *,
+    headers: Mapping[str, str] | None = None,
+    **more: Any,
+) -> JSONResponse:
+    """An answer that tells of a problem."""
+    body = {
+        "type": f"{TYPES}{error.replace('_', '-')}",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "error": error,
+        "detail": detail,
+        **more,
+    }
+    return JSONResponse(body, status, headers=dict(headers or {}), media_type=MEDIA_TYPE)
+
+
+def install(app: FastAPI) -> None:
+    """Answer every error of `app` in this shape."""
+
+    @app.exception_handler(KokinoError)
+    async def of_ours(_request: Request, error: KokinoError) -> JSONResponse:
+        return of_error(error)
+
+    @app.exception_handler(RequestValidationError)
+    async def of_request(_request: Request, error: RequestValidationError) -> JSONResponse:
+        return _of_validation(error)
+
+    @app.exception_handler(HTTPException)
+    async def of_http(request: Request, error: HTTPException) -> JSONResponse:
+        detail = str(error.detail)
+        if error.status_code == HTTPStatus.NOT_FOUND and detail == "Not Found":
+            detail = f"there is nothing at {request.url.path}; /openapi.json lists what there is"
+        word = HTTPStatus(error.status_code).name.lower()
+        return problem(error.status_code, word, detail, headers=error.headers)
+
+    @app.exception_handler(Exception)
+    async def of_bug(request: Request, error: Exception) -> JSONResponse:
+        log.error("a request failed", method=request.method, path=request.url.path, exc_info=error)
+        return problem(500, "internal", "an error inside the broker; its log has the whole of it")
+
+
+def of_error(error: KokinoError) -> JSONResponse:
+    """One of our errors as an answer."""
+    headers = {}
+    if error.retry_after is not None:
+        headers["Retry-After"] = str(math.ceil(error.retry_after.total_seconds()))
+    more: dict[str, Any] = {}
+    if isinstance(error, Invalid) and error.faults:
+        more["errors"] = [{"field": fault.field, "message": fault.message} for fault in error.faults]
+    return problem(error.status, error.code, error.message, headers=headers, **more)
+
+
+def _of_validation(error: RequestValidationError) -> JSONResponse:
+    faults = [_fault(detail) for detail in error.errors()]
+    if any(detail["type"] == "json_invalid" for detail in error.errors()):
+        detail = error.errors()[0]
+        at = detail["loc"][-1] if len(detail["loc"]) > 1 else 0
+        said = detail.get("ctx", {}).get("error", "no valid JSON")
+        return problem(400, "malformed_json", f"the body is not JSON: {said} at character {at}", errors=faults)
+    named = "; ".join(f"{fault['field']}: {fault['message']}" for fault in faults)
+    return problem(422, "invalid", named, errors=faults)
+
+
+def _fault(detail: Mapping[str, Any]) -> dict[str, str]:
+    place, *path = detail["loc"]
+    message = str(detail["msg"]).removeprefix("Value error, ")
+    if detail["type"] == "extra_forbidden":
+        message = "is no field of this request"
+    elif detail["type"] == "missing":
+        message = "is missing"
+    field = ".".join(str(part) for part in path) or str(place)
+    return {"field": field, "message": message, "in": str(place)}
+

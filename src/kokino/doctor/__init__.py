@@ -1,0 +1,1 @@
+"""The environment doctor: can each CLI type run here?"""

@@ -1,0 +1,89 @@
+"""Look at what a CLI type needs in order to run."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from kokino.agents.model import Agent, CliType
+from kokino.doctor.model import Check, Diagnosis
+
+#: Fullness of a file system that is warned of, and that fails (DESIGN.md §10).
+DISK_WARNS_AT = 0.85
+DISK_FAILS_AT = 0.95
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Disk:
+    """How full a file system is."""
+
+    path: Path
+    #: 0 to 1.
+    used: float
+    free_bytes: int
+
+
+def diagnose(
+    cli_type: CliType, agents: Sequence[Agent], environment: Mapping[str, str], home: Path, *, now: datetime
+) -> Diagnosis:
+    """Check one CLI type: its program, its agents' folders, the disks below them. Reads only."""
+    own = [agent for agent in agents if agent.cli_type == cli_type.name]
+    disks = [disk for path in {home, *(agent.cwd for agent in own)} if (disk := look_at_disk(path)) is not None]
+    return Diagnosis(
+        cli_type=cli_type.name,
+        checks=(check_binary(cli_type, environment), check_folders(own), check_disks(disks)),
+        warnings=tuple(_disk_text(disk) for disk in disks if DISK_WARNS_AT <= disk.used < DISK_FAILS_AT),
+        checked_at=now,
+    )
+
+
+def check_binary(cli_type: CliType, environment: Mapping[str, str]) -> Check:
+    """Is the program there, on the PATH that its agents get?"""
+    program = cli_type.command[0]
+    path = {**environment, **cli_type.env}.get("PATH", os.defpath)
+    found = shutil.which(program, path=path)
+    if found is None:
+        message = (
+            f"{program!r} is not on PATH: install it, or set cli_types.{cli_type.name}.command to where it is"
+        )
+        return Check(name="binary", passed=False, message=message)
+    return Check(name="binary", passed=True, message=f"found {found}")
+
+
+def check_folders(agents: Sequence[Agent]) -> Check:
+    """Do the agents' working directories exist, and may we enter them?"""
+    wrong = [
+        f"{agent.agent_id}: {agent.cwd} is no folder that can be entered"
+        for agent in agents
+        if not (agent.cwd.is_dir() and os.access(agent.cwd, os.X_OK))
+    ]
+    if wrong:
+        return Check(name="environment", passed=False, message="; ".join(wrong) + "; create it, or change the agent's cwd")
+    return Check(name="environment", passed=True, message=f"{len(agents)} agents, all working directories are there")
+
+
+def check_disks(disks: Sequence[Disk]) -> Check:
+    """Is there room for what the CLIs and we write?"""
+    full = [_disk_text(disk) for disk in disks if disk.used >= DISK_FAILS_AT]
+    if full:
+        return Check(name="disk", passed=False, message="; ".join(full) + "; free some space")
+    return Check(name="disk", passed=True, message="; ".join(_disk_text(disk) for disk in disks) or "nothing to look at")
+
+
+def look_at_disk(path: Path) -> Disk | None:
+    """How full the file system at `path` is; None where there is none."""
+    try:
+        usage = shutil.disk_usage(path)
+    except OSError:
+        return None
+    # What root keeps for itself is neither used nor free for us: count as df does.
+    seen = usage.used + usage.free
+    return Disk(path=path, used=usage.used / seen if seen else 1.0, free_bytes=usage.free)
+
+
+def _disk_text(disk: Disk) -> str:
+    return f"{disk.path} is {disk.used:.0%} full, {disk.free_bytes / 1e9:.1f} GB free"
