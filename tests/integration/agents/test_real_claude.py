@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from kokino.agents.drivers.registry import driver_named
 from kokino.agents.failures import FailureKind
 from tests.fixtures.real_clis import CLAUDE
-from tests.model_server import Answer, Drop, Failure, ModelServer, Reply, ToolUse
+from tests.model_server import Answer, Drop, Failure, Hang, ModelServer, Reply, ToolUse
 from tests.plain_runs import Agent
 
 
@@ -20,6 +21,11 @@ def claude(real_claude: Path, claude_env: dict[str, str], tmp_path: Path) -> Age
     return Agent(
         driver=driver_named("claude-code"), command=(str(real_claude),), folder=tmp_path, env=claude_env
     )
+
+
+def with_env(agent: Agent, **more: str) -> Agent:
+    """The same agent with more in its environment."""
+    return replace(agent, env={**agent.env, **more})
 
 
 def a_session() -> str:
@@ -91,6 +97,13 @@ def test_a_refusal_of_the_service_gets_its_kind(
     assert (run.outcome.kind, run.exit.code) == (kind, 1), run.outcome.error
 
 
+def test_a_service_that_hangs_is_told_as_the_network(claude: Agent, model_server: ModelServer) -> None:
+    """Where the CLI's own timeout ends the wait, the kind is network."""
+    model_server.default = Hang()
+    run = with_env(claude, API_TIMEOUT_MS="500").run("hello", a_session())
+    assert (run.outcome.kind, run.exit.code) == (FailureKind.NETWORK, 1), run.outcome.error
+
+
 def test_a_session_whose_first_turn_was_refused_goes_on(claude: Agent, model_server: ModelServer) -> None:
     """A login that was mended finds the session where it was left."""
     session = a_session()
@@ -104,12 +117,7 @@ def test_a_session_whose_first_turn_was_refused_goes_on(claude: Agent, model_ser
 def test_a_retry_record_tells_the_kind_before_the_end(claude: Agent, model_server: ModelServer) -> None:
     """Where the CLI tries again, its retry record names the reason, and an answer lifts it."""
     model_server.script(Failure(status=529), Answer(text="at last"))
-    patient = Agent(
-        driver=claude.driver,
-        command=claude.command,
-        folder=claude.folder,
-        env={**claude.env, "CLAUDE_CODE_MAX_RETRIES": "1"},
-    )
+    patient = with_env(claude, CLAUDE_CODE_MAX_RETRIES="1")
     run = patient.run("hello", a_session())
     reader, early = patient.driver.reader(), []
     for line in run.stdout.splitlines():

@@ -120,6 +120,27 @@ def test_without_a_result_the_end_tells_the_kind(
 
 
 @pytest.mark.parametrize(
+    ("why", "stdout", "kind", "is_alive"),
+    [
+        ("it is all there is", b"", FailureKind.PROTOCOL, False),
+        ("the result knows better", failed("forbidden", 401), FailureKind.AUTH, True),
+        (
+            "the result names no kind, and still it is the CLI's word",
+            failed("odd"),
+            FailureKind.UNKNOWN,
+            True,
+        ),
+    ],
+)
+def test_standard_error_counts_where_no_result_tells_the_failure(
+    why: str, stdout: bytes, kind: FailureKind, is_alive: bool
+) -> None:
+    """Beside a result, a line of standard error may be a tool's and is not taken for the reason."""
+    outcome = reader_after(stdout, b"Error: Session ID x is already in use.\nbye\n").outcome(FAILED)
+    assert (outcome.kind, outcome.session_is_alive) == (kind, is_alive), why
+
+
+@pytest.mark.parametrize(
     ("status", "word", "kind"),
     [
         (401, "authentication_failed", FailureKind.AUTH),
@@ -135,7 +156,9 @@ def test_a_retry_record_tells_the_kind_early(status: int | None, word: str, kind
     retry = line(type="system", subtype="api_retry", error_status=status, error=word)
     reader = reader_after(retry)
     assert reader.early_kind is kind
-    assert reader.outcome(Exit(signal=9)).kind is kind
+    killed = reader.outcome(Exit(signal=9))
+    assert killed.kind is kind
+    assert f"it was retrying after {word}" in (killed.error or "")
     reader.stdout(assistant(text("here I am")))
     assert reader.early_kind is None
 
@@ -184,7 +207,7 @@ def test_unknown_records_and_garbage_are_counted_and_passed_over() -> None:
 
 def test_garbage_is_told_where_it_is_all_there_was() -> None:
     """Who debugs a missing result hears that the output was none of the dialect."""
-    assert "2 lines of its output were no records" in (reader_after(b"a\nb\n").outcome(OK).error or "")
+    assert "output that were no records: 2" in (reader_after(b"a\nb\n").outcome(OK).error or "")
 
 
 def test_a_broken_byte_does_not_cost_the_result() -> None:

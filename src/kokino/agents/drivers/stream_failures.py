@@ -6,6 +6,7 @@ sentences of that program, and the Anthropic API's list of errors.
 
 from __future__ import annotations
 
+import re
 import signal
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from kokino.agents.failures import FailureKind
 class Sentence:
     """A text by which a failure is known, and what it means."""
 
-    #: Looked for in lower case, anywhere in an error text.
+    #: A regular expression, looked for anywhere in the error text in lower case.
     text: str
     kind: FailureKind
     #: True where it says that this session cannot be used (again).
@@ -31,7 +32,7 @@ SENTENCES = (
     Sentence(text="no conversation found with session id", kind=FailureKind.PROTOCOL, ends_session=True),
     Sentence(text="--resume requires a valid session id", kind=FailureKind.PROTOCOL, ends_session=True),
     Sentence(text="invalid session id", kind=FailureKind.PROTOCOL, ends_session=True),
-    Sentence(text="is already in use", kind=FailureKind.PROTOCOL, ends_session=True),
+    Sentence(text=r"session id \S+ is already in use", kind=FailureKind.PROTOCOL, ends_session=True),
     # "Server is temporarily limiting requests (not your usage limit)" must not read as a used-up quota.
     Sentence(text="not your usage limit", kind=FailureKind.RATE_LIMIT),
     Sentence(text="credit balance", kind=FailureKind.QUOTA),
@@ -94,7 +95,7 @@ STOPPED_CODES = frozenset({129, 130, 143})
 def sentence_in(text: str) -> Sentence | None:
     """The first known sentence in an error text, or None."""
     lowered = text.lower()
-    return next((sentence for sentence in SENTENCES if sentence.text in lowered), None)
+    return next((sentence for sentence in SENTENCES if re.search(sentence.text, lowered)), None)
 
 
 def kind_of_text(text: str) -> FailureKind | None:

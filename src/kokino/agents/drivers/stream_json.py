@@ -55,6 +55,7 @@ class StreamJsonReader:
         self._tools: set[str] = set()
         self._result: Result | None = None
         self._error_word: str | None = None
+        self._retried = ""
         self._stderr = ""
         self._sentence: stream_failures.Sentence | None = None
         #: What reads each record that says something; each returns whether it understood the line.
@@ -95,9 +96,9 @@ class StreamJsonReader:
         """Judge the whole, once the tree is gone."""
         if self._result and self._result.is_success and not stream_failures.takes_result_back(exit):
             return self._outcome(None, None)
-        sentence = self._told_sentence()
-        kind = self._kind(exit, sentence)
-        return self._outcome(kind, self._error(exit), is_alive=not (sentence and sentence.ends_session))
+        reason = self._reason()
+        is_alive = not (reason and reason.ends_session)
+        return self._outcome(self._kind(exit, reason), self._error(exit), is_alive=is_alive)
 
     def _take_init(self, line: bytes) -> bool:
         record = decode(line, Init)
@@ -109,6 +110,7 @@ class StreamJsonReader:
         record = decode(line, Retry)
         if record:
             self.early_kind = stream_failures.kind_of_retry(record.error_status, record.error)
+            self._retried = f"{record.error or 'an error'} ({record.error_status or 'no answer'})"
         return record is not None
 
     def _take_rate_limit(self, line: bytes) -> bool:
@@ -158,13 +160,18 @@ class StreamJsonReader:
         self._tools |= {block.id for block in message.blocks if block.type == "tool_use" and block.id}
         self.tool_running = bool(self._tools)
 
-    def _told_sentence(self) -> stream_failures.Sentence | None:
-        told = stream_failures.sentence_in(self._result.text) if self._result else None
-        return told or self._sentence
+    def _reason(self) -> stream_failures.Sentence | None:
+        """The known sentence that tells the failure: the result's own, or where there is none stderr's.
 
-    def _kind(self, exit: Exit, sentence: stream_failures.Sentence | None) -> FailureKind:
-        if sentence:
-            return sentence.kind
+        Beside a result, standard error may be about anything, a tool's trouble for example.
+        """
+        if self._result and not self._result.is_success:
+            return stream_failures.sentence_in(self._result.text)
+        return self._sentence
+
+    def _kind(self, exit: Exit, reason: stream_failures.Sentence | None) -> FailureKind:
+        if reason:
+            return reason.kind
         if self._result is None or self._result.is_success:
             return self.early_kind or stream_failures.kind_of_exit(exit)
         words = (self._result.subtype, self._result.terminal_reason, self._error_word)
@@ -181,8 +188,15 @@ class StreamJsonReader:
             return f"{ended} after a successful result"
         if self._result:
             return one_line(self._result.text or f"a result of subtype {self._result.subtype!r}")
-        garbage = f"; {self.garbage_lines} lines of its output were no records" if self.garbage_lines else ""
-        return one_line(self._stderr or f"{ended} without a result record{garbage}")
+        return one_line(self._stderr or f"{ended} without a result record{self._circumstances()}")
+
+    def _circumstances(self) -> str:
+        """What else is known of a run that gave no result."""
+        retried = f"; it was retrying after {self._retried}" if self.early_kind and self._retried else ""
+        garbage = (
+            f"; lines of its output that were no records: {self.garbage_lines}" if self.garbage_lines else ""
+        )
+        return retried + garbage
 
     def _outcome(self, kind: FailureKind | None, error: str | None, *, is_alive: bool = True) -> Outcome:
         result = self._result
