@@ -1,0 +1,223 @@
+"""The broker's end of the warden: start, stop and hear of the end of executions' processes."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+import signal
+from collections.abc import Mapping
+from contextlib import suppress
+from datetime import timedelta
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Self
+
+from kokino.errors import ProcessError
+from kokino.process.attaching import Connection, connect
+from kokino.process.failures import (
+    CommandNotFound,
+    DirectoryNotFound,
+    NotPermitted,
+    WardenDied,
+    failure_of,
+)
+from kokino.process.model import Ended, Launch, Started, read_exit_file
+from kokino.process.watching import gone
+
+__all__ = [
+    "CommandNotFound",
+    "DirectoryNotFound",
+    "Ended",
+    "Launch",
+    "NotPermitted",
+    "Started",
+    "Warden",
+    "WardenDied",
+    "gone",
+    "read_exit_file",
+]
+
+#: Ends that are remembered for those who ask late.
+REMEMBERED = 1000
+#: How long children are kept without a broker (DESIGN.md §3).
+HOLD = timedelta(seconds=30)
+
+
+class Warden:
+    """A connection to one runtime directory's warden: made by `attach`, ended by `close` or `release`."""
+
+    def __init__(self, connection: Connection) -> None:
+        #: Set when the warden has died although nobody asked it to.
+        self.died = asyncio.Event()
+        #: The warden's own process.
+        self.pid = connection.pid
+        self._reader = connection.reader
+        self._writer = connection.writer
+        self._requests = itertools.count(1)
+        self._answers: dict[int, asyncio.Future[dict[str, Any]]] = {}
+        self._running: dict[str, Started] = {}
+        self._ends: dict[str, asyncio.Future[Ended]] = {}
+        self._is_leaving = False
+        for execution, started in connection.running.items():
+            self._running[execution] = Started.of(started)
+            self._ends[execution] = _future()
+        for execution, ended in connection.ended.items():
+            self._note_end(execution, ended)
+        self._listening = asyncio.create_task(self._listen(), name="warden connection")
+
+    @classmethod
+    async def attach(cls, runtime_dir: Path, *, hold: timedelta = HOLD) -> Self:
+        """Connect to the warden that lives in `runtime_dir`, or start one.
+
+        `hold` is how long it keeps its children when this connection closes. Raises ProcessError when another
+        broker holds the warden, the directory cannot be used, or the system is not Linux.
+        """
+        return cls(await connect(runtime_dir, hold))
+
+    @property
+    def running(self) -> Mapping[str, Started]:
+        """The executions whose tree is alive, those that an earlier broker started too; the last ones known
+        when the warden has died.
+        """
+        return MappingProxyType(self._running)
+
+    async def start(self, launch: Launch) -> Started:
+        """Start a CLI; returns once its program runs.
+
+        Raises CommandNotFound, DirectoryNotFound, NotPermitted, WardenDied, or a plain ProcessError. When the
+        caller is cancelled meanwhile, what was started is killed.
+        """
+        if fault := launch.fault():
+            raise ProcessError(f"execution {launch.id!r} cannot be started: {fault}")
+        if launch.id in self._ends and not self._ends[launch.id].done():
+            raise ProcessError(f"execution {launch.id!r} is running already")
+        self._ends[launch.id] = end = _future()
+        try:
+            answer = await self._ask("start", launch=launch.fields())
+        except asyncio.CancelledError:
+            with suppress(WardenDied):
+                self._send("stop", id=launch.id, signal=signal.SIGKILL, grace=0)
+            raise
+        if "started" in answer:
+            return Started.of(answer["started"])
+        if self._ends.get(launch.id) is end:
+            del self._ends[launch.id]
+        raise failure_of(launch, answer)
+
+    async def ended(self, id: str) -> Ended:
+        """Return when the execution's whole tree is empty.
+
+        When the warden dies meanwhile, the keeper ends the tree, and its exit file tells how; WardenDied is
+        raised only when there is none. Raises ProcessError for an execution that this warden does not know.
+        """
+        if id not in self._ends:
+            raise ProcessError(f"the warden knows no execution {id!r}")
+        try:
+            return await asyncio.shield(self._ends[id])
+        except WardenDied:
+            if id not in self._running:
+                raise
+            return await self._last_word(self._running[id])
+
+    async def stop(
+        self, id: str, *, signal: signal.Signals = signal.SIGTERM, grace: timedelta | None = None
+    ) -> None:
+        """Start to end a tree: `signal` to all of it, `grace` later SIGKILL; `ended` tells when it is empty.
+
+        Stopping twice is stopping once, except that a shorter grace hurries. What has ended or never ran is
+        left alone. `grace` None is the launch's own.
+        """
+        seconds = None if grace is None else grace.total_seconds()
+        with suppress(WardenDied):  # then every keeper is ending its tree already
+            await self._ask("stop", id=id, signal=int(signal), grace=seconds)
+
+    async def close(self) -> None:
+        """End every tree and the warden itself; returns when it is gone."""
+        self._is_leaving = True
+        with suppress(WardenDied):
+            await self._ask("end")
+        await self._listening
+        await gone(self.pid)
+        await self._hang_up()
+
+    async def release(self) -> None:
+        """Leave the children to the next broker, which has the hold time to attach."""
+        self._is_leaving = True
+        await self._hang_up()
+
+    async def _last_word(self, started: Started) -> Ended:
+        await gone(started.keeper_pid, started.keeper_started_at_ticks)
+        ended = read_exit_file(started.exit_file)
+        if ended is None:
+            raise WardenDied("the warden has died and its keeper too; nobody saw how this execution ended")
+        return ended
+
+    async def _hang_up(self) -> None:
+        self._writer.close()
+        with suppress(OSError):
+            await self._writer.wait_closed()
+        await self._listening
+
+    async def _ask(self, do: str, **fields: Any) -> dict[str, Any]:
+        request = self._send(do, **fields)
+        answer: asyncio.Future[dict[str, Any]] = _future()
+        self._answers[request] = answer
+        try:
+            return await answer
+        finally:
+            self._answers.pop(request, None)
+
+    def _send(self, do: str, **fields: Any) -> int:
+        if self._listening.done():
+            raise WardenDied("the connection to the warden is closed")
+        request = next(self._requests)
+        self._writer.write(json.dumps({"do": do, "request": request, **fields}).encode() + b"\n")
+        return request
+
+    async def _listen(self) -> None:
+        with suppress(OSError):
+            while line := await self._reader.readline():
+                self._heard(json.loads(line))
+        if self._is_leaving:
+            self._running.clear()
+        else:
+            self.died.set()
+        died = WardenDied("the warden has died; its keepers end what it ran")
+        unsettled: list[asyncio.Future[Any]] = [*self._answers.values(), *self._ends.values()]
+        for future in unsettled:
+            _settle(future, died)
+
+    def _heard(self, message: dict[str, Any]) -> None:
+        # Here and not in `start`: an execution may end in the same breath, and its caller may be cancelled.
+        if "started" in message:
+            self._running[message["id"]] = Started.of(message["started"])
+            self._ends.setdefault(message["id"], _future())
+        elif "failed" in message:
+            _settle(self._ends.get(message["id"]), ProcessError(f"execution {message['id']!r} never ran"))
+        elif message.get("event") == "ended":
+            self._note_end(message["id"], message)
+        answer = self._answers.get(message.get("request", 0))
+        if answer is not None and not answer.done():
+            answer.set_result(message)
+
+    def _note_end(self, id: str, message: Mapping[str, Any]) -> None:
+        self._running.pop(id, None)
+        fields = ("code", "signal", "was_stopped", "leftovers")
+        end = self._ends.setdefault(id, _future())
+        if not end.done():
+            end.set_result(Ended(**{field: message[field] for field in fields}))
+        settled = [each for each, future in self._ends.items() if future.done()]
+        for forgotten in settled[:-REMEMBERED]:
+            del self._ends[forgotten]
+
+
+def _future() -> asyncio.Future[Any]:
+    return asyncio.get_running_loop().create_future()
+
+
+def _settle(future: asyncio.Future[Any] | None, error: ProcessError) -> None:
+    """Fail a future that may have nobody who waits for it."""
+    if future is not None and not future.done():
+        future.set_exception(error)
+        future.exception()  # asked once, so that asyncio does not complain of an error nobody saw

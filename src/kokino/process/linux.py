@@ -1,0 +1,103 @@
+"""What the warden and its keepers ask of the kernel. Standard library only."""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import signal
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from types import FrameType
+
+#: Numbers from linux/prctl.h.
+PR_SET_PDEATHSIG = 1
+PR_SET_NAME = 15
+PR_SET_CHILD_SUBREAPER = 36
+
+#: The kernel lets nobody handle these.
+UNCATCHABLE = frozenset({signal.SIGKILL, signal.SIGSTOP})
+
+# Looked up once, before any fork: nothing is loaded in a child. None where the system has no such call.
+_prctl = getattr(ctypes.CDLL(None, use_errno=True), "prctl", None)
+
+
+def prctl(option: int, argument: int | ctypes.Array[ctypes.c_char]) -> None:
+    """Set one attribute of this process; raises OSError."""
+    if _prctl is None:
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS), "prctl")
+    if _prctl(option, argument, 0, 0, 0) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number), f"prctl {option}")
+
+
+def become_subreaper() -> None:
+    """Make every orphan below this process its own child, setsid and double fork or not."""
+    prctl(PR_SET_CHILD_SUBREAPER, 1)
+
+
+def die_with(parent: int) -> None:
+    """Have the kernel kill this process when `parent` dies; at once if it is dead already."""
+    prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:  # it died before the line above: nobody would tell us any more
+        os._exit(1)
+
+
+def set_name(name: str) -> None:
+    """Name this process for `ps -e` and `top`; the kernel keeps 15 bytes."""
+    prctl(PR_SET_NAME, ctypes.create_string_buffer(name.encode()))
+
+
+def close_all_but(kept: Iterable[int]) -> None:
+    """Close every descriptor of this process except 0, 1, 2 and `kept`."""
+    keep = {0, 1, 2, *kept}
+    with os.scandir("/proc/self/fd") as entries:
+        found = [int(entry.name) for entry in entries]
+    for descriptor in set(found) - keep:
+        with suppress(OSError):  # the one that read the folder is closed by now
+            os.close(descriptor)
+
+
+def default_signals() -> None:
+    """Give every signal its default disposition and let all of them in, as a fresh program expects."""
+    signal.set_wakeup_fd(-1)
+    for number in signal.valid_signals() - UNCATCHABLE:
+        signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+
+
+@contextmanager
+def signals_held() -> Iterator[None]:
+    """Hold all signals back around a fork, so that the child can settle its own handlers first."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+class Wakeup:
+    """Turns signals into bytes on a descriptor, so that one poll waits for everything."""
+
+    def __init__(self, *, caught: Iterable[signal.Signals], ignored: Iterable[signal.Signals]) -> None:
+        self._read, self._write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        # A full pipe is no loss: the reader is awake and looks at everything anyway.
+        signal.set_wakeup_fd(self._write, warn_on_full_buffer=False)
+        for number in caught:
+            signal.signal(number, _do_nothing)
+        for number in ignored:
+            signal.signal(number, signal.SIG_IGN)
+
+    def fileno(self) -> int:
+        """The descriptor that becomes readable."""
+        return self._read
+
+    def drain(self) -> set[int]:
+        """The signals that came since the last call."""
+        with suppress(BlockingIOError):
+            return set(os.read(self._read, 4096))
+        return set()
+
+
+def _do_nothing(_number: int, _frame: FrameType | None) -> None:
+    """Stand in as a handler: Python writes to the wakeup descriptor only for signals that have one."""

@@ -1,0 +1,113 @@
+"""What is started, what runs, and how it ended."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Self
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Launch:
+    """How to start one execution's CLI."""
+
+    #: The execution's id; the CLI finds it as ``KOKINO_EXECUTION``.
+    id: str
+    #: Program and arguments; no shell reads it.
+    argv: tuple[str, ...]
+    #: The complete environment; nothing is inherited. Its PATH is the one that finds the program.
+    env: Mapping[str, str]
+    #: Working directory, absolute.
+    cwd: Path
+    #: Opened as standard input; None is /dev/null.
+    stdin: Path | None
+    #: Spool files: appended to, made with mode 0600.
+    stdout: Path
+    stderr: Path
+    #: Where the keeper leaves how it ended; see `read_exit_file`.
+    exit_file: Path
+    #: Between being asked to end and being killed (DESIGN.md §3).
+    grace: timedelta = timedelta(seconds=5)
+    #: The same for what the CLI leaves behind when it has ended itself: that has no work to finish.
+    leftover_grace: timedelta = timedelta(seconds=2)
+
+    def fault(self) -> str | None:
+        """What no kernel would accept, as a sentence; None when there is nothing."""
+        if not self.argv or not self.argv[0]:
+            return "argv must name a program"
+        if any(not name or "=" in name for name in self.env):
+            return "a name in env must not be empty nor hold '='"
+        if any("\0" in text for text in self._texts()):
+            return "argv, env and paths must not hold a NUL character"
+        relative = [path for path in self._paths() if not path.is_absolute()]
+        return f"{relative[0]} must be an absolute path" if relative else None
+
+    def fields(self) -> dict[str, Any]:
+        """As the warden reads it."""
+        return {
+            "id": self.id,
+            "argv": list(self.argv),
+            "env": dict(self.env),
+            "cwd": str(self.cwd),
+            "stdin": None if self.stdin is None else str(self.stdin),
+            "stdout": str(self.stdout),
+            "stderr": str(self.stderr),
+            "exit_file": str(self.exit_file),
+            "grace": self.grace.total_seconds(),
+            "leftover_grace": self.leftover_grace.total_seconds(),
+        }
+
+    def _paths(self) -> Iterator[Path]:
+        yield from (self.cwd, self.stdout, self.stderr, self.exit_file)
+        if self.stdin is not None:
+            yield self.stdin
+
+    def _texts(self) -> Iterator[str]:
+        yield from (self.id, *self.argv)
+        for pair in self.env.items():
+            yield from pair
+        yield from map(str, self._paths())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Started:
+    """A CLI that runs, and the keeper above it. A pid counts only together with its start time."""
+
+    pid: int
+    #: Clock ticks since boot, as /proc/PID/stat has it.
+    started_at_ticks: int
+    #: The root to walk from: all of the execution's processes are below it (`kokino.process.tree`).
+    keeper_pid: int
+    keeper_started_at_ticks: int
+    #: Where the keeper will leave how it ended.
+    exit_file: Path
+
+    @classmethod
+    def of(cls, fields: Mapping[str, Any]) -> Self:
+        """From what the warden says."""
+        return cls(**{**fields, "exit_file": Path(fields["exit_file"])})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """How an execution's processes ended. Code and signal are both None when nobody saw it."""
+
+    #: Exit status of the CLI itself.
+    code: int | None
+    #: Number of the signal that ended it.
+    signal: int | None
+    #: True when it was made to end while it ran: somebody asked, or its broker or warden went away.
+    was_stopped: bool
+    #: Descendants that had to be ended after the CLI itself had.
+    leftovers: int
+
+
+def read_exit_file(path: Path) -> Ended | None:
+    """How an execution ended, by its keeper's own hand; None while there is no whole exit file."""
+    try:
+        return Ended(**json.loads(path.read_bytes()))
+    except (OSError, ValueError, TypeError):
+        return None
