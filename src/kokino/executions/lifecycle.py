@@ -158,10 +158,10 @@ def _keep_session(
 ) -> None:
     """Resume next time only what the CLI can resume.
 
-    A first turn that came to nothing leaves its id taken in some CLIs and unknown in others: the next turn
-    starts under a new one.
+    A CLI that has named its session can resume it, even after a refused first turn (claude with 401). One that
+    never got so far leaves the id taken in some CLIs and unknown in others: the next turn starts under a new one.
     """
-    came_to_something = ended.state is State.COMPLETED or bool(ended.content)
+    came_to_something = session_id is not None or ended.state is State.COMPLETED
     session = session_store.get(conn, ended.agent_id, ended.cli_type)
     if session is None or session.conversation_id != ended.conversation_id:
         return  # it was ended meanwhile
