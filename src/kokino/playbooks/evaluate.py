@@ -26,6 +26,7 @@ from kokino.playbooks.expressions import (
     Not,
     OneOf,
     Or,
+    Truth,
     write,
 )
 from kokino.playbooks.model import Definition, StepResult
@@ -73,7 +74,7 @@ def scope_of(results: Mapping[str, StepResult], definitions: Sequence[Definition
 def evaluate(node: Node, scope: Scope, row: Value = UNKNOWN) -> Value:
     """The value of an expression, `UNKNOWN` where the evidence does not tell."""
     match node:
-        case Literal(value):
+        case Literal(value) | Truth(value):
             return value
         case Name(name):
             return scope.get(name, UNKNOWN)

@@ -13,9 +13,16 @@ _NO_CONDITIONS = frozenset({"where", "sum", "min", "max", "count", "top"})
 
 @dataclass(frozen=True, slots=True)
 class Literal:
-    """A number, a string, true or false."""
+    """A number or a text."""
 
-    value: bool | int | float | str
+    value: int | float | str
+
+
+@dataclass(frozen=True, slots=True)
+class Truth:
+    """True or false; apart from `Literal`, for Python holds true and 1 to be equal."""
+
+    value: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +77,7 @@ class OneOf:
     """``kind in ("auth", "quota")``."""
 
     value: Node
-    options: tuple[Literal, ...]
+    options: tuple[Literal | Truth, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,14 +101,16 @@ class Or:
     terms: tuple[Node, ...]
 
 
-Node = Literal | Name | Exit | Field | Get | Call | Compare | OneOf | Not | And | Or
+Node = Literal | Truth | Name | Exit | Field | Get | Call | Compare | OneOf | Not | And | Or
 
 
 def write(node: Node) -> str:
     """The expression as text; `parse_expression` reads it back to an equal one."""
     match node:
         case Literal(value):
-            return str(value).lower() if isinstance(value, bool) else _write_scalar(value)
+            return f'"{value}"' if isinstance(value, str) else str(value)
+        case Truth(value):
+            return str(value).lower()
         case Name(name) | Field(name):
             return name
         case Exit(step):
@@ -144,18 +153,12 @@ def names_in(node: Node) -> frozenset[str]:
 def may_be_condition(node: Node) -> bool:
     """False for what can never be true or false: a list, a number, a text."""
     match node:
-        case Literal(value):
-            return isinstance(value, bool)
         case Call(_, method, _):
             return method not in _NO_CONDITIONS
-        case Exit():
+        case Literal() | Exit():
             return False
         case _:
             return True
-
-
-def _write_scalar(value: float | str) -> str:
-    return f'"{value}"' if isinstance(value, str) else str(value)
 
 
 def _inner(node: Node) -> str:

@@ -23,6 +23,7 @@ from kokino.playbooks.expressions import (
     Not,
     OneOf,
     Or,
+    Truth,
 )
 
 #: Longest expression in characters, deepest nesting, most fields and methods: far above what a person can
@@ -177,7 +178,7 @@ class _Parser:
         sign = self._next().text
         return Compare(left, sign, self._value())
 
-    def _options(self) -> tuple[Literal, ...]:
+    def _options(self) -> tuple[Literal | Truth, ...]:
         self._need("(")
         options = [self._literal()]
         while self._take(","):
@@ -185,14 +186,14 @@ class _Parser:
         self._need(")")
         return tuple(options)
 
-    def _literal(self) -> Literal:
+    def _literal(self) -> Literal | Truth:
         token = self._next()
         if token.sort == "number":
             return Literal(float(token.text) if "." in token.text else int(token.text))
         if token.sort == "string":
             return Literal(token.text[1:-1])
         if token.text in {"true", "false"}:
-            return Literal(token.text == "true")
+            return Truth(token.text == "true")
         raise ExpressionInvalid(token.column, f"expected a number, text, true or false, not {token.text!r}")
 
     def _value(self) -> Node:

@@ -86,7 +86,8 @@ def weigh(conditions: Sequence[Node], scope: Scope) -> tuple[Verdict, tuple[Node
 
 def _winner(matched: Sequence[Pattern], undecided: Sequence[Pattern]) -> tuple[Pattern | None, str]:
     if not matched:
-        return None, "no pattern matched"
+        names = " and ".join(pattern.id for pattern in undecided)
+        return None, f"no pattern matched; {names} could not be decided" if names else "no pattern matched"
     beaten = frozenset[str]().union(*(pattern.beats for pattern in matched))
     best = [pattern for pattern in matched if pattern.id not in beaten]
     if len(best) > 1:

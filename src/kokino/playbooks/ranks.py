@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from kokino.playbooks.document import Faults
 from kokino.playbooks.evaluate import evaluate
-from kokino.playbooks.expressions import Compare, Literal, Node, Not, names_in
+from kokino.playbooks.expressions import Compare, Literal, Node, Not, Truth, names_in
 from kokino.playbooks.model import Pattern
 from kokino.playbooks.rows import Preference
 
@@ -86,9 +86,11 @@ def _is_constant(node: Node) -> bool:
 
 
 def _two_values(conditions: Sequence[Node]) -> bool:
-    demanded: dict[Node, Literal] = {}
+    demanded: dict[Node, Node] = {}
     for node in conditions:
         match node:
-            case Compare(left, "==", Literal() as right) if demanded.setdefault(left, right) != right:
+            case Compare(left, "==", (Literal() | Truth()) as right) if (
+                demanded.setdefault(left, right) != right
+            ):
                 return True
     return False

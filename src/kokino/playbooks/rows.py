@@ -74,20 +74,32 @@ def read_expression(
 
 
 def conditions_of(node: Node, definitions: Mapping[str, Node]) -> tuple[Node, ...]:
-    """What an expression demands: the terms of its ``and``, those of the definitions that it names too."""
-    if isinstance(node, Name) and isinstance(definitions.get(node.name), And):
-        return conditions_of(definitions[node.name], definitions)
-    if not isinstance(node, And):
-        return (node,)
-    found = [condition for term in node.terms for condition in conditions_of(term, definitions)]
-    return tuple(dict.fromkeys(found))
+    """What an expression demands: each term of its ``and``, with names put for what they are defined as."""
+    found: dict[Node, None] = {}
+    waiting, seen = [node], set[Node]()
+    while waiting:
+        term = waiting.pop(0)
+        if term in seen:
+            continue
+        seen.add(term)
+        if isinstance(term, Name) and term.name in definitions:
+            waiting.insert(0, definitions[term.name])
+        elif isinstance(term, And):
+            waiting = [*term.terms, *waiting]
+        else:
+            found[term] = None
+    return tuple(found)
 
 
 def steps_read(node: Node, definitions: Mapping[str, Node]) -> frozenset[str]:
     """The steps that an expression reads, through definitions."""
-    names = names_in(node)
-    through = (steps_read(definitions[name], definitions) for name in names & definitions.keys())
-    return (names - definitions.keys()).union(*through)
+    waiting, seen = [*names_in(node)], set[str]()
+    while waiting:
+        name = waiting.pop()
+        if name in definitions and name not in seen:
+            waiting += names_in(definitions[name])
+        seen.add(name)
+    return frozenset(seen - definitions.keys())
 
 
 def _read_lines(
@@ -184,8 +196,7 @@ def _check_row(
     for step_id in sorted(read - set(pattern.evidence)):
         faults.add(pattern.line, name, f"the match reads {step_id!r}, which is not listed")
     for node in pattern.conditions:
-        meaning = definitions.get(node.name, node) if isinstance(node, Name) else node
-        if not may_be_condition(meaning):
+        if not may_be_condition(node):
             faults.add(pattern.line, f"{pattern.id}.match", "is never true: it says a value, not a condition")
 
 

@@ -161,9 +161,9 @@ def test_every_row_is_drilled() -> None:
 def test_verify_looks_back_on_the_window_that_it_waits_for() -> None:
     """The steps ask for as many minutes as the block says."""
     minutes = PLAYBOOK.verify.window // timedelta(minutes=1)
-    asked = [step.script for step in PLAYBOOK.steps_in(Section.VERIFY) if "windowMinutes" in step.script]
+    asked = [step.script for step in PLAYBOOK.steps_in(Section.VERIFY) if "minutes=" in step.script]
     assert asked
-    assert all(f'windowMinutes={minutes}"' in script for script in asked)
+    assert all(f'minutes={minutes}"' in script for script in asked)
 
 
 @pytest.mark.parametrize(

@@ -125,6 +125,7 @@ FAULTS: dict[str, tuple[str, str, str]] = {
     "no window": ("for=5m within", "within", "for: is missing"),
     "within": ("within=20m", "within=5m", "must be longer than for"),
     "no successes": ("successes >= 3", "failures == 0", "no failures prove nothing"),
+    "true successes": ("successes >= 3", "successes >= true", "no failures prove nothing"),
     "zero successes": ("successes >= 3", "successes >= 0", "no failures prove nothing"),
     "drill pattern": ("pattern: one", "pattern: two", "'two' is no row of the table"),
     "drill target": ("target: cli", "target: moon", "drill.inject.target: must be one of all, cli"),

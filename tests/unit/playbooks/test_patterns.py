@@ -71,6 +71,16 @@ def test_definitions_count_as_their_parts() -> None:
     assert parsed(named, closer).pattern("many").beats == {"one"}
 
 
+def test_definitions_that_name_each_other_are_taken_apart_at_once() -> None:
+    """A short text of many definitions costs no long time."""
+    head = ["d0 = bad.count() == 1", "d1 = d0 and by-cli.exit == 0"]
+    lines = [*head, *(f"d{n} = d{n - 1} and d{n - 2}" for n in range(2, 50))]
+    playbook = parsed(
+        ("\nCLI_TYPE = bad", "\n" + "\n".join([*lines, "CLI_TYPE = bad"])), (">= 2`", ">= 2 and d49`")
+    )
+    assert len(playbook.pattern("many").conditions) == 3
+
+
 def test_what_is_undecided_and_closer_blocks_the_choice() -> None:
     """A closer row that the evidence cannot rule out may be the right one."""
     closer = ("`bad.count() >= 2`", '`bad.count() == 1 and bad.one().kind == "auth"`')
@@ -84,7 +94,8 @@ def test_a_step_that_failed_decides_nothing() -> None:
     for result in (read_result(22, "[]"), read_result(0, "[{"), read_result(None, "[]")):
         match = choose(parsed(), {"by-cli": result})
         assert set(verdicts(match).values()) == {Verdict.UNDECIDED}
-    assert choose(parsed(), {}).pattern is None
+    match = choose(parsed(), {})
+    assert (match.pattern, match.reason) == (None, "no pattern matched; one and many could not be decided")
 
 
 @pytest.mark.parametrize("name", [None, "", "a\nb", "a\0b", "x" * 257, ["a"], {"a": 1}])
