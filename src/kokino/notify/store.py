@@ -146,7 +146,7 @@ def cancel_orphans(conn: Connection) -> list[Delivery]:
     )
     orphans = conn.execute(
         select(_deliveries.c.delivery_id, trigger.c.delivery_id.label("trigger_id"), trigger.c.error)
-        .join(trigger, trigger.c.delivery_id == newest)
+        .select_from(_deliveries.join(trigger, trigger.c.delivery_id == newest))
         .where(
             _deliveries.c.state == DeliveryState.WAITING,
             _deliveries.c.action != Action.TRIGGER,

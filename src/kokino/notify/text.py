@@ -10,6 +10,8 @@ from datetime import timedelta
 from kokino.notify.model import Action, Link, Message, Severity
 
 _MARKS = {Severity.P1: "🚨", Severity.P2: "⚠️", Severity.P3: "📋"}
+#: Control characters, direction and other format marks, lone surrogates.
+_UNPRINTED = frozenset({"Cc", "Cf", "Cs"})
 _FOLLOW_UPS = {
     Action.ACKNOWLEDGE: "👀 Acknowledged",
     Action.RESOLVE: "✅ Resolved",
@@ -98,10 +100,9 @@ def heading(action: Action, message: Message) -> str:
 
 def plain(text: str) -> str:
     """`text` on one line, without control and direction marks: it cannot forge a line or turn one around."""
-    visible = "".join(" " if char.isspace() else char for char in text)
-    return " ".join(
-        "".join(char for char in visible if unicodedata.category(char) not in {"Cc", "Cf"}).split()
-    )
+    spaced = "".join(" " if char.isspace() else char for char in text)
+    shown = "".join(char for char in spaced if unicodedata.category(char) not in _UNPRINTED)
+    return " ".join(shown.split())
 
 
 def shortened(text: str, limit: int) -> str:

@@ -109,7 +109,7 @@ class HttpReceiver:
         self._faults.append(_Fault(response=response))
 
     def drop_next(self, *, is_processed: bool = True) -> None:
-        """Read the next request whole, do what it asks for unless told otherwise, and close without an answer."""
+        """Read the next request, do what it asks for unless told otherwise, and close without an answer."""
         self._faults.append(_Fault(is_processed=is_processed))
 
     def hang_next(self) -> None:

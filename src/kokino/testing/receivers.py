@@ -1,4 +1,4 @@
-"""PagerDuty and Slack as far as Kokino speaks to them: real HTTP on loopback, the real meaning of requests."""
+"""PagerDuty and Slack as far as Kokino speaks to them: real HTTP on loopback, with the real meaning."""
 
 from __future__ import annotations
 
@@ -40,11 +40,11 @@ class PagerIncident:
 class RecordingPagerDuty(HttpReceiver):
     """PagerDuty's Events API v2 with the incidents that it keeps.
 
-    Source: PagerDuty developer documentation, "Events API v2 Overview" (answers 202, 400, 429, 5xx; 512 KB) and
-    "Send an Alert Event" (fields, limits, de-duplication): a trigger whose key is open adds to that alert, one
-    whose key is acknowledged notifies nobody, one whose key is resolved opens a new incident; an acknowledge or
-    resolve of a key that is not open, or by another routing key, is accepted and dropped. The wording of single
-    faults in a 400 is ours where the documentation gives none.
+    Source: PagerDuty developer documentation, "Events API v2 Overview" (answers 202, 400, 429, 5xx; 512 KB)
+    and "Send an Alert Event" (fields, limits, de-duplication). A trigger whose key is open adds to its alert,
+    one whose key is acknowledged notifies nobody, one whose key is resolved opens a new incident. What would
+    acknowledge or resolve a key that is not open, or comes by another routing key, is accepted and dropped.
+    The wording of single faults in a 400 is ours where the documentation gives none.
     """
 
     def __init__(self) -> None:
@@ -123,8 +123,9 @@ class RecordingSlack(HttpReceiver):
     """One Slack incoming webhook and the channel that it posts to.
 
     Source: Slack developer documentation, "Sending messages using incoming webhooks" (``ok``, and plain-text
-    errors such as ``invalid_payload``, ``no_text``, ``channel_not_found``), "Rate limits" (429 with Retry-After)
-    and the Block Kit reference (50 blocks; 150 characters in a header, 3000 in a section, 10 context elements).
+    errors such as ``invalid_payload``, ``no_text``, ``channel_not_found``), "Rate limits" (429 with
+    Retry-After) and the Block Kit reference (50 blocks; 150 characters in a header, 3000 in a section, 10
+    elements in a context).
     """
 
     def __init__(self) -> None:

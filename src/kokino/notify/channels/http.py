@@ -59,20 +59,19 @@ async def post(
     secrets: Collection[str],
     accept: Callable[[Answer], Receipt],
 ) -> Receipt:
-    """POST `body` as JSON once; `accept` reads a 2xx answer. None of `secrets` is left in the receipt."""
+    """POST `body` as JSON once; `accept` reads a 2xx answer. None of `secrets` gets into the receipt."""
     try:
         async with asyncio.timeout(DEADLINE):
-            answer = await _exchange(client, url, body, clock)
+            answer = await _exchange(client, url, body, clock, secrets)
     except _NOT_SENT as error:
-        receipt = Receipt(outcome=Outcome.RETRY, detail=f"could not connect: {_said(error)}")
+        return Receipt(outcome=Outcome.RETRY, detail=f"could not connect: {_said(error, secrets)}")
     except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
-        receipt = Receipt(outcome=Outcome.REFUSED, detail=f"no usable address: {_said(error)}")
+        return Receipt(outcome=Outcome.REFUSED, detail=f"no usable address: {_said(error, secrets)}")
     except (httpx.HTTPError, TimeoutError) as error:
         # Something was sent and no whole answer came back: whether it arrived cannot be known from here.
-        receipt = Receipt(outcome=Outcome.UNCERTAIN, detail=f"sent, but the answer was lost: {_said(error)}")
-    else:
-        receipt = accept(answer) if 200 <= answer.status < 300 else judge(answer)
-    return _without(secrets, receipt)
+        detail = f"sent, but the answer was lost: {_said(error, secrets)}"
+        return Receipt(outcome=Outcome.UNCERTAIN, detail=detail)
+    return accept(answer) if 200 <= answer.status < 300 else judge(answer)
 
 
 def judge(answer: Answer) -> Receipt:
@@ -100,7 +99,9 @@ def parse_retry_after(value: str | None, now: datetime) -> timedelta | None:
     return None if instant is None else max(instant - now, timedelta())
 
 
-async def _exchange(client: httpx.AsyncClient, url: str, body: Mapping[str, Any], clock: Clock) -> Answer:
+async def _exchange(
+    client: httpx.AsyncClient, url: str, body: Mapping[str, Any], clock: Clock, secrets: Collection[str]
+) -> Answer:
     headers = {"Content-Type": "application/json", "Accept-Encoding": "identity", "User-Agent": "kokino"}
     # Replaced, not refused: half a surrogate pair in what an agent said must not keep a page from going out.
     sent = json.dumps(body, ensure_ascii=False).encode("utf-8", "replace")
@@ -114,7 +115,7 @@ async def _exchange(client: httpx.AsyncClient, url: str, body: Mapping[str, Any]
     now = _parse_date(response.headers.get("Date", "")) or clock.now()
     return Answer(
         status=response.status_code,
-        body=content[:LARGEST_ANSWER].decode("utf-8", errors="replace"),
+        body=_without(secrets, content[:LARGEST_ANSWER].decode("utf-8", errors="replace")),
         retry_after=parse_retry_after(response.headers.get("Retry-After"), now),
     )
 
@@ -127,14 +128,13 @@ def _parse_date(value: str) -> datetime | None:
     return instant if instant.tzinfo else instant.replace(tzinfo=UTC)
 
 
-def _said(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+def _said(error: Exception, secrets: Collection[str]) -> str:
+    text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    return shortened(plain(_without(secrets, text)), LONGEST_DETAIL)
 
 
-def _without(secrets: Collection[str], receipt: Receipt) -> Receipt:
-    detail = receipt.detail
+def _without(secrets: Collection[str], text: str) -> str:
+    """Before anything is cut: half a secret would not be found any more."""
     for secret in secrets:
-        detail = detail.replace(secret, "[secret]")
-    return Receipt(
-        outcome=receipt.outcome, detail=detail, reference=receipt.reference, retry_after=receipt.retry_after
-    )
+        text = text.replace(secret, "[secret]")
+    return text
