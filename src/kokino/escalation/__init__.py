@@ -1,0 +1,1 @@
+"""Escalation: who hears of an alert, after how long, and what an acknowledgement changes about that."""

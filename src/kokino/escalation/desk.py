@@ -1,0 +1,161 @@
+"""Telling people: the outbox's rows for an alert and the timeline's entry, in the caller's transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from sqlalchemy import Connection
+
+from kokino.escalation import message
+from kokino.escalation.model import Escalation, dedup_key
+from kokino.escalation.policy import Policies, Policy
+from kokino.escalation.store import Subject
+from kokino.escalation.tellings import to_follow_up
+from kokino.incidents import lessons
+from kokino.incidents import store as incident_store
+from kokino.incidents.episode import RuleFacts
+from kokino.incidents.model import BROKER, EntryKind, Incident
+from kokino.incidents.module import title
+from kokino.notify import store as outbox
+from kokino.notify.model import Action, Delivery, Message, Severity
+from kokino.notify.settings import Routing
+
+#: More than one episode ever needs: tiers times rounds times receivers.
+ALL = 10_000
+
+
+class EscalatedRule(RuleFacts, Protocol):
+    """What an escalation takes over from an alert rule."""
+
+    @property
+    def channel(self) -> str | None:
+        """Where its messages are posted beside its owners' own receivers: ``#headless-alerts``."""
+        ...
+
+    @property
+    def playbook(self) -> str:
+        """Id of the playbook to follow."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Desk:
+    """Everything that telling people needs and that does not change while the broker runs."""
+
+    #: By rule id.
+    rules: Mapping[str, EscalatedRule]
+    policies: Policies
+    routing: Routing
+    #: Begins every dedup key: two installations never take back each other's pages.
+    installation: str
+    #: ``server.public_url``.
+    public_url: str
+
+    def policy(self, subject: Subject) -> Policy:
+        """The chain for an alert."""
+        rule = self.rules[subject.rule_id]
+        return self.policies.policy_for(
+            subject.rule_id, severity=Severity(str(rule.severity)), owner=rule.owner
+        )
+
+    def tell(
+        self, conn: Connection, subject: Subject, escalation: Escalation, *, reason: str, now: datetime
+    ) -> None:
+        """Tell the tier that `escalation` stands at, in its round."""
+        rule = self.rules[subject.rule_id]
+        owner = self.policy(subject).tiers[escalation.tier].owner
+        receivers = self.routing.receivers_for(owner, Severity(str(rule.severity)), rule.channel)
+        is_first = escalation.tier == 0 and escalation.round == 0
+        escalated = () if is_first else (("Escalated", f"to {owner}: {reason}"),)
+        content = message.build(self._page(conn, subject), *escalated)
+        key = dedup_key(self.installation, escalation.episode_id, escalation.tier, escalation.round)
+        self._enqueue(conn, subject, [(name, key) for name in receivers], Action.TRIGGER, content, now=now)
+        if escalation.incident is not None:
+            incident_store.append(
+                conn,
+                escalation.incident,
+                at=now,
+                kind=EntryKind.PAGED if is_first else EntryKind.ESCALATED,
+                author=BROKER,
+                text=self._told(owner, receivers, reason="" if is_first else reason),
+                data={"tier": escalation.tier, "round": escalation.round, "receivers": list(receivers)},
+            )
+
+    def follow_up(
+        self, conn: Connection, subject: Subject, action: Action, now: datetime, *lines: tuple[str, str]
+    ) -> None:
+        """Tell everybody who was told of this episode how it went on."""
+        content = message.follow_up(self._page(conn, subject), *lines)
+        told = to_follow_up(self.deliveries(conn, subject), self.routing)
+        if action is Action.UPDATE:
+            # Paging receivers have woken their person already; news is for those who read.
+            told = [(receiver, key) for receiver, key in told if not self.routing.is_paging(receiver)]
+        self._enqueue(conn, subject, told, action, content, now=now)
+
+    def deliveries(self, conn: Connection, subject: Subject) -> list[Delivery]:
+        """Everything that was sent, or waits to be, for the alert's episode."""
+        return outbox.deliveries(conn, episode_id=subject.episode_id, limit=ALL)
+
+    def can_update(self, deliveries: Sequence[Delivery]) -> bool:
+        """True when somebody was told by a receiver that takes news."""
+        return any(not self.routing.is_paging(name) for name, _ in to_follow_up(deliveries, self.routing))
+
+    def probable_cause(self, conn: Connection, subject: Subject) -> str | None:
+        """What the playbook found for the alert's incident."""
+        incident = self.incident(conn, subject)
+        if incident is None:
+            return None
+        found = lessons.latest_pattern(incident_store.entries(conn, incident.number))
+        return found.cause if found is not None and found.pattern is not None else None
+
+    def incident(self, conn: Connection, subject: Subject) -> Incident | None:
+        """The incident that covers the alert's episode."""
+        return None if subject.episode_id is None else incident_store.of_episode(conn, subject.episode_id)
+
+    def _page(self, conn: Connection, subject: Subject) -> message.Page:
+        rule = self.rules[subject.rule_id]
+        incident = self.incident(conn, subject)
+        return message.Page(
+            severity=Severity(str(rule.severity)),
+            title=title(rule.title, subject.labels),
+            rule_id=subject.rule_id,
+            playbook=rule.playbook,
+            measured=subject.measured,
+            incident_id=None if incident is None else incident.id,
+            alert_id=subject.alert_id,
+            probable_cause=self.probable_cause(conn, subject),
+            public_url=self.public_url,
+            source=self.installation,
+        )
+
+    def _enqueue(
+        self,
+        conn: Connection,
+        subject: Subject,
+        told: Sequence[tuple[str, str]],
+        action: Action,
+        content: Message,
+        *,
+        now: datetime,
+    ) -> None:
+        incident = self.incident(conn, subject)
+        for receiver, key in told:
+            outbox.enqueue(
+                conn,
+                receiver=receiver,
+                action=action,
+                dedup_key=key,
+                message=content,
+                now=now,
+                episode_id=subject.episode_id,
+                incident=None if incident is None else incident.number,
+            )
+
+    def _told(self, owner: str, receivers: Sequence[str], *, reason: str) -> str:
+        pages = [name for name in receivers if self.routing.is_paging(name)]
+        posts = [name for name in receivers if not self.routing.is_paging(name)]
+        ways = [f"paged by {', '.join(pages)}"] * bool(pages) + [f"told by {', '.join(posts)}"] * bool(posts)
+        return f"{owner} {' and '.join(ways)}" + (f": {reason}" if reason else "")

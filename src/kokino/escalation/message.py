@@ -1,0 +1,107 @@
+"""What people are told of an alert. Notify gives it the form of each channel."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any
+
+from kokino.notify import text
+from kokino.notify.model import Link, Message, Severity
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """Everything that a message may tell."""
+
+    severity: Severity
+    #: ``Availability SLO Breach (agent reviewer)``.
+    title: str
+    rule_id: str
+    #: Id of the playbook to follow.
+    playbook: str
+    #: What the rule measured when it last looked.
+    measured: Mapping[str, Any]
+    #: ``INC-7``; None for an alert that opens none.
+    incident_id: str | None
+    alert_id: str
+    #: A sentence; None until a playbook has found it.
+    probable_cause: str | None
+    #: Where people reach the broker: ``https://kokino.example``.
+    public_url: str
+    #: Which installation says so.
+    source: str
+
+
+def build(page: Page, *more: tuple[str, str]) -> Message:
+    """The message of a page; `more` are lines of (label, text) below the figures."""
+    is_of_slo = {"slo", "target", "budget_days"} <= page.measured.keys()
+    message = _of_slo(page) if is_of_slo else _of_rule(page)
+    return _extended(message, _about_incident(page, more))
+
+
+def follow_up(page: Page, *lines: tuple[str, str]) -> Message:
+    """The message for what came after a page: `lines` alone, for its figures are old by then."""
+    return _extended(replace(_of_rule(page), summary=(), text=""), _about_incident(page, lines))
+
+
+def _of_slo(page: Page) -> Message:
+    measured = page.measured
+    breach = text.Breach(
+        severity=page.severity,
+        slo=str(measured["slo"]).capitalize(),
+        current=measured.get("current"),
+        target=measured["target"],
+        window=timedelta(days=measured["budget_days"]),
+        consumed=measured.get("budget_consumed") or 0.0,
+        reason=_reason(page),
+        probable_cause=page.probable_cause,
+        dashboard_url=_dashboard(page).url,
+        playbook_url=_playbook(page).url,
+        rule=page.rule_id,
+    )
+    return text.page(breach, source=page.source)
+
+
+def _of_rule(page: Page) -> Message:
+    links = (_dashboard(page), _playbook(page))
+    lines = [f"{page.severity}: {page.title}", f"Condition: {_reason(page)}"]
+    return Message(
+        severity=page.severity,
+        title=page.title,
+        summary=(("Condition", _reason(page)),),
+        text="\n".join([*map(text.plain, lines), *(f"{link.text}: {link.url}" for link in links)]),
+        links=links,
+        source=page.source,
+        probable_cause=page.probable_cause,
+        group="kokino",
+        rule=page.rule_id,
+        details=dict(page.measured),
+    )
+
+
+def _extended(message: Message, lines: tuple[tuple[str, str], ...]) -> Message:
+    said = [f"{text.plain(label)}: {text.plain(value)}" for label, value in lines]
+    return replace(
+        message,
+        summary=(*message.summary, *lines),
+        text="\n".join([*filter(None, [message.text]), *said]),
+    )
+
+
+def _about_incident(page: Page, lines: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
+    return lines if page.incident_id is None else (*lines, ("Incident", page.incident_id))
+
+
+def _reason(page: Page) -> str:
+    return text.plain(str(page.measured.get("reason") or page.rule_id))
+
+
+def _dashboard(page: Page) -> Link:
+    place = f"incidents/{page.incident_id}" if page.incident_id else f"alerts/{page.alert_id}"
+    return Link(text="Dashboard", url=f"{page.public_url.rstrip('/')}/{place}")
+
+
+def _playbook(page: Page) -> Link:
+    return Link(text="Runbook", url=f"{page.public_url.rstrip('/')}/playbooks/{page.playbook}")

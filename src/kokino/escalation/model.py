@@ -1,0 +1,97 @@
+"""What an escalation is, and the facts that decide about its next step."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from kokino.incidents.model import IncidentState
+
+
+class EscalationState(StrEnum):
+    """Where an escalation stands."""
+
+    #: The next tier goes when it is due.
+    ACTIVE = "active"
+    #: Kept back by an acknowledgement.
+    HELD = "held"
+    #: The incident is mitigated or over; goes on only if it is opened again.
+    STOPPED = "stopped"
+    #: The alert's episode ended.
+    FINISHED = "finished"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Escalation:
+    """The chain of one alert's episode."""
+
+    episode_id: str
+    alert_id: str
+    policy: str
+    incident: int | None
+    state: EscalationState
+    #: Number of the tier that was told last, from 0.
+    tier: int
+    #: Grows whenever a tier is told again: a receiver that has acknowledged a key is not woken by it again.
+    round: int
+    #: When it must be looked at again; None when only an event can change it.
+    due_at: datetime | None
+    #: When the first tier was told: the delays of the others count from here.
+    started_at: datetime
+    #: Why it is in this state.
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Acknowledgement:
+    """Somebody has said that they look after it."""
+
+    by: str
+    at: datetime
+    #: None: it lasts as long as the episode.
+    ends_at: datetime | None
+
+    def holds_at(self, now: datetime) -> bool:
+        """True until it expires."""
+        return self.ends_at is None or now < self.ends_at
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Telling:
+    """One time that a tier was told."""
+
+    tier: int
+    round: int
+    at: datetime
+    #: True when one of its receivers wakes a person.
+    is_page: bool
+    #: True once a receiver that wakes a person has taken it.
+    is_accepted: bool
+    #: True when a receiver gave any answer since then: silence is then theirs, not our own network's.
+    is_network_up: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """Everything beside the escalation itself that its next step depends on."""
+
+    #: False once the alert's episode has ended.
+    is_firing: bool
+    #: None for an alert that opens no incident.
+    incident_state: IncidentState | None = None
+    acknowledgement: Acknowledgement | None = None
+    #: In the order in which they were queued.
+    tellings: tuple[Telling, ...] = ()
+
+
+def dedup_key(installation: str, episode_id: str, tier: int, round: int) -> str:
+    """What a paging receiver knows one telling by."""
+    return f"{installation}:{episode_id}:t{tier}:r{round}"
+
+
+def tier_and_round(key: str) -> tuple[int, int] | None:
+    """The reverse of `dedup_key`; None for a key of somebody else's making."""
+    found = re.search(r":t(\d+):r(\d+)$", key)
+    return None if found is None else (int(found[1]), int(found[2]))

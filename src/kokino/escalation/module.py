@@ -1,0 +1,177 @@
+"""The engine's module that starts, advances and ends escalations."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import partial
+
+from sqlalchemy import Connection
+
+from kokino.errors import Conflict
+from kokino.escalation import decide, store
+from kokino.escalation.decide import STATES, Decision
+from kokino.escalation.desk import Desk
+from kokino.escalation.model import Escalation, EscalationState, Facts
+from kokino.escalation.store import Subject
+from kokino.escalation.tellings import tellings
+from kokino.incidents import episode_store, words
+from kokino.incidents import store as incident_store
+from kokino.incidents.model import incident_id
+from kokino.notify.model import Action, Delivery
+from kokino.storage import Storage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Step:
+    """What one escalation needs now, and how it stands afterwards."""
+
+    subject: Subject
+    before: Escalation
+    after: Escalation
+    decision: Decision
+    #: The probable cause, found since people were told and not passed on yet.
+    news: str | None
+
+    @property
+    def is_due(self) -> bool:
+        """True when there is anything to be done or written down."""
+        return self.before != self.after or self.decision.tells or self.news is not None
+
+
+class Escalations:
+    """Tells the first tier of every firing alert at once, and the others when they are due."""
+
+    name = "escalations"
+
+    def __init__(self, storage: Storage, desk: Desk) -> None:
+        self._storage = storage
+        self._desk = desk
+
+    async def run(self, now: datetime) -> datetime | None:
+        """Start what fires, and take every escalation as far as it goes at `now`."""
+        for subject in await self._storage.read(store.not_started):
+            if subject.rule_id in self._desk.rules:
+                await self._storage.write(partial(self._start, alert_id=subject.alert_id, now=now))
+        episodes = await self._storage.read(store.unfinished)
+        due = [await self._advance(episode_id, now) for episode_id in episodes]
+        return min((instant for instant in due if instant is not None), default=None)
+
+    async def escalate(self, number: int, *, reason: str, now: datetime) -> None:
+        """A person wants the next tier to hear of an incident now.
+
+        Raises `NotFound` for an unknown incident, and `Conflict` when nobody is left to be told.
+        """
+        await self._storage.write(partial(self._escalate, number=number, reason=reason, now=now))
+
+    def _escalate(self, conn: Connection, number: int, reason: str, now: datetime) -> None:
+        incident_store.get(conn, number)
+        told = False
+        for episode_id in incident_store.episodes(conn, number):
+            step = self._step(conn, episode_id, now)
+            if step is None or not step.subject.is_firing or not self._has_next_tier(step):
+                continue
+            after = replace(step.before, tier=step.before.tier + 1, reason=reason)
+            store.change(conn, after)
+            self._desk.tell(conn, step.subject, after, reason=reason, now=now)
+            told = True
+        if not told:
+            raise Conflict(
+                f"{incident_id(number)} has nobody left to be told: its alerts are over, or all were"
+            )
+
+    def _has_next_tier(self, step: _Step) -> bool:
+        return step.before.tier + 1 < len(self._desk.policy(step.subject).tiers)
+
+    async def _advance(self, episode_id: str, now: datetime) -> datetime | None:
+        while True:
+            step = await self._storage.read(partial(self._step, episode_id=episode_id, now=now))
+            if step is None or not step.is_due:
+                return None if step is None else step.decision.due_at
+            await self._storage.write(partial(self._carry_out, episode_id=episode_id, now=now))
+
+    def _start(self, conn: Connection, alert_id: str, now: datetime) -> None:
+        subject = store.subject(conn, alert_id)
+        if subject is None or not subject.is_firing or subject.episode_id is None:
+            return
+        if store.get(conn, subject.episode_id) is not None:
+            return
+        incident = self._desk.incident(conn, subject)
+        escalation = Escalation(
+            episode_id=subject.episode_id,
+            alert_id=alert_id,
+            policy=self._desk.policy(subject).id,
+            incident=None if incident is None else incident.number,
+            state=EscalationState.ACTIVE,
+            tier=0,
+            round=0,
+            due_at=now,
+            started_at=now,
+            reason="the alert fired",
+        )
+        store.start(conn, escalation)
+        self._desk.tell(conn, subject, escalation, reason=escalation.reason, now=now)
+
+    def _step(self, conn: Connection, episode_id: str, now: datetime) -> _Step | None:
+        escalation = store.get(conn, episode_id)
+        row = None if escalation is None else store.subject(conn, escalation.alert_id)
+        if escalation is None or row is None or row.rule_id not in self._desk.rules:
+            return None
+        # The alert may fire anew by now; this escalation is about the episode before.
+        is_firing = row.is_firing and row.episode_id == episode_id
+        subject = replace(row, episode_id=episode_id, is_firing=is_firing)
+        incident = self._desk.incident(conn, subject)
+        deliveries = self._desk.deliveries(conn, subject)
+        facts = Facts(
+            is_firing=is_firing,
+            incident_state=None if incident is None else incident.state,
+            acknowledgement=row.acknowledgement if is_firing else None,
+            tellings=tellings(deliveries, self._desk.routing),
+        )
+        decision = decide.decide(self._desk.policy(subject), escalation, facts, now)
+        return _Step(
+            subject=subject,
+            before=escalation,
+            after=_after(escalation, decision, None if incident is None else incident.number),
+            decision=decision,
+            news=self._news(conn, subject, deliveries) if is_firing else None,
+        )
+
+    def _carry_out(self, conn: Connection, episode_id: str, now: datetime) -> None:
+        step = self._step(conn, episode_id, now)
+        if step is None or not step.is_due:
+            return
+        store.change(conn, step.after)
+        if step.decision.tells:
+            self._desk.tell(conn, step.subject, step.after, reason=step.decision.reason, now=now)
+        elif step.news is not None:
+            self._desk.follow_up(conn, step.subject, Action.UPDATE, now)
+        if step.decision.action is decide.Action.FINISH:
+            self._take_back(conn, step, now)
+
+    def _take_back(self, conn: Connection, step: _Step, now: datetime) -> None:
+        end = episode_store.end(conn, step.before.episode_id)
+        at, why = (now, step.decision.reason) if end is None else (end.at, end.reason)
+        after = words.length(at - step.before.started_at)
+        self._desk.follow_up(conn, step.subject, Action.RESOLVE, now, ("Resolved", f"after {after}: {why}"))
+
+    def _news(self, conn: Connection, subject: Subject, deliveries: list[Delivery]) -> str | None:
+        """The probable cause, unless some message has told it."""
+        cause = self._desk.probable_cause(conn, subject)
+        is_told = any(delivery.message.probable_cause == cause for delivery in deliveries)
+        was_updated = any(delivery.action is Action.UPDATE for delivery in deliveries)
+        return None if is_told or was_updated or not self._desk.can_update(deliveries) else cause
+
+
+def _after(escalation: Escalation, decision: Decision, incident: int | None) -> Escalation:
+    is_advance = decision.action is decide.Action.ADVANCE
+    is_reminder = decision.action is decide.Action.REMIND
+    return replace(
+        escalation,
+        incident=incident,
+        state=STATES[decision.action],
+        tier=escalation.tier + is_advance,
+        round=escalation.round + is_reminder,
+        due_at=decision.due_at,
+        reason=decision.reason,
+    )

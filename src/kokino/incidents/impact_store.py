@@ -1,0 +1,60 @@
+"""Counts the executions that an incident cost."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection, func, select
+
+from kokino.incidents.impact import Impact
+from kokino.incidents.model import Incident
+from kokino.slo.budget import budget
+from kokino.slo.model import Objective
+from kokino.storage.schema import alert_transitions, incident_episodes
+from kokino.telemetry import rollups
+from kokino.telemetry.model import BAD, Counts
+
+#: The rules look back an hour at most to find what makes them fire.
+LOOK_BACK = timedelta(hours=1)
+#: Windows of the telemetry end before their last instant; ours has it.
+_INSTANT = timedelta(milliseconds=1)
+
+
+def impact(conn: Connection, incident: Incident, *, until: datetime, availability: Objective) -> Impact:
+    """What the incident cost up to `until`, from the first failure that its alert can have counted."""
+    end = until + _INSTANT
+    since = rollups.oldest_at(conn, _horizon(conn, incident), end, states=BAD)
+    if since is None:
+        return Impact(since=None, until=until, failed=0, valid=0)
+    by_cli = rollups.totals_by(conn, since, end, rollups.Scope.CLI)
+    by_agent = rollups.totals_by(conn, since, end, rollups.Scope.AGENT)
+    everything = rollups.totals(conn, since, end, rollups.Scope.ALL)
+    window = rollups.counts(conn, end - availability.window, end)
+    own = Counts(good=window.total - everything.bad, bad=everything.bad)
+    return Impact(
+        since=since,
+        until=until,
+        failed=everything.bad,
+        valid=everything.total,
+        kinds=dict(everything.kinds),
+        cli_types={name: totals.bad for name, totals in by_cli.items() if totals.bad},
+        agents=tuple(sorted(name for name, totals in by_agent.items() if totals.bad)),
+        budget_spent=budget(own, availability).consumed,
+        budget_left=budget(window, availability).remaining,
+    )
+
+
+def _horizon(conn: Connection, incident: Incident) -> datetime:
+    """Failures of the same alert's earlier episode are its own incident's."""
+    query = (
+        select(func.max(alert_transitions.c.at))
+        .join(incident_episodes, incident_episodes.c.alert_id == alert_transitions.c.alert_id)
+        .where(
+            incident_episodes.c.incident == incident.number,
+            alert_transitions.c.to_state == "resolved",
+            alert_transitions.c.at <= incident.opened_at,
+        )
+    )
+    earlier: datetime | None = conn.execute(query).scalar_one()
+    look_back = incident.opened_at - LOOK_BACK
+    return look_back if earlier is None else max(earlier, look_back)
