@@ -24,7 +24,7 @@ from kokino.conversations import store as conversation_store
 from kokino.errors import Fault, Invalid
 from kokino.executions import store as execution_store
 from kokino.process.tree import usage
-from kokino.telemetry.streak_store import failures_in_a_row
+from kokino.telemetry.streak_store import streak_of_agent
 
 router = APIRouter(tags=["agents"])
 
@@ -380,7 +380,7 @@ def _session_status(
 
 
 def _circuit(conn: Connection, agent: Agent) -> CircuitShape:
-    streak = failures_in_a_row(conn, agent.agent_id, uncounted=_UNCOUNTED)
+    streak = streak_of_agent(conn, agent.agent_id, uncounted=_UNCOUNTED)
     return CircuitShape(
         agent_id=agent.agent_id,
         state="closed",

@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import timedelta
 
 from fastapi import APIRouter, Response
-from sqlalchemy import Connection, text
 
 from kokino import __version__
 from kokino.agents import store as agent_store
@@ -16,6 +15,7 @@ from kokino.clock import MILLISECOND
 from kokino.doctor.diagnose import diagnose
 from kokino.doctor.model import Diagnosis
 from kokino.errors import NotFound, StorageError
+from kokino.notify import store as outbox
 
 router = APIRouter(tags=["health"])
 
@@ -88,7 +88,7 @@ async def ready(given: Given, response: Response) -> Readiness:
         version=__version__,
         uptime_ms=_uptime(given),
         checks=checks,
-        notifications="degraded" if await given.responders.pages_are_late(LATE_PAGE) else "ok",
+        notifications=await _notifications(given),
     )
 
 
@@ -122,12 +122,15 @@ def _shape(diagnosis: Diagnosis) -> DiagnosisShape:
     )
 
 
-async def _database(given: Services) -> str:
-    def ask(conn: Connection) -> None:
-        conn.execute(text("SELECT 1"))
+async def _notifications(given: Services) -> str:
+    oldest = await given.storage.read(outbox.oldest_waiting)
+    is_late = oldest is not None and given.clock.now() - oldest > LATE_PAGE
+    return "degraded" if is_late else "ok"
 
+
+async def _database(given: Services) -> str:
     try:
-        await given.storage.read(ask)
+        await given.storage.read(agent_store.everyone)
     except StorageError as error:
         return f"failed: {error.message}"
     return "ok"

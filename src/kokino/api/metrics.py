@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
@@ -10,12 +11,14 @@ from sqlalchemy import Connection
 
 from kokino.agents import store as agent_store
 from kokino.agents import traffic_store
+from kokino.agents.model import Agent
 from kokino.api.services import Given, Services
 from kokino.api.shapes import Shape, Time
 from kokino.clock import MILLISECOND
 from kokino.executions import store as execution_store
 from kokino.executions.model import State
-from kokino.telemetry import exposition, store
+from kokino.telemetry import exposition, probe_store, store, streak_store
+from kokino.telemetry.model import Counts
 from kokino.telemetry.rollups import Scope
 
 router = APIRouter(tags=["metrics"])
@@ -43,25 +46,48 @@ class EventShape(Shape):
     data: dict[str, Any] | None
 
 
+class ProbesShape(Shape):
+    """Probes of a CLI type in the window."""
+
+    good: int
+    total: int
+
+
 class FailuresShape(Shape):
-    """How often something failed in the window."""
+    """How often a CLI type failed in the window."""
 
     cli_type: str
+    #: The account that all its agents share; null where they use several.
     account: str | None
     failures: int
     total: int
     failure_rate: float
+    #: Failures since its last success: tells an outage long before the rate does.
+    failures_in_a_row: int
     kinds: dict[str, int]
     last_error: str | None
     last_failure_at: Time | None
     #: Taken out of use, so that no new failure can come from it.
     disabled: bool
+    probes: ProbesShape
 
 
-class AgentFailuresShape(FailuresShape):
-    """The same for one agent."""
+class AgentFailuresShape(Shape):
+    """How often an agent failed in the window."""
 
     agent_id: str
+    #: Its own CLI type, whatever it runs on now.
+    cli_type: str | None
+    account: str | None
+    failures: int
+    total: int
+    failure_rate: float
+    failures_in_a_row: int
+    kinds: dict[str, int]
+    last_error: str | None
+    last_failure_at: Time | None
+    #: Its CLI type is out of use.
+    disabled: bool
 
 
 class LatencyShape(Shape):
@@ -115,9 +141,19 @@ async def failures_by_cli(given: Given, minutes: Minutes = WINDOW) -> list[Failu
     def read(conn: Connection) -> list[FailuresShape]:
         disabled = traffic_store.disabled(conn)
         accounts = _accounts_by_cli(conn)
+        streaks = streak_store.failures_in_a_row(conn, scope=Scope.CLI, since=since)
+        probed = probe_store.probes_by_cli(conn, since=since, until=until)
+        rows = {row.id: row for row in store.failures_by(conn, scope=Scope.CLI, since=since, until=until)}
         return [
-            FailuresShape(cli_type=row.id, account=accounts.get(row.id), disabled=row.id in disabled, **_counts(row))
-            for row in store.failures_by(conn, scope=Scope.CLI, since=since, until=until)
+            FailuresShape(
+                cli_type=name,
+                account=accounts.get(name),
+                failures_in_a_row=streaks.get(name, 0),
+                disabled=name in disabled,
+                probes=ProbesShape.model_validate(probed.get(name, Counts())),
+                **_counts(rows.get(name)),
+            )
+            for name in [*rows, *(name for name in sorted(probed) if name not in rows)]
         ]
 
     return await given.storage.read(read)
@@ -131,20 +167,11 @@ async def failures_by_agent(given: Given, minutes: Minutes = WINDOW) -> list[Age
     def read(conn: Connection) -> list[AgentFailuresShape]:
         disabled = traffic_store.disabled(conn)
         agents = {agent.agent_id: agent for agent in agent_store.everyone(conn)}
-        found = []
-        for row in store.failures_by(conn, scope=Scope.AGENT, since=since, until=until):
-            agent = agents.get(row.id)
-            cli_type = agent.cli_type if agent else ""
-            found.append(
-                AgentFailuresShape(
-                    agent_id=row.id,
-                    cli_type=cli_type,
-                    account=agent.account if agent else None,
-                    disabled=cli_type in disabled,
-                    **_counts(row),
-                )
-            )
-        return found
+        streaks = streak_store.failures_in_a_row(conn, scope=Scope.AGENT, since=since)
+        return [
+            _agent_failures(row, agents.get(row.id), streaks.get(row.id, 0), disabled)
+            for row in store.failures_by(conn, scope=Scope.AGENT, since=since, until=until)
+        ]
 
     return await given.storage.read(read)
 
@@ -176,13 +203,26 @@ def _accounts_by_cli(conn: Connection) -> dict[str, str]:
     return {cli_type: next(iter(shared)) for cli_type, shared in accounts.items() if len(shared) == 1}
 
 
-def _counts(row: store.Failures) -> dict[str, Any]:
-    return {
-        "failures": row.failures,
-        "total": row.total,
-        "failure_rate": row.failure_rate,
-        "kinds": dict(row.kinds),
-        "last_error": row.last_error,
-        "last_failure_at": row.last_failure_at,
-    }
+def _agent_failures(
+    row: store.Failures, agent: Agent | None, streak: int, disabled: Mapping[str, object]
+) -> AgentFailuresShape:
+    return AgentFailuresShape(
+        agent_id=row.id,
+        cli_type=agent.cli_type if agent else None,
+        account=agent.account if agent else None,
+        failures_in_a_row=streak,
+        disabled=agent is not None and agent.cli_type in disabled,
+        **_counts(row),
+    )
 
+
+def _counts(row: store.Failures | None) -> dict[str, Any]:
+    """A row's figures; all zero for what only probes ran on."""
+    return {
+        "failures": row.failures if row else 0,
+        "total": row.total if row else 0,
+        "failure_rate": row.failure_rate if row else 0.0,
+        "kinds": dict(row.kinds) if row else {},
+        "last_error": row.last_error if row else None,
+        "last_failure_at": row.last_failure_at if row else None,
+    }

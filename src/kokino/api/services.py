@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, cast
@@ -12,18 +12,23 @@ from fastapi import Depends, Request
 
 from kokino.agents.model import CliType
 from kokino.agents.service import Agents
-from kokino.alerts.model import AlertRule
+from kokino.alerts.rule import AlertRule
 from kokino.clock import Clock
 from kokino.engine.loop import Engine
-from kokino.escalation.service import Responders
+from kokino.escalation.acknowledge import Acknowledgements
+from kokino.escalation.desk import Desk
 from kokino.executions.probes import Probes
 from kokino.executions.service import Executions
 from kokino.ids import Ids
 from kokino.playbooks.library import Library
 from kokino.process.client import Warden
-from kokino.slo.model import Objective
+from kokino.slo.model import Objectives
 from kokino.storage import Storage
 from kokino.tokens import Grant, Tokens
+
+
+#: Folder of the review documents, below the home.
+INCIDENTS = "incidents"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,10 +43,11 @@ class Services:
     agents: Agents
     executions: Executions
     probes: Probes
-    responders: Responders
+    acknowledgements: Acknowledgements
+    desk: Desk
     warden: Warden
     engine: Engine
-    objectives: Mapping[str, Objective]
+    objectives: Objectives
     rules: Mapping[str, AlertRule]
     playbooks: Library
     tokens: Tokens
@@ -49,8 +55,6 @@ class Services:
     environment: Mapping[str, str]
     public_url: str
     started_at: datetime
-    #: Names of the receivers that page somebody.
-    paging: frozenset[str] = field(default_factory=frozenset)
 
 
 def _services(request: Request) -> Services:

@@ -108,7 +108,9 @@ class Course:
         results = {step.step_id: step.result for step in steps}
         judged = judge(playbook.verify, results, acted_at=run.verifying_at or run.started_at, now=now)
         if judged.state is VerifyState.EXPIRED:
-            await self._give_up(run, f"Verify did not hold within {_minutes(playbook.verify.within)}: {judged.reason}")
+            await self._give_up(
+                run, f"Verify did not hold within {_minutes(playbook.verify.within)}: {judged.reason}"
+            )
         elif judged.state is VerifyState.WAITING:
             due = now + playbook.verify.every
             await self.storage.write(
@@ -119,7 +121,9 @@ class Course:
 
     def _verified(self, conn: Connection, run: Run, playbook: Playbook, found: str) -> None:
         now = self.clock.now()
-        self._tell(conn, run, EntryKind.VERIFIED, f"Verified over {_minutes(playbook.verify.window)}: {found}")
+        self._tell(
+            conn, run, EntryKind.VERIFIED, f"Verified over {_minutes(playbook.verify.window)}: {found}"
+        )
         if incident_store.get(conn, run.incident).state is IncidentState.OPEN:
             text = "Mitigated: the repair holds; no further tier is told."
             incident_store.mitigate(conn, run.incident, at=now, author=BROKER, text=text)
@@ -140,7 +144,9 @@ class Course:
                     checked[undo.after.step_id] = ran.state is StepState.PASSED
                 if not checked[undo.after.step_id]:
                     if self.clock.now() - (run.verifying_at or run.started_at) >= undo.after.within:
-                        await self._give_up(run, f"{undo.title}: not possible within {_minutes(undo.after.within)}")
+                        await self._give_up(
+                            run, f"{undo.title}: not possible within {_minutes(undo.after.within)}"
+                        )
                         return
                     waits.append(undo.after.every)
                     continue
@@ -154,9 +160,13 @@ class Course:
     def _wait_or_succeed(self, conn: Connection, run: Run, waits: list[timedelta]) -> None:
         now = self.clock.now()
         if waits:
-            store.postpone(conn, run.run_id, due_at=now + min(waits), reason="waiting to take the repair back")
+            store.postpone(
+                conn, run.run_id, due_at=now + min(waits), reason="waiting to take the repair back"
+            )
         else:
-            store.move(conn, run.run_id, RunState.SUCCEEDED, reason="verified, and everything taken back", now=now)
+            store.move(
+                conn, run.run_id, RunState.SUCCEEDED, reason="verified, and everything taken back", now=now
+            )
 
     async def _why_not(self, run: Run, playbook: Playbook, step: Step) -> str | None:
         """Why the broker may not run an action by itself, or None."""
@@ -238,7 +248,11 @@ def _recognised(playbook: Playbook, found: Match) -> tuple[str, dict[str, object
     if found.pattern is None:
         data = Recognised(pattern=None, playbook=playbook.id).to_data()
         return f"Cause unknown: {found.reason}. Nothing was changed.", {**data, "considered": considered}
-    why = next(one.why for one in found.considered if one.verdict is Verdict.MATCHED and one.pattern_id == found.pattern.id)
+    why = next(
+        one.why
+        for one in found.considered
+        if one.verdict is Verdict.MATCHED and one.pattern_id == found.pattern.id
+    )
     recognised = Recognised(
         pattern=found.pattern.id,
         cause=found.pattern.probable_cause,
@@ -284,4 +298,3 @@ def _with(run: Run, step: Step) -> str:
 def _minutes(length: timedelta) -> str:
     minutes = int(length.total_seconds() // 60)
     return f"{minutes // 60} h" if minutes and minutes % 60 == 0 else f"{minutes} min"
-

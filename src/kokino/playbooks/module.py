@@ -70,7 +70,13 @@ class PlaybookRuns:
             if playbook is not None:
                 run_id = self._ids.new("run")
                 store.begin(
-                    conn, run_id, playbook, alert_id=alert_id, episode_id=episode_id, incident=incident, now=now
+                    conn,
+                    run_id,
+                    playbook,
+                    alert_id=alert_id,
+                    episode_id=episode_id,
+                    incident=incident,
+                    now=now,
                 )
 
     def _start(self, run: Run) -> None:

@@ -13,7 +13,14 @@ from kokino.storage.schema import incident_episodes, incidents, playbook_runs, p
 
 
 def begin(
-    conn: Connection, run_id: str, playbook: Playbook, *, alert_id: str, episode_id: str, incident: int, now: datetime
+    conn: Connection,
+    run_id: str,
+    playbook: Playbook,
+    *,
+    alert_id: str,
+    episode_id: str,
+    incident: int,
+    now: datetime,
 ) -> Run:
     """Start a run; there is one for each playbook and episode."""
     conn.execute(
@@ -63,13 +70,23 @@ def required(conn: Connection, run_id: str) -> Run:
 def unfinished(conn: Connection) -> list[Run]:
     """Every run that goes on, the oldest first."""
     ends = [state.value for state in RunState if state.is_end]
-    query = select(playbook_runs).where(playbook_runs.c.state.not_in(ends)).order_by(playbook_runs.c.started_at)
+    query = (
+        select(playbook_runs).where(playbook_runs.c.state.not_in(ends)).order_by(playbook_runs.c.started_at)
+    )
     return [_run(row) for row in conn.execute(query)]
+
+
+def page(conn: Connection, *, skip: int, limit: int) -> list[Run]:
+    """At most `limit` runs after the `skip` newest ones."""
+    newest = (playbook_runs.c.started_at.desc(), playbook_runs.c.run_id.desc())
+    return [_run(row) for row in conn.execute(select(playbook_runs).order_by(*newest).offset(skip).limit(limit))]
 
 
 def of_incident(conn: Connection, number: int) -> list[Run]:
     """The runs for an incident, the oldest first."""
-    query = select(playbook_runs).where(playbook_runs.c.incident == number).order_by(playbook_runs.c.started_at)
+    query = (
+        select(playbook_runs).where(playbook_runs.c.incident == number).order_by(playbook_runs.c.started_at)
+    )
     return [_run(row) for row in conn.execute(query)]
 
 
@@ -82,7 +99,9 @@ def move(conn: Connection, run_id: str, to: RunState, *, reason: str, now: datet
         .values(state=to.value, reason=reason, due_at=None, ended_at=now if to.is_end else None, **values)
     )
     if changed.rowcount != 1:
-        raise ValueError(f"playbook run {run_id!r} cannot become {to.value}: it is not {' or '.join(allowed)}")
+        raise ValueError(
+            f"playbook run {run_id!r} cannot become {to.value}: it is not {' or '.join(allowed)}"
+        )
 
 
 def postpone(conn: Connection, run_id: str, *, due_at: datetime, reason: str) -> None:
@@ -105,7 +124,9 @@ def begin_step(conn: Connection, run_id: str, step: Step, *, now: datetime) -> i
         "errors": "",
         "started_at": now,
     }
-    entry: int = conn.execute(insert(playbook_steps).values(values).returning(playbook_steps.c.entry_id)).scalar_one()
+    entry: int = conn.execute(
+        insert(playbook_steps).values(values).returning(playbook_steps.c.entry_id)
+    ).scalar_one()
     return entry
 
 
@@ -136,7 +157,9 @@ def close_uncertain(conn: Connection, *, now: datetime) -> None:
 
 def steps_of(conn: Connection, run_id: str) -> list[StepRun]:
     """All that a run has run, in order."""
-    query = select(playbook_steps).where(playbook_steps.c.run_id == run_id).order_by(playbook_steps.c.entry_id)
+    query = (
+        select(playbook_steps).where(playbook_steps.c.run_id == run_id).order_by(playbook_steps.c.entry_id)
+    )
     return [_step(row) for row in conn.execute(query)]
 
 

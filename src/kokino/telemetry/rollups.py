@@ -6,7 +6,7 @@ and no watermark has to be trusted (docs/decisions/0002-rollups-at-write.md).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import cache
@@ -18,7 +18,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from kokino.clock import MILLISECOND
 from kokino.storage.schema import events, rollups
 from kokino.telemetry.histogram import Histogram
-from kokino.telemetry.model import BAD, END_STATES, GOOD, Counts, Event, Totals, totals_of
+from kokino.telemetry.model import BAD, END_STATES, END_TYPES, GOOD, Counts, Event, Totals, totals_of
 from kokino.telemetry.windows import Cut, Grain, Span, cut, floor
 
 
@@ -115,6 +115,24 @@ def count_events(conn: Connection, since: datetime, until: datetime, *, label: s
     return Counts(
         good=sum(by_state.get(state, 0) for state in GOOD), bad=sum(by_state.get(state, 0) for state in BAD)
     )
+
+
+def oldest_at(
+    conn: Connection,
+    since: datetime,
+    until: datetime,
+    *,
+    states: Collection[str],
+    labels: Collection[str] = (),
+) -> datetime | None:
+    """When the first execution of [since, until) ended in one of `states`; a user's, or one so labelled."""
+    types = [END_TYPES[state].value for state in states]
+    found: datetime | None = conn.execute(
+        select(func.min(events.c.at))
+        .where(events.c.type.in_(types), _within(Span(since, until)))
+        .where(or_(events.c.label.is_(None), events.c.label.in_(list(labels))))
+    ).scalar_one()
+    return found
 
 
 def ever(conn: Connection) -> dict[str, Totals]:

@@ -1,4 +1,4 @@
-"""How many counted failures in a row each agent has had."""
+"""Failures in a row: the first sign of an outage, before any rate shows it."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from sqlalchemy import Connection, func, or_, select
 
 from kokino.storage.schema import events
 from kokino.telemetry.model import BAD, END_TYPES, EventType
+from kokino.telemetry.rollups import Scope
 
 _BAD_TYPES = [END_TYPES[state].value for state in sorted(BAD)]
 
@@ -22,7 +23,7 @@ class Streak:
     last_failure_at: datetime | None
 
 
-def failures_in_a_row(conn: Connection, agent_id: str, *, uncounted: Collection[str]) -> Streak:
+def streak_of_agent(conn: Connection, agent_id: str, *, uncounted: Collection[str]) -> Streak:
     """The agent's failures since its last success, without those whose kind is `uncounted`."""
     last_success = (
         select(func.max(events.c.event_id))
@@ -36,3 +37,23 @@ def failures_in_a_row(conn: Connection, agent_id: str, *, uncounted: Collection[
         .where(or_(events.c.kind.is_(None), events.c.kind.not_in(list(uncounted))))
     ).one()
     return Streak(failures=row.failures, last_failure_at=row.last)
+
+
+def failures_in_a_row(conn: Connection, *, scope: Scope, since: datetime) -> dict[str, int]:
+    """Users' failures after the last success since `since`, by CLI type or agent; those with none are left out."""
+    owner = events.c.cli_type if scope is Scope.CLI else events.c.agent_id
+    users = (events.c.at >= since, events.c.label.is_(None))
+    successes = (
+        select(owner.label("owner"), func.max(events.c.event_id).label("last"))
+        .where(events.c.type == EventType.EXECUTION_COMPLETED.value, *users)
+        .group_by(owner)
+        .subquery()
+    )
+    query = (
+        select(owner, func.count())
+        .outerjoin(successes, successes.c.owner == owner)
+        .where(events.c.type.in_(_BAD_TYPES), *users)
+        .where(events.c.event_id > func.coalesce(successes.c.last, 0))
+        .group_by(owner)
+    )
+    return {name: count for name, count in conn.execute(query)}

@@ -1,0 +1,53 @@
+"""Put the API together."""
+
+from __future__ import annotations
+
+from fastapi import FastAPI
+
+from kokino import __version__
+from kokino.api import (
+    agents,
+    alerts,
+    deliveries,
+    executions,
+    fallback,
+    health,
+    incidents,
+    metrics,
+    playbooks,
+    problems,
+    slo,
+)
+from kokino.api.guard import Guard, Rules
+from kokino.api.services import Services
+
+ROUTERS = (
+    health.router,
+    agents.router,
+    executions.router,
+    slo.router,
+    metrics.router,
+    fallback.router,
+    alerts.router,
+    incidents.router,
+    playbooks.router,
+    deliveries.router,
+)
+
+
+def create_api(services: Services, rules: Rules) -> FastAPI:
+    """The API over `services`, guarded by `rules`."""
+    app = FastAPI(
+        title="Kokino",
+        version=__version__,
+        summary="Runs AI coding-agent CLIs as a production service.",
+        # The pages of these load scripts from elsewhere; ours asks no other host.
+        docs_url=None,
+        redoc_url=None,
+    )
+    app.state.services = services
+    for router in ROUTERS:
+        app.include_router(router)
+    problems.install(app)
+    app.add_middleware(Guard, rules=rules)
+    return app

@@ -1,0 +1,131 @@
+"""Everything that ``kokino.toml`` says, checked: all nouns' sections, with all faults at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Literal
+from zoneinfo import ZoneInfo
+
+from pydantic import Field, field_validator
+
+from kokino.agents.model import Agent, CliType
+from kokino.agents.settings import read_agents, read_cli_types
+from kokino.config import Config, Faults, Length, Settings
+from kokino.notify.settings import Routing, read_routing
+from kokino.storage import default_url
+
+
+class ServerSettings(Settings):
+    """``[server]``: where the broker answers, and who may ask."""
+
+    host: str = Field("127.0.0.1", description="address to listen on; any but loopback demands a token")
+    port: int = Field(5050, ge=0, le=65535, description="port to listen on; 0 takes a free one")
+    public_url: str | None = Field(None, description="how people reach it, for links in pages; default: host and port")
+    auth: Literal["local", "required"] = Field("local", description="required: nothing goes without a token")
+    drain: Length = Field(timedelta(seconds=20), description="how long a stop waits for what runs")
+
+    @field_validator("public_url")
+    @classmethod
+    def _is_an_address(cls, value: str | None) -> str | None:
+        if value is not None and not value.startswith(("http://", "https://")):
+            raise ValueError("must start with http:// or https://")
+        return value
+
+
+class StorageSettings(Settings):
+    """``[storage]``: where everything is kept."""
+
+    url: str | None = Field(None, description="sqlite:///… or postgresql://…; default: broker/data/kokino.db")
+
+
+class ProcessSettings(Settings):
+    """``[process]``: how executions are run."""
+
+    hold: Length = Field(timedelta(seconds=30), description="how long CLIs live on when the broker dies")
+    executions: int = Field(32, ge=1, le=10_000, description="how many may run at the same time")
+
+
+class CalendarSettings(Settings):
+    """``[calendar]``: how times are written for people."""
+
+    timezone: str = Field("UTC", description="of the times in review documents")
+    business_hours: str = Field("Mon-Fri 09:00-17:00", description="when a P2 may interrupt somebody")
+
+    @field_validator("timezone")
+    @classmethod
+    def _is_known(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (KeyError, ValueError) as error:
+            raise ValueError(f"{value!r} is no time zone; use a name such as Europe/Berlin") from error
+        return value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checked:
+    """The whole configuration, ready to build from."""
+
+    config: Config
+    server: ServerSettings
+    storage: StorageSettings
+    process: ProcessSettings
+    calendar: CalendarSettings
+    cli_types: Mapping[str, CliType]
+    agents: tuple[Agent, ...]
+    routing: Routing
+    #: What every agent inherits: our own environment without our own secrets.
+    environment: Mapping[str, str]
+
+
+def check(config: Config, environment: Mapping[str, str], *, now: datetime) -> Checked:
+    """Check every section. Raises `ConfigInvalid` with all faults of the file at once."""
+    faults = Faults()
+    for fault in config.unknown_sections():
+        faults.add(fault)
+    server = config.section("server").read(ServerSettings, faults)
+    storage = config.section("storage").read(StorageSettings, faults)
+    process = config.section("process").read(ProcessSettings, faults)
+    calendar = config.section("calendar").read(CalendarSettings, faults)
+    cli_types = read_cli_types(config, faults)
+    agents = read_agents(config, cli_types, faults, now=now)
+    routing = read_routing(config, faults, environment)
+    faults.raise_if_any()
+    return Checked(
+        config=config,
+        server=server or ServerSettings(),
+        storage=storage or StorageSettings(),
+        process=process or ProcessSettings(),
+        calendar=calendar or CalendarSettings(),
+        cli_types=cli_types,
+        agents=tuple(agents),
+        routing=routing,
+        environment=inherited(environment, config.values),
+    )
+
+
+def database_url(checked: Checked, environment: Mapping[str, str]) -> str:
+    """``KOKINO_DATABASE_URL``, else the file's, else SQLite below the home."""
+    return environment.get("KOKINO_DATABASE_URL") or checked.storage.url or default_url(checked.config.home)
+
+
+def inherited(environment: Mapping[str, str], values: Mapping[str, Any]) -> dict[str, str]:
+    """`environment` without what is ours alone: the variables that the file takes secrets from, and our own."""
+    ours = set(_secret_variables(values))
+    return {
+        name: value for name, value in environment.items() if name not in ours and not name.startswith("KOKINO_")
+    }
+
+
+def _secret_variables(value: object) -> Iterator[str]:
+    """The names that settings ending in ``_env`` hold, anywhere in the file."""
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            if str(key).endswith("_env") and isinstance(inner, str):
+                yield inner
+            else:
+                yield from _secret_variables(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _secret_variables(inner)

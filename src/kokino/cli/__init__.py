@@ -1,0 +1,48 @@
+"""``kokino`` on the command line. It speaks to a broker over HTTP; only ``serve`` and ``demo`` start one."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated, NoReturn
+
+import typer
+
+from kokino import __version__
+from kokino.cli import demo, playbook, serve, token
+from kokino.errors import KokinoError
+
+app = typer.Typer(
+    name="kokino",
+    help="Run AI coding-agent CLIs as a production service.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+app.command("serve")(serve.serve)
+app.command("demo")(demo.demo)
+app.command("token")(token.token)
+app.add_typer(playbook.app, name="playbook")
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"kokino {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    _version_wanted: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Say the version and exit.")
+    ] = False,
+) -> None:
+    """Options that stand before a command."""
+
+
+def main() -> NoReturn:
+    """Run a command. What went wrong is said in one message, without a traceback; exit code 1."""
+    try:
+        app()
+    except KokinoError as error:
+        typer.echo(f"kokino: {error.message}", err=True)
+    sys.exit(1)

@@ -1,0 +1,36 @@
+"""Ask a running broker."""
+
+from __future__ import annotations
+
+import os
+from typing import Annotated, Any
+
+import httpx
+import typer
+
+from kokino.errors import KokinoError
+
+#: Where a broker is looked for when nothing else is said.
+DEFAULT_URL = "http://127.0.0.1:5050"
+
+Url = Annotated[str, typer.Option("--url", envvar="KOKINO_URL", help="Where the broker answers.")]
+
+
+def get(url: str, path: str) -> Any:
+    """The JSON at `path`. Raises `KokinoError` with the broker's own words, or that there is no broker."""
+    token = os.environ.get("KOKINO_TOKEN")
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    try:
+        answer = httpx.get(f"{url.rstrip('/')}{path}", headers=headers, timeout=30)
+    except httpx.HTTPError as error:
+        raise KokinoError(f"no broker answers at {url} ({error}): start one with `kokino serve`, or give --url") from error
+    if answer.is_error:
+        raise KokinoError(f"the broker refused: {_said(answer)}")
+    return answer.json()
+
+
+def _said(answer: httpx.Response) -> str:
+    try:
+        return str(answer.json()["detail"])
+    except (ValueError, KeyError, TypeError):
+        return f"HTTP {answer.status_code}"

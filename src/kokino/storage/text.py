@@ -1,0 +1,8 @@
+"""Text that any database takes."""
+
+from __future__ import annotations
+
+
+def storable(text: str) -> str:
+    """`text` without what PostgreSQL or UTF-8 refuse: NUL and lone surrogates become replacement characters."""
+    return text.encode("utf-8", "replace").decode("utf-8").replace("\x00", "\ufffd")
