@@ -1,0 +1,129 @@
+"""Read a YAML file into a model, and say everything that is wrong with it, each fault with its line."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar, get_args
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from kokino.errors import Fault
+
+M = TypeVar("M", bound=BaseModel)
+
+#: Where a value stands: keys and places in lists, from the top of the document.
+Path = Sequence[str | int]
+
+
+@dataclass(frozen=True, slots=True)
+class YamlFile:
+    """One parsed document that still knows its lines."""
+
+    #: What to call it in messages.
+    name: str
+    #: Its values.
+    values: Any
+    #: Its node tree, which has the lines.
+    root: yaml.Node | None
+
+    def fault(self, path: Path, message: str) -> Fault:
+        """A fault at the value that `path` leads to, or at the nearest thing around it that is there."""
+        shown, node = self._follow(path)
+        line = 1 if node is None else node.start_mark.line + 1
+        return Fault(field=".".join(map(str, shown)) or "file", message=message, file=self.name, line=line)
+
+    def _follow(self, path: Path) -> tuple[list[str | int], yaml.Node | None]:
+        """Walk down. A part that the file has not is pydantic's own (a union's tag), but for the last one."""
+        node, shown = self.root, list[str | int]()
+        for number, part in enumerate(path):
+            below = _below(node, part)
+            if below is not None:
+                node = below
+            if below is not None or number == len(path) - 1:
+                shown.append(part)
+        return shown, node
+
+
+def parse(name: str, text: str, faults: list[Fault]) -> YamlFile | None:
+    """The document in `text`; None when it is no YAML, which is then in `faults`."""
+    try:
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
+        values = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        said = getattr(error, "problem", None) or str(error)
+        line = None if mark is None else mark.line + 1
+        faults.append(Fault(field="file", message=f"is not YAML: {said}", file=name, line=line))
+        return None
+    duplicates = [*_duplicates(root)]
+    faults.extend(
+        Fault(field=key.value, message="stands here twice", file=name, line=key.start_mark.line + 1)
+        for key in duplicates
+    )
+    return None if duplicates else YamlFile(name, values, root)
+
+
+def read(file: YamlFile, model: type[M], faults: list[Fault]) -> M | None:
+    """The document as `model`; None when it has faults, which are then in `faults`."""
+    try:
+        return model.model_validate(file.values)
+    except ValidationError as error:
+        faults.extend(file.fault(detail["loc"], _message(model, detail)) for detail in error.errors())
+    return None
+
+
+def _below(node: yaml.Node | None, part: str | int) -> yaml.Node | None:
+    if isinstance(node, yaml.MappingNode):
+        return next((value for key, value in node.value if key.value == str(part)), None)
+    if isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
+        below: yaml.Node = node.value[part]
+        return below
+    return None
+
+
+def _duplicates(node: yaml.Node | None) -> Iterator[yaml.Node]:
+    """Keys that stand twice in one mapping: YAML would silently take the last."""
+    if isinstance(node, yaml.MappingNode):
+        seen: set[str] = set()
+        for key, value in node.value:
+            if key.value in seen:
+                yield key
+            seen.add(key.value)
+            yield from _duplicates(value)
+    elif isinstance(node, yaml.SequenceNode):
+        for value in node.value:
+            yield from _duplicates(value)
+
+
+def _message(model: type[BaseModel], detail: Any) -> str:
+    match detail["type"]:
+        case "extra_forbidden":
+            return _unknown(str(detail["loc"][-1]), sorted(_fields(model)))
+        case "missing":
+            return "is missing"
+        case _:
+            message: str = detail["msg"]
+            return message.removeprefix("Value error, ")
+
+
+def _unknown(word: str, known: Sequence[str]) -> str:
+    near = difflib.get_close_matches(word, known, n=1)
+    return f"is no setting here; did you mean {near[0]!r}?" if near else "is no setting here"
+
+
+def _fields(model: type[BaseModel]) -> Iterator[str]:
+    """Every key that may stand somewhere in a document of `model`."""
+    for name, field in model.model_fields.items():
+        yield field.alias or name
+        for inner in _models(field.annotation):
+            yield from _fields(inner)
+
+
+def _models(annotation: Any) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for argument in get_args(annotation):
+        yield from _models(argument)
