@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from datetime import UTC, datetime, timedelta
-from typing import Protocol
+from typing import Literal, Protocol
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MILLISECOND = timedelta(milliseconds=1)
@@ -71,3 +71,20 @@ class ScaledClock:
     async def sleep_until(self, instant: datetime) -> None:
         while (left := (instant - self.now()).total_seconds()) > 0:
             await asyncio.sleep(left / self.scale)
+
+
+async def wait_for_either(event: asyncio.Event, clock: Clock, instant: datetime | None) -> None:
+    """Return when `event` is set, or at `instant` if that comes first; None waits for the event alone."""
+    waits = [asyncio.ensure_future(event.wait())]
+    if instant is not None:
+        waits.append(asyncio.ensure_future(_true_at(clock, instant)))
+    try:
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for wait in waits:
+            wait.cancel()
+
+
+async def _true_at(clock: Clock, instant: datetime) -> Literal[True]:
+    await clock.sleep_until(instant)
+    return True

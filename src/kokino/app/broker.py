@@ -119,6 +119,11 @@ class Broker:
         log.info("the broker answers", url=broker.url, home=str(config.home))
         return broker
 
+    @property
+    def is_idle(self) -> bool:
+        """Nothing runs, and nothing is due before time passes or somebody asks."""
+        return self.dispatch.is_idle and self.engine.is_idle
+
     async def stop(self, *, drain: timedelta | None = None) -> None:
         """Accept nothing more, wait `drain` for what runs, end the rest, then close everything."""
         self.services.executions.close()

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 import structlog
 
-from kokino.clock import Clock
+from kokino.clock import Clock, wait_for_either
 from kokino.engine.module import Module
 from kokino.tasks import Tasks
 
@@ -43,7 +42,7 @@ class Engine:
     health: dict[str, Health] = field(default_factory=dict)
     _wanted: asyncio.Event = field(default_factory=asyncio.Event)
     _tasks: Tasks = field(default_factory=Tasks)
-    _is_running: bool = False
+    _is_waiting: bool = False
     #: When the first module is due, as far as the last cycle knew.
     next_due_at: datetime | None = None
 
@@ -53,7 +52,7 @@ class Engine:
     @property
     def is_idle(self) -> bool:
         """Every module has run since the last wake, and none works in the background."""
-        return not self._wanted.is_set() and not self._is_running and self._in_flight() == 0
+        return self._is_waiting and not self._wanted.is_set() and self._in_flight() == 0
 
     def wake(self) -> None:
         """Something happened that a module may wait for."""
@@ -79,25 +78,13 @@ class Engine:
 
     async def _keep_cycling(self) -> None:
         while True:
-            self._is_running = True
             self._wanted.clear()
             self.next_due_at = await self.cycle()
-            self._is_running = False
-            await self._until_wanted()
-
-    async def _until_wanted(self) -> None:
-        if self.next_due_at is None:
-            await self._wanted.wait()
-            return
-        timer = asyncio.ensure_future(self.clock.sleep_until(self.next_due_at))
-        wanted = asyncio.ensure_future(self._wanted.wait())
-        try:
-            await asyncio.wait({timer, wanted}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for wait in (timer, wanted):
-                wait.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await asyncio.gather(timer, wanted, return_exceptions=True)
+            self._is_waiting = True
+            try:
+                await wait_for_either(self._wanted, self.clock, self.next_due_at)
+            finally:
+                self._is_waiting = False
 
     async def _run(self, module: Module) -> datetime | None:
         now = self.clock.now()

@@ -10,7 +10,7 @@ import structlog
 
 from kokino.agents import store as agent_store
 from kokino.agents.model import Limits
-from kokino.clock import Clock
+from kokino.clock import Clock, wait_for_either
 from kokino.errors import StorageError
 from kokino.executions import store
 from kokino.executions.lifecycle import Claimed, claim
@@ -39,12 +39,12 @@ class LocalDispatch:
     on_end: Callable[[Execution], None]
     _wanted: asyncio.Event = field(default_factory=asyncio.Event)
     _tasks: Tasks = field(default_factory=Tasks)
-    _is_looking: bool = False
+    _is_waiting: bool = False
 
     @property
     def is_idle(self) -> bool:
         """Nothing runs, and the queues were looked at since the last wake."""
-        return not self._wanted.is_set() and not self._is_looking and self.runner.in_flight == 0
+        return self._is_waiting and not self._wanted.is_set() and self.runner.in_flight == 0
 
     async def start(self) -> None:
         """Take over what an earlier broker left, then begin to look."""
@@ -81,11 +81,7 @@ class LocalDispatch:
     async def _look(self) -> None:
         await self._until_wanted()
         self._wanted.clear()
-        self._is_looking = True
-        try:
-            claimed = await self._claim()
-        finally:
-            self._is_looking = False
+        claimed = await self._claim()
         for claim_ in claimed.started:
             self.runner.start(claim_)
         for execution in claimed.ended:
@@ -104,18 +100,9 @@ class LocalDispatch:
 
     async def _until_wanted(self) -> None:
         """Return at the next wake, or when an execution has waited as long as it may."""
-        if self._wanted.is_set():
-            return
         deadline = await self.storage.read(store.next_queue_deadline)
-        if deadline is None:
-            await self._wanted.wait()
-            return
-        waits = [
-            asyncio.ensure_future(self._wanted.wait()),
-            asyncio.ensure_future(self.clock.sleep_until(deadline)),
-        ]
+        self._is_waiting = True
         try:
-            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            await wait_for_either(self._wanted, self.clock, deadline)
         finally:
-            for wait in waits:
-                wait.cancel()
+            self._is_waiting = False
