@@ -83,7 +83,10 @@ def _seen(alert: Alert, verdict: Verdict, now: datetime) -> Alert:
         return replace(alert, measured=verdict.measured.to_document())
     if alert.state is Phase.FIRING:
         clear_at = (alert.clear_at or now) if verdict.clears else None
-        return replace(alert, measured=verdict.measured.to_document(), clear_at=clear_at)
+        reason = verdict.reason if verdict.fires else verdict.clear_reason
+        return replace(
+            alert, measured={**verdict.measured.to_document(), "reason": reason}, clear_at=clear_at
+        )
     return alert
 
 

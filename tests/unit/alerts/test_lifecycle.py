@@ -105,9 +105,16 @@ def test_no_longer_breaching_alone_does_not_resolve() -> None:
     assert take(firing, QUIET, T + 60 * MINUTE).transition is None
 
 
+def test_while_it_fires_the_reason_says_why_it_is_not_over() -> None:
+    """Once no condition holds, what is still missing is the recovery."""
+    firing = take(fresh(), BREACH, T).alert
+    waiting = replace(QUIET, clear_reason="not recovered: 1 of 2 executions over 5 min succeeded")
+    assert take(firing, waiting, T + MINUTE).alert.measured["reason"] == waiting.clear_reason
+
+
 def test_recovery_must_last_without_a_break_where_the_rule_asks_for_it() -> None:
     """A break sets the clock back."""
-    firing = replace(take(fresh(), BREACH, T).alert)
+    firing = take(fresh(), BREACH, T).alert
     clearing = take(firing, CLEAR, T + MINUTE, PATIENT).alert
     assert (clearing.state, clearing.clear_at) == (Phase.FIRING, T + MINUTE)
     broken = take(clearing, QUIET, T + 2 * MINUTE, PATIENT).alert

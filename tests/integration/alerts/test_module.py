@@ -1,0 +1,259 @@
+"""The engine's module for alerts, on both databases, in virtual time."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sqlalchemy import create_engine
+
+from kokino.alerts import store
+from kokino.alerts.model import Alert, Phase
+from kokino.alerts.module import AlertRules, look, unseen
+from kokino.alerts.observe import Stored
+from kokino.alerts.rehearse import START, Ended, Timeline
+from kokino.alerts.rulefile import packaged
+from kokino.errors import Conflict, NotFound
+from kokino.slo.defaults import defaults
+from kokino.storage import Storage, open_storage
+from kokino.storage.schema import metadata
+from kokino.telemetry import store as telemetry
+from kokino.telemetry.model import END_TYPES, Event
+from kokino.testing.ids import SequentialIds
+
+T = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
+SECOND = timedelta(seconds=1)
+MINUTE = timedelta(minutes=1)
+[RULE] = packaged()
+
+
+def ended(at: datetime, *, good: bool = False, label: str | None = None) -> Event:
+    """An execution that ended."""
+    return Event(
+        type=END_TYPES["completed" if good else "failed"],
+        at=at,
+        agent_id="a",
+        cli_type="claude-code",
+        label=label,
+    )
+
+
+class Broker:
+    """The module with its database, and the few things that a test does with them."""
+
+    def __init__(self, storage: Storage) -> None:
+        self.storage = storage
+        self.module = AlertRules(storage, SequentialIds(), packaged(), defaults())
+
+    async def happen(self, *events: Event) -> None:
+        """These executions end, without a look at the rules."""
+        await self.storage.write(lambda conn: [telemetry.append(conn, event) for event in events])
+
+    async def alert(self) -> Alert:
+        """The only alert that there is."""
+        [found] = await self.storage.read(store.listed)
+        return found
+
+    async def outage(self, at: datetime = T) -> datetime | None:
+        """Two failures at one instant, seen at once."""
+        await self.happen(ended(at), ended(at))
+        return await self.module.run(at)
+
+
+@pytest.fixture
+async def broker(storage: Storage) -> Broker:
+    """A broker's alerts that looked once while nothing had happened."""
+    made = Broker(storage)
+    await made.module.run(T)
+    return made
+
+
+async def test_a_broker_without_executions_has_an_inactive_alert_and_nothing_due(broker: Broker) -> None:
+    """Only an execution can change anything: the module asks for no tick."""
+    assert (await broker.alert()).state is Phase.INACTIVE
+    assert await broker.module.run(T + 60 * MINUTE) is None
+
+
+async def test_an_outage_fires_at_once_with_all_that_a_page_needs(broker: Broker) -> None:
+    """State, episode, reason and figures are stored together."""
+    await broker.outage()
+    alert = await broker.alert()
+    assert (alert.state, alert.firing_at, alert.labels) == (Phase.FIRING, T, {"slo": "availability"})
+    assert alert.episode_id is not None
+    assert alert.measured["current"] == 0.0
+    assert alert.measured["reason"].startswith(
+        "availability 0.00 % over 1 h is under 99 % (2 of 2 executions"
+    )
+    [change] = await broker.storage.read(lambda conn: store.why(conn, alert.alert_id))
+    assert (change.from_state, change.to_state, change.at) == (Phase.INACTIVE, Phase.FIRING, T)
+    assert change.episode_id == alert.episode_id
+    assert change.measured == alert.measured
+
+
+async def test_one_failure_changes_nothing(broker: Broker) -> None:
+    """It is no evidence, and time alone will not make it any."""
+    await broker.happen(ended(T))
+    assert await broker.module.run(T) is None
+    assert (await broker.alert()).state is Phase.INACTIVE
+
+
+async def test_looking_again_at_the_same_instant_changes_nothing(broker: Broker) -> None:
+    """A cycle that ran twice pages once."""
+    await broker.outage()
+    before = await broker.alert()
+    await broker.module.run(T)
+    assert await broker.alert() == before
+    assert len(await broker.storage.read(lambda conn: store.why(conn, before.alert_id))) == 1
+
+
+async def test_a_restart_keeps_what_fires_and_does_not_fire_it_again(broker: Broker) -> None:
+    """A new module on the same database goes on with the same episode."""
+    await broker.outage()
+    before = await broker.alert()
+    reborn = AlertRules(broker.storage, SequentialIds(), packaged(), defaults())
+    await reborn.run(T + SECOND)
+    assert (await broker.alert()).episode_id == before.episode_id
+    assert len(await broker.storage.read(lambda conn: store.why(conn, before.alert_id))) == 1
+
+
+async def test_it_asks_to_be_called_when_the_failures_leave_the_resolve_window(broker: Broker) -> None:
+    """The instant at which recovery can first be seen, not a tick before it; and then it resolves."""
+    assert await broker.outage() == T + 5 * MINUTE
+    await broker.happen(*(ended(T + n * MINUTE, good=True) for n in (1, 2, 3)))
+    assert await broker.module.run(T + 3 * MINUTE) == T + 5 * MINUTE
+    await broker.module.run(T + 5 * MINUTE - timedelta(milliseconds=1))
+    assert (await broker.alert()).state is Phase.FIRING
+    assert await broker.module.run(T + 5 * MINUTE) is None
+    alert = await broker.alert()
+    assert (alert.state, alert.resolved_at, alert.windows_from) == (Phase.RESOLVED,) + (T + 5 * MINUTE,) * 2
+
+
+async def test_it_stays_firing_in_silence(broker: Broker) -> None:
+    """Nobody ran anything: that proves no recovery, and nothing is due until somebody does."""
+    await broker.outage()
+    assert await broker.module.run(T + 5 * MINUTE) is None
+    assert await broker.module.run(T + timedelta(days=2)) is None
+    assert (await broker.alert()).state is Phase.FIRING
+
+
+async def test_three_good_probes_resolve_it(broker: Broker) -> None:
+    """Probes prove recovery where users wait; they are in no SLO."""
+    await broker.outage()
+    at = T + 10 * MINUTE
+    await broker.happen(*(ended(at, good=True, label="probe") for _ in range(3)))
+    await broker.module.run(at)
+    assert (await broker.alert()).state is Phase.RESOLVED
+
+
+async def test_what_was_resolved_does_not_fire_again_but_a_new_outage_does(broker: Broker) -> None:
+    """The windows start anew at the resolve, and the next episode is another."""
+    await broker.outage()
+    await broker.happen(*(ended(T + MINUTE, good=True) for _ in range(3)))
+    await broker.module.run(T + 5 * MINUTE)
+    first = await broker.alert()
+    await broker.module.run(T + 6 * MINUTE)
+    assert (await broker.alert()).state is Phase.RESOLVED
+    await broker.outage(T + 7 * MINUTE)
+    second = await broker.alert()
+    assert second.state is Phase.FIRING
+    assert second.episode_id != first.episode_id
+
+
+async def test_good_executions_that_leave_the_window_can_make_it_fire(broker: Broker) -> None:
+    """It asks to be called when the first of them leaves, for that can change the verdict with time alone."""
+    await broker.happen(*(ended(T, good=True) for _ in range(30)))
+    failures = T + 30 * MINUTE
+    await broker.happen(*(ended(failures) for _ in range(3)))
+    assert await broker.module.run(failures) == T + 60 * MINUTE
+    await broker.module.run(T + 60 * MINUTE)
+    assert (await broker.alert()).state is Phase.FIRING
+
+
+async def test_an_acknowledgement_is_kept_and_ends_with_its_episode(broker: Broker) -> None:
+    """Who and until when survive every later look."""
+    await broker.outage()
+    alert = await broker.alert()
+    until = T + 30 * MINUTE
+    await broker.storage.write(
+        lambda conn: store.acknowledge(conn, alert.alert_id, by="ana", at=T + SECOND, ends_at=until)
+    )
+    await broker.happen(ended(T + MINUTE))
+    await broker.module.run(T + MINUTE)
+    seen = await broker.alert()
+    assert (seen.acknowledged_by, seen.acknowledged_at, seen.acknowledgement_ends_at) == (
+        "ana",
+        T + SECOND,
+        until,
+    )
+
+
+async def test_what_does_not_fire_cannot_be_acknowledged(broker: Broker) -> None:
+    """The answer says in which state it is."""
+    alert = await broker.alert()
+    with pytest.raises(Conflict, match=r"is inactive since .*: there is nothing to acknowledge"):
+        await broker.storage.write(
+            lambda conn: store.acknowledge(conn, alert.alert_id, by="ana", at=T, ends_at=None)
+        )
+    with pytest.raises(NotFound, match="there is no alert 'alert-9'"):
+        await broker.storage.read(lambda conn: store.get(conn, "alert-9"))
+
+
+async def test_the_state_is_told_by_service_level(broker: Broker) -> None:
+    """What the answer about SLOs shows beside its figures."""
+    await broker.outage()
+    assert await broker.storage.read(store.states_by_slo) == {"availability": "firing"}
+
+
+async def test_alerts_are_listed_by_state(broker: Broker) -> None:
+    """What fires, and what does not."""
+    await broker.outage()
+    assert len(await broker.storage.read(lambda conn: store.listed(conn, [Phase.FIRING]))) == 1
+    assert await broker.storage.read(lambda conn: store.listed(conn, [Phase.INACTIVE, Phase.PENDING])) == []
+
+
+async def test_a_killed_broker_finds_its_alert_firing(storage_url: str) -> None:
+    """The database is opened anew; state, reason and acknowledgement are there."""
+    first = await open_storage(storage_url)
+    await Broker(first).outage()
+    await first.close()
+    second = await open_storage(storage_url)
+    [alert] = await second.read(store.listed)
+    await second.close()
+    assert alert.state is Phase.FIRING
+
+
+ENDS = st.lists(
+    st.builds(
+        lambda seconds, good, probe: Ended(START + seconds * SECOND, good, probe),
+        st.integers(0, 8 * 3_600),
+        st.booleans(),
+        st.booleans(),
+    ),
+    max_size=25,
+)
+
+
+@settings(max_examples=25, deadline=None)
+@given(ENDS, st.lists(st.integers(0, 9 * 3_600), min_size=1, max_size=5))
+def test_a_rehearsal_sees_what_the_database_sees(ends: list[Ended], instants: list[int]) -> None:
+    """The timeline of rule tests and the store give the same verdict, step and due instant at any time."""
+    engine = create_engine("sqlite://")
+    try:
+        with engine.begin() as conn:
+            metadata.create_all(conn)
+            for end in ends:
+                telemetry.append(
+                    conn, ended(end.at, good=end.is_good, label="probe" if end.is_probe else None)
+                )
+            alert = unseen(RULE, now=START, ids=SequentialIds())
+            for now in (START + seconds * SECOND for seconds in sorted(instants)):
+                stored, rehearsed = (
+                    look(RULE, defaults(), alert, source, now=now, ids=SequentialIds())
+                    for source in (Stored(conn), Timeline(ends))
+                )
+                assert stored == rehearsed
+                alert = stored.step.alert
+    finally:
+        engine.dispose()
