@@ -16,9 +16,8 @@ from kokino.escalation.store import Subject
 from kokino.escalation.tellings import to_follow_up
 from kokino.incidents import lessons
 from kokino.incidents import store as incident_store
-from kokino.incidents.episode import RuleFacts
+from kokino.incidents.episode import RuleFacts, title
 from kokino.incidents.model import BROKER, EntryKind, Incident
-from kokino.incidents.module import title
 from kokino.notify import store as outbox
 from kokino.notify.model import Action, Delivery, Message, Severity
 from kokino.notify.settings import Routing

@@ -48,3 +48,11 @@ class Turn:
     #: The rule's own words for why it fired or resolved.
     reason: str
     measured: Mapping[str, Any]
+
+
+def title(rule: str, labels: Mapping[str, str]) -> str:
+    """The rule's title, and what its labels narrow it to: ``Circuit Breaker Opened (agent reviewer)``."""
+    if not labels:
+        return rule
+    narrowed = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in sorted(labels.items()))
+    return f"{rule} ({narrowed})"

@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 from kokino.agents import traffic_store
 from kokino.incidents import episode_store, evidence_store, impact_store, lessons, store, words
-from kokino.incidents.episode import Episode, RuleFacts, Turn
+from kokino.incidents.episode import Episode, RuleFacts, Turn, title
 from kokino.incidents.model import BROKER, REVIEW_WITHIN, ActionItem, EntryKind, Incident, IncidentState
 from kokino.slo.defaults import defaults
 from kokino.slo.model import Objective
@@ -110,14 +110,6 @@ class Incidents:
             action_items=[ActionItem(text=text) for text in lessons.action_items(course)],
             data={"impact": impact.to_data()},
         )
-
-
-def title(rule: str, labels: Mapping[str, str]) -> str:
-    """The rule's title, and what its labels narrow it to: ``Circuit Breaker Opened (agent reviewer)``."""
-    if not labels:
-        return rule
-    narrowed = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in sorted(labels.items()))
-    return f"{rule} ({narrowed})"
 
 
 def _same_outage(conn: Connection, episode: Episode) -> Incident | None:

@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 from kokino.agents import traffic_store
 from kokino.agents.model import Fallback
 from kokino.incidents import Incidents, store
-from kokino.incidents.model import EntryKind, Pattern, Incident, IncidentState
+from kokino.incidents.model import EntryKind, Incident, IncidentState, Pattern
 from kokino.storage import Storage
 from kokino.telemetry import store as telemetry
 from kokino.telemetry.model import Event

@@ -1,0 +1,67 @@
+"""What people are told."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from kokino.escalation.message import Page, build, follow_up
+from kokino.notify.model import Severity
+from tests.fixtures.episodes import MEASURED
+
+PAGE = Page(
+    severity=Severity.P1,
+    title="Availability SLO Breach",
+    rule_id="availability-slo-breach",
+    playbook="availability-slo-breach",
+    measured=MEASURED,
+    incident_id="INC-7",
+    alert_id="alert-1",
+    probable_cause=None,
+    public_url="https://kokino.example/",
+    source="test",
+)
+
+
+def test_a_page_has_the_figures_and_the_links() -> None:
+    """Severity, current and target, the error budget in minutes, the incident and the playbook."""
+    text = build(PAGE).text
+    assert "P1: Availability SLO breach detected" in text
+    assert "Current: 98.2% (target: 99.5%)" in text
+    assert "Error budget: 45% consumed (97min spent → 119min remaining)" in text
+    assert "Dashboard: https://kokino.example/incidents/INC-7" in text
+    assert "Runbook: https://kokino.example/playbooks/availability-slo-breach" in text
+    assert text.endswith("Incident: INC-7")
+
+
+def test_the_probable_cause_is_told_once_it_is_known() -> None:
+    """Whoever is woken later need not look for it."""
+    page = replace(PAGE, probable_cause="the login of claude-code has expired")
+    assert "Probable cause: the login of claude-code has expired" in build(page).text
+
+
+def test_a_rule_without_an_objective_is_told_in_its_own_words() -> None:
+    """An opened breaker has no error budget to speak of."""
+    page = replace(
+        PAGE,
+        severity=Severity.P2,
+        title="Circuit Breaker Opened (agent reviewer)",
+        measured={"reason": "5 failures in a row"},
+        incident_id=None,
+    )
+    message = build(page, ("Escalated", "to @platform-lead"))
+    assert message.headline == "P2: Circuit Breaker Opened (agent reviewer)"
+    assert message.summary == (("Condition", "5 failures in a row"), ("Escalated", "to @platform-lead"))
+    assert message.links[0].url == "https://kokino.example/alerts/alert-1"
+
+
+def test_a_follow_up_leaves_old_figures_out() -> None:
+    """Who reads that it is over is not told that it is under its target."""
+    message = follow_up(PAGE, ("Resolved", "after 23 minutes"))
+    assert message.summary == (("Resolved", "after 23 minutes"), ("Incident", "INC-7"))
+    assert "98.2" not in message.text
+
+
+def test_hostile_labels_forge_no_line() -> None:
+    """A title that an agent's name is part of stays on its line."""
+    page = replace(PAGE, title="Breaker (agent x\nResolved: yes)", measured={"reason": "a\nb"})
+    assert "\nResolved" not in build(page).text
