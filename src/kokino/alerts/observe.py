@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 from kokino.alerts.rule import AlertRule
 from kokino.clock import MILLISECOND
 from kokino.slo.model import Objective
-from kokino.telemetry import rollups
+from kokino.telemetry import rollup_store
 from kokino.telemetry.model import BAD, GOOD, Counts
 
 #: The label of executions that we run ourselves to see whether a CLI type works again.
@@ -46,16 +46,16 @@ class Stored:
     conn: Connection
 
     def counts(self, since: datetime, until: datetime) -> Counts:
-        return rollups.counts(self.conn, since, until)
+        return rollup_store.counts(self.conn, since, until)
 
     def probes(self, since: datetime, until: datetime) -> Counts:
-        return rollups.count_events(self.conn, since, until, label=PROBE)
+        return rollup_store.count_events(self.conn, since, until, label=PROBE)
 
     def oldest_at(self, since: datetime, until: datetime) -> datetime | None:
-        return rollups.oldest_at(self.conn, since, until, states=GOOD | BAD)
+        return rollup_store.oldest_at(self.conn, since, until, states=GOOD | BAD)
 
     def oldest_bad_at(self, since: datetime, until: datetime) -> datetime | None:
-        return rollups.oldest_at(self.conn, since, until, states=BAD, labels=[PROBE])
+        return rollup_store.oldest_at(self.conn, since, until, states=BAD, labels=[PROBE])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import timedelta
 
 from kokino.alerts.gate import Evidence
@@ -13,10 +14,10 @@ _UNITS = (("d", timedelta(days=1)), ("h", timedelta(hours=1)), ("min", timedelta
 
 def rate(counts: Counts, condition: Rate, *, is_over: bool) -> str:
     """``availability 98.20 % over 1 h is under 99 % (9 of 500 executions failed)``."""
-    if not counts.total:
+    if counts.ratio is None:
         return f"no executions over {length(condition.window)}"
     verdict = "is under" if is_over else "is not under"
-    where = f"availability {percent(counts)} over {length(condition.window)}"
+    where = f"availability {percent(counts.ratio)} over {length(condition.window)}"
     return f"{where} {verdict} {condition.below * 100:g} % ({failed(counts)})"
 
 
@@ -69,9 +70,10 @@ def failed(counts: Counts) -> str:
     return f"{counts.bad} of {counts.total} executions failed"
 
 
-def percent(counts: Counts) -> str:
+def percent(share: float) -> str:
     """Two decimals, cut and not rounded: what is under its limit never looks equal to it."""
-    return f"{counts.good * 10_000 // counts.total / 100:.2f} %"
+    # 0.57 * 10_000 is 5699.999999999999: what only the binary fraction lacks is given back before the cut.
+    return f"{math.floor(round(share * 10_000, 6)) / 100:.2f} %"
 
 
 def times(burn_rate: float | None) -> str:

@@ -24,10 +24,9 @@ from kokino.slo.answers import (
 )
 from kokino.slo.budget import budget, burn_rate
 from kokino.slo.model import Objective, Objectives, SloId
-from kokino.telemetry import rollups
+from kokino.telemetry import rollup_store
 from kokino.telemetry.histogram import Histogram
-from kokino.telemetry.model import Counts
-from kokino.telemetry.rollups import Scope
+from kokino.telemetry.model import Counts, Scope
 
 #: What ``current`` of availability looks back over: its alert's window (DESIGN.md §11).
 CURRENT = timedelta(hours=1)
@@ -84,7 +83,7 @@ def report(
 ) -> SloReport:
     """How every service level did over the period that ends at `now`."""
     until = _including(now)
-    summed = rollups.totals(conn, until - period.length, until, Scope.ALL)
+    summed = rollup_store.totals(conn, until - period.length, until, Scope.ALL)
     durations = summed.durations + _slow(objectives.latency, running)
     return SloReport(
         period=period,
@@ -105,7 +104,7 @@ def _including(now: datetime) -> datetime:
 
 def _availability(conn: Connection, until: datetime, objective: Objective, alert_state: str) -> Availability:
     def back(length: timedelta) -> Counts:
-        return rollups.counts(conn, until - length, until)
+        return rollup_store.counts(conn, until - length, until)
 
     current, whole = back(CURRENT).ratio, back(objective.window)
     spent = budget(whole, objective)
@@ -126,7 +125,7 @@ def _latency(
     conn: Connection, until: datetime, objective: Objective, alert_state: str, running: Sequence[timedelta]
 ) -> Latency:
     slow = _slow(objective, running)
-    durations = rollups.totals(conn, until - objective.window, until, Scope.ALL).durations + slow
+    durations = rollup_store.totals(conn, until - objective.window, until, Scope.ALL).durations + slow
     counted = _within(objective, durations)
     return Latency(
         current=counted.ratio,

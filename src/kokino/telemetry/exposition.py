@@ -16,10 +16,9 @@ from prometheus_client.registry import Collector
 from sqlalchemy import Connection
 
 from kokino.clock import MILLISECOND
-from kokino.telemetry import rollups
+from kokino.telemetry import rollup_store
 from kokino.telemetry.histogram import EXACT_EDGES, Histogram
-from kokino.telemetry.model import Totals
-from kokino.telemetry.rollups import Scope
+from kokino.telemetry.model import Scope, Totals
 
 #: Media type of `render`'s text.
 CONTENT_TYPE = CONTENT_TYPE_LATEST
@@ -44,11 +43,11 @@ class Snapshot:
 def snapshot(conn: Connection, *, now: datetime, running: Sequence[timedelta] = ()) -> Snapshot:
     """Read a scrape's values; `running` is how long each execution that still runs has run so far."""
     until = now + MILLISECOND
-    latest = rollups.totals(conn, until - LATENCY_WINDOW, until, Scope.ALL).durations
+    latest = rollup_store.totals(conn, until - LATENCY_WINDOW, until, Scope.ALL).durations
     return Snapshot(
-        availability=rollups.counts(conn, until - AVAILABILITY_WINDOW, until).ratio,
+        availability=rollup_store.counts(conn, until - AVAILABILITY_WINDOW, until).ratio,
         latency_p95_ms=(latest + _slow(running)).quantile(0.95),
-        ever=rollups.ever(conn),
+        ever=rollup_store.ever(conn),
     )
 
 

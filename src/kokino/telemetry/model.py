@@ -110,6 +110,14 @@ class Event:
         return self.state in BAD
 
 
+class Scope(StrEnum):
+    """What a sum is over."""
+
+    ALL = "all"
+    CLI = "cli"
+    AGENT = "agent"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counts:
     """Good and bad executions of a window; the valid ones are both together."""

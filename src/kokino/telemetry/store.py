@@ -10,9 +10,8 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, func, select, tuple_
 
 from kokino.storage.schema import events
-from kokino.telemetry import rollups
-from kokino.telemetry.model import BAD, END_TYPES, Event, Totals
-from kokino.telemetry.rollups import Scope
+from kokino.telemetry import rollup_store
+from kokino.telemetry.model import BAD, END_TYPES, Event, Scope, Totals
 
 #: The event types that count against availability.
 BAD_TYPES = [END_TYPES[state].value for state in sorted(BAD)]
@@ -58,7 +57,7 @@ def append(conn: Connection, event: Event) -> int:
     values = {name: getattr(event, name) for name in Event.__slots__ if name != "event_id"}
     number = conn.execute(events.insert().values(values).returning(events.c.event_id)).scalar_one()
     if event.is_counted:
-        rollups.add(conn, event)
+        rollup_store.add(conn, event)
     return int(number)
 
 
@@ -84,14 +83,14 @@ def recent(
 def failures_by(conn: Connection, *, scope: Scope, since: datetime, until: datetime) -> list[Failures]:
     """Every CLI type or agent that ran something in [since, until), most failures first."""
     last = _last_failures(conn, scope, since, until)
-    found = rollups.totals_by(conn, since, until, scope)
+    found = rollup_store.totals_by(conn, since, until, scope)
     rows = [_failures(owner, sums, last.get(owner)) for owner, sums in found.items()]
     return sorted((row for row in rows if row.total), key=lambda row: (-row.failures, row.id))
 
 
 def latency_by_agent(conn: Connection, *, since: datetime, until: datetime) -> list[AgentLatency]:
     """Every agent whose executions ran in [since, until), slowest first by p95."""
-    found = rollups.totals_by(conn, since, until, Scope.AGENT)
+    found = rollup_store.totals_by(conn, since, until, Scope.AGENT)
     rows = [_latency(agent_id, sums) for agent_id, sums in found.items() if sums.durations.count]
     return sorted(rows, key=lambda row: (-row.p95_ms, -row.max_ms, row.agent_id))
 

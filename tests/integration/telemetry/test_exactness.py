@@ -11,9 +11,8 @@ from hypothesis import strategies as st
 from sqlalchemy import Connection, create_engine
 
 from kokino.storage.schema import metadata
-from kokino.telemetry import rollups, store
-from kokino.telemetry.model import END_TYPES, Event, Totals, totals_of
-from kokino.telemetry.rollups import Scope
+from kokino.telemetry import rollup_store, store
+from kokino.telemetry.model import END_TYPES, Event, Scope, Totals, totals_of
 
 T = datetime(2026, 1, 5, 0, 0, tzinfo=UTC)
 MS = timedelta(milliseconds=1)
@@ -78,7 +77,8 @@ def test_sums_over_any_window_equal_a_count_of_the_events(
         for since, until in (sorted(window) for window in windows):
             for scope, scope_id in [(Scope.ALL, ""), (Scope.CLI, "gemini"), (Scope.AGENT, "a")]:
                 expected = brute_force(events, since, until, scope, scope_id)
-                assert rollups.totals(conn, since, until, scope, scope_id) == expected
+                assert rollup_store.totals(conn, since, until, scope, scope_id) == expected
             assert (
-                rollups.counts(conn, since, until) == brute_force(events, since, until, Scope.ALL, "").counts
+                rollup_store.counts(conn, since, until)
+                == brute_force(events, since, until, Scope.ALL, "").counts
             )

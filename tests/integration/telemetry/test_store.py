@@ -12,10 +12,9 @@ from sqlalchemy import func, select
 from kokino.clock import EPOCH
 from kokino.storage import Storage
 from kokino.storage.schema import events, rollups
-from kokino.telemetry import rollups as sums
+from kokino.telemetry import rollup_store as sums
 from kokino.telemetry import store
-from kokino.telemetry.model import END_TYPES, Counts, Event, EventType, Totals
-from kokino.telemetry.rollups import Scope
+from kokino.telemetry.model import END_TYPES, Counts, Event, EventType, Scope, Totals
 
 T = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
 HOUR = timedelta(hours=1)

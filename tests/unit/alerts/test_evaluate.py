@@ -10,6 +10,7 @@ from kokino.alerts.evaluate import Verdict, evaluate
 from kokino.alerts.observe import Measurements
 from kokino.alerts.rule import NoData
 from kokino.alerts.rulefile import packaged
+from kokino.alerts.words import percent
 from kokino.slo.defaults import defaults
 from kokino.telemetry.model import Counts
 
@@ -92,6 +93,14 @@ def test_the_reason_tells_the_figures_that_decided() -> None:
         "availability 0.00 % over 1 h is under 99 % (2 of 2 executions failed); "
         "if the SLO were kept, chance would do that with 0.0025 %"
     )
+
+
+@pytest.mark.parametrize(
+    ("share", "shown"), [(0.98999, "98.99 %"), (0.57, "57.00 %"), (0.982, "98.20 %"), (1.0, "100.00 %")]
+)
+def test_a_share_under_its_limit_never_looks_equal_to_it(share: float, shown: str) -> None:
+    """Cut and not rounded, yet 0.57 is 57 %."""
+    assert percent(share) == shown
 
 
 def test_what_the_gate_holds_back_is_told_with_its_chance() -> None:
