@@ -1,5 +1,5 @@
 """Telemetry: durable events, the sums kept over them, and what Prometheus reads.
 
-`model` says what an event is, `store` writes and reads them, `rollup_store` their sums, `windows` cuts a
-window into whole buckets and edges, `histogram` holds durations, `exposition` writes the text of ``/metrics``.
+`model` says what an event is, `store` writes and reads them, `rollup_store` their sums, `windows` cuts time
+into whole buckets and edges, `histogram` holds durations, `exposition` writes the text of ``/metrics``.
 """
