@@ -55,7 +55,8 @@ def page(conn: Connection, *, limit: int, before: datetime | None = None) -> lis
 
 def unfinished(conn: Connection) -> list[str]:
     """Episodes whose escalation is not finished, in the order of their start."""
-    query = select(escalations.c.episode_id).where(escalations.c.state != EscalationState.FINISHED.value)
+    going_on = [state.value for state in EscalationState if state is not EscalationState.FINISHED]
+    query = select(escalations.c.episode_id).where(escalations.c.state.in_(going_on))
     return list(conn.scalars(query.order_by(escalations.c.started_at, escalations.c.episode_id)))
 
 

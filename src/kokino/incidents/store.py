@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, func, insert, select, update
+from sqlalchemy import Connection, Row, Select, exists, insert, select, update
 
 from kokino.errors import NotFound
 from kokino.incidents.model import (
@@ -83,14 +83,10 @@ def entries(
 
 def undocumented(conn: Connection) -> list[int]:
     """Numbers of the incidents whose file is behind their timeline."""
-    newest = select(timeline.c.incident, func.max(timeline.c.entry_id).label("entry_id"))
-    newest_entry = newest.group_by(timeline.c.incident).subquery()
-    query = (
-        select(incidents.c.number)
-        .join(newest_entry, newest_entry.c.incident == incidents.c.number)
-        .where(newest_entry.c.entry_id > incidents.c.documented_up_to)
-        .order_by(incidents.c.number)
+    is_ahead = exists().where(
+        timeline.c.incident == incidents.c.number, timeline.c.entry_id > incidents.c.documented_up_to
     )
+    query = select(incidents.c.number).where(is_ahead).order_by(incidents.c.number)
     return list(conn.scalars(query))
 
 
