@@ -19,7 +19,7 @@ def last_runs(
     step_ids: Collection[str] = (),
     section: str | None = None,
 ) -> list[Evidence]:
-    """Of each of `step_ids`, or of each step of `section`, the last run for the incident that ended by `until`.
+    """The last run by `until` of each of `step_ids`, or of each step of `section`, for an incident.
 
     In the order in which they ran. A step that waits for something runs again and again; only its last run
     before an entry is what that entry speaks of.
