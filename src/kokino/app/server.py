@@ -42,8 +42,8 @@ def bind(host: str, port: int) -> socket.socket:
 def _explained(host: str, port: int, error: OSError) -> str:
     if error.errno == errno.EADDRINUSE:
         return (
-            f"port {port} on {host} is in use: another broker may be running (curl http://{host}:{port}/health tells);"
-            f" stop it, or choose another with --port or server.port"
+            f"port {port} on {host} is in use: another broker may be running, which"
+            f" curl http://{host}:{port}/health tells; stop it, or choose another with --port or server.port"
         )
     if error.errno == errno.EACCES:
         return f"port {port} may not be used by this user: choose one above 1023 with --port or server.port"

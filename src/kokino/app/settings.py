@@ -22,7 +22,9 @@ class ServerSettings(Settings):
 
     host: str = Field("127.0.0.1", description="address to listen on; any but loopback demands a token")
     port: int = Field(5050, ge=0, le=65535, description="port to listen on; 0 takes a free one")
-    public_url: str | None = Field(None, description="how people reach it, for links in pages; default: host and port")
+    public_url: str | None = Field(
+        None, description="how people reach it, for links in pages; default: host and port"
+    )
     auth: Literal["local", "required"] = Field("local", description="required: nothing goes without a token")
     drain: Length = Field(timedelta(seconds=20), description="how long a stop waits for what runs")
 
@@ -111,10 +113,12 @@ def database_url(checked: Checked, environment: Mapping[str, str]) -> str:
 
 
 def inherited(environment: Mapping[str, str], values: Mapping[str, Any]) -> dict[str, str]:
-    """`environment` without what is ours alone: the variables that the file takes secrets from, and our own."""
+    """`environment` without our own variables and those that the file takes secrets from."""
     ours = set(_secret_variables(values))
     return {
-        name: value for name, value in environment.items() if name not in ours and not name.startswith("KOKINO_")
+        name: value
+        for name, value in environment.items()
+        if name not in ours and not name.startswith("KOKINO_")
     }
 
 

@@ -79,6 +79,8 @@ def _held(policy: Policy, facts: Facts, now: datetime) -> Decision | None:
 
 def _due(policy: Policy, escalation: Escalation, facts: Facts, now: datetime) -> Decision | None:
     """The first of the things that may be due, in the order of their weight."""
+    if facts.handed_over is not None and _next_tier(policy, escalation):
+        return Decision(action=Action.ADVANCE, reason=facts.handed_over)
     if _has_expired(facts, now):
         return Decision(action=Action.REMIND, reason="the acknowledgement has expired")
     if _is_past(_skip_at(policy, escalation, facts), now) and facts.tellings[-1].is_network_up:

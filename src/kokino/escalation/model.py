@@ -84,6 +84,8 @@ class Facts:
     acknowledgement: Acknowledgement | None = None
     #: In the order in which they were queued.
     tellings: tuple[Telling, ...] = ()
+    #: Why a playbook has handed it over to people, as long as no tier was told since.
+    handed_over: str | None = None
 
 
 def dedup_key(installation: str, episode_id: str, tier: int, round: int) -> str:

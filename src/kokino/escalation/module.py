@@ -17,7 +17,7 @@ from kokino.escalation.store import Subject
 from kokino.escalation.tellings import tellings
 from kokino.incidents import episode_store, words
 from kokino.incidents import store as incident_store
-from kokino.incidents.model import incident_id
+from kokino.incidents.model import EntryKind, incident_id
 from kokino.notify.model import Action, Delivery
 from kokino.storage import Storage
 
@@ -127,6 +127,7 @@ class Escalations:
             incident_state=None if incident is None else incident.state,
             acknowledgement=row.acknowledgement if is_firing else None,
             tellings=tellings(deliveries, self._desk.routing),
+            handed_over=None if incident is None else _handed_over(conn, incident.number),
         )
         decision = decide.decide(self._desk.policy(subject), escalation, facts, now)
         return _Step(
@@ -161,6 +162,17 @@ class Escalations:
         is_told = any(delivery.message.probable_cause == cause for delivery in deliveries)
         was_updated = any(delivery.action is Action.UPDATE for delivery in deliveries)
         return None if is_told or was_updated or not self._desk.can_update(deliveries) else cause
+
+
+def _handed_over(conn: Connection, number: int) -> str | None:
+    """What a playbook said when it gave up, unless a tier was told since."""
+    reason: str | None = None
+    for entry in incident_store.entries(conn, number):
+        if entry.kind is EntryKind.HANDED_OVER:
+            reason = entry.text
+        elif entry.kind is EntryKind.ESCALATED:
+            reason = None
+    return reason
 
 
 def _after(escalation: Escalation, decision: Decision, incident: int | None) -> Escalation:

@@ -1,4 +1,4 @@
-"""Follow one running execution: record its output, feed its reader, enforce its deadlines, until its tree is gone."""
+"""Follow one running execution until its tree is gone: record its output, keep its deadlines."""
 
 from __future__ import annotations
 
@@ -79,7 +79,9 @@ class Follow:
 
     async def until(self, ended: asyncio.Future[object] | asyncio.Task[object]) -> None:
         """Return when the tree is gone and every line it wrote is recorded."""
-        deadlines = asyncio.create_task(self._keep_deadlines(), name=f"deadlines {self.execution.execution_id}")
+        deadlines = asyncio.create_task(
+            self._keep_deadlines(), name=f"deadlines {self.execution.execution_id}"
+        )
         try:
             while not ended.done():
                 if not await self._look():

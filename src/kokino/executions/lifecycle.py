@@ -158,8 +158,9 @@ def _keep_session(
 ) -> None:
     """Resume next time only what the CLI can resume.
 
-    A CLI that has named its session can resume it, even after a refused first turn (claude with 401). One that
-    never got so far leaves the id taken in some CLIs and unknown in others: the next turn starts under a new one.
+    A CLI that has named its session can resume it, even after a refused first turn (claude with 401). One
+    that never got so far leaves the id taken in some CLIs and unknown in others: the next turn starts under
+    a new one.
     """
     came_to_something = session_id is not None or ended.state is State.COMPLETED
     session = session_store.get(conn, ended.agent_id, ended.cli_type)
@@ -172,7 +173,9 @@ def _keep_session(
         session_store.establish(conn, ended.agent_id, ended.cli_type, session_id=kept, now=now)
 
 
-def _say(conn: Connection, execution: Execution, role: Role, content: str, ids: Ids, *, now: datetime) -> None:
+def _say(
+    conn: Connection, execution: Execution, role: Role, content: str, ids: Ids, *, now: datetime
+) -> None:
     conversation_store.say(
         conn,
         str(execution.conversation_id),

@@ -1,4 +1,4 @@
-"""Dispatch inside one broker: look at the queues whenever something may have changed, start what can start."""
+"""Dispatch inside one broker: whenever something may have changed, start what can start."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class LocalDispatch:
             try:
                 await self._look()
             except StorageError as error:
-                log.error("the queues cannot be read", reason=error.message)
+                log.warning("the queues cannot be read; trying again", reason=error.message)
                 await asyncio.sleep(AFTER_FAILURE)
                 self.wake()
 

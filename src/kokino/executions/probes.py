@@ -55,12 +55,14 @@ class Probes:
         return min((f.probe_due_at for f in left.values() if f.probe_due_at is not None), default=None)
 
     async def probe(self, cli_type: str) -> Execution:
-        """Start a probe on a disabled CLI type. Raises `NotFound` for a CLI type that is none or is enabled."""
+        """Start a probe on a disabled CLI type. `NotFound` for an unknown one, `Invalid` for an enabled one."""
         if cli_type not in self._cli_types:
             raise NotFound(f"there is no CLI type {cli_type!r}; known: {', '.join(sorted(self._cli_types))}")
         fallback = (await self._storage.read(traffic_store.disabled)).get(cli_type)
         if fallback is None:
-            raise Invalid(f"CLI type {cli_type!r} is enabled: its own executions tell how it is, no probe is needed")
+            raise Invalid(
+                f"CLI type {cli_type!r} is enabled: its own executions tell how it is, no probe is needed"
+            )
         agent_id = await self._storage.write(lambda conn: self._register(conn, cli_type))
         execution = await self._executions.submit(agent_id, PROMPT, timeout=TIMEOUT, label=PROBE)
         noted = replace(fallback, probe_due_at=None, probe_execution_id=execution.execution_id)
@@ -83,16 +85,23 @@ class Probes:
             probe_last_outcome=_outcome(execution),
         )
         await self._storage.write(lambda conn: _update(conn, judged))
-        log.info("probe ended", cli_type=fallback.cli_type, outcome=judged.probe_last_outcome, good=judged.probes_good)
+        log.info(
+            "probe ended",
+            cli_type=fallback.cli_type,
+            outcome=judged.probe_last_outcome,
+            good=judged.probes_good,
+        )
 
     def _register(self, conn: Connection, cli_type: str) -> str:
-        """The broker's own agent for this CLI type: in a folder of its own, with the environment of a user's agent."""
+        """The broker's own agent for this CLI type: like a user's agent, in a folder of its own."""
         model = next((agent for agent in agent_store.everyone(conn) if agent.cli_type == cli_type), None)
         agent_id = f"probe.{cli_type}"[:128]
         cwd = self._folder / cli_type
         cwd.mkdir(parents=True, exist_ok=True, mode=0o700)
         agent_store.put(conn, self._agent(agent_id, cli_type, cwd, model))
-        session_store.forget(conn, agent_id)  # each probe asks a fresh session: an old one may work where a login fails
+        session_store.forget(
+            conn, agent_id
+        )  # each probe asks a fresh session: an old one may work where a login fails
         return agent_id
 
     def _agent(self, agent_id: str, cli_type: str, cwd: Path, like: Agent | None) -> Agent:

@@ -24,7 +24,7 @@ from kokino.executions.spool import Spool
 from kokino.executions.watch import Topic, Watch
 from kokino.ids import Ids
 from kokino.process.client import CommandNotFound, Warden, read_exit_file
-from kokino.process.model import Launch
+from kokino.process.model import Ended, Launch
 from kokino.storage import Storage
 from kokino.storage.text import storable
 from kokino.tasks import Tasks
@@ -125,10 +125,11 @@ class Runner:
 
     async def _exit(self, execution_id: str, spool: Spool) -> Exit | None:
         """How the CLI exited, once its whole tree is gone; None when nobody saw it."""
+        ended: Ended | None
         try:
             ended = await self.warden.ended(execution_id)
         except ProcessError:
-            # The warden died: its keepers end their trees and leave word in the exit file.
+            # This warden never knew it, or died unheard: its keeper has left word in the exit file, if any.
             ended = read_exit_file(spool.exit)
         if ended is None or (ended.code is None and ended.signal is None):
             return None
@@ -149,14 +150,7 @@ class Runner:
             )
         )
         spool.remove()
-        log.info(
-            "execution ended",
-            execution=ended.execution_id,
-            agent=ended.agent_id,
-            cli_type=ended.cli_type,
-            state=ended.state.value,
-            kind=ended.kind.value if ended.kind else None,
-        )
+        _tell(ended)
         self.watch.ring(Topic.END, ended.execution_id)
         self.on_end(ended)
 
@@ -208,6 +202,20 @@ def _launch(
         exit_file=spool.exit,
         grace=agent.limits.grace,
     )
+
+
+def _tell(ended: Execution) -> None:
+    """One line in the log; an ERROR where somebody's work was lost, so that ``grep ERROR`` finds it."""
+    facts = {
+        "execution": ended.execution_id,
+        "agent": ended.agent_id,
+        "cli_type": ended.cli_type,
+        "state": ended.state.value,
+    }
+    if ended.state in {State.COMPLETED, State.CANCELLED}:
+        log.info("execution ended", **facts)
+    else:
+        log.error("execution failed", **facts, kind=ended.kind and ended.kind.value, reason=ended.error)
 
 
 def _could_not_start(error: Exception) -> Ending:

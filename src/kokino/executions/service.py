@@ -27,7 +27,7 @@ from kokino.executions.watch import Topic, Watch
 from kokino.ids import Ids
 from kokino.storage import Storage
 
-#: The longest prompt, in bytes of UTF-8: claude's own limit for standard input (cli-facts), the strictest we know.
+#: The longest prompt, in bytes of UTF-8: claude's own limit for standard input, the strictest we know.
 LONGEST_PROMPT = 10_000_000
 #: Seconds of silence after which a stream says that it is alive; proxies cut at 30 to 60.
 HEARTBEAT = 15.0
@@ -64,18 +64,21 @@ class Executions:
     ) -> Execution:
         """Accept a prompt. Once this returns, it is durable and will come to an end.
 
-        Raises `Invalid` or `TooLarge` for the prompt, `NotFound` for the agent, `QueueFull`, and `Unavailable`
-        while the broker stops.
+        Raises `Invalid` or `TooLarge` for the prompt, `NotFound` for the agent, `QueueFull`, and
+        `Unavailable` while the broker stops.
         """
         if self._is_closed:
-            raise Unavailable("the broker is stopping and accepts nothing new", retry_after=timedelta(seconds=5))
+            raise Unavailable(
+                "the broker is stopping and accepts nothing new", retry_after=timedelta(seconds=5)
+            )
         _check(prompt)
 
         def accept(conn: Connection) -> Execution:
             agent = required(conn, agent_id)
             if store.queue_lengths(conn).get(agent_id, 0) > agent.limits.queue:
                 raise QueueFull(
-                    f"{agent.limits.queue} executions wait for agent {agent_id!r} already; come back later, or raise its limits.queue",
+                    f"{agent.limits.queue} executions wait for agent {agent_id!r} already;"
+                    " come back later, or raise its limits.queue",
                     retry_after=timedelta(seconds=30),
                 )
             return store.accept(conn, self._new(agent, prompt, timeout, metadata or {}, label))
@@ -136,7 +139,7 @@ class Executions:
         return None if running is None else await self.cancel(running.execution_id)
 
     async def end_session(self, agent_id: str) -> tuple[Execution | None, int]:
-        """Cancel what runs and forget the agent's sessions; the cancelled execution, and how many sessions."""
+        """Cancel what runs and forget the agent's sessions; what was cancelled, and how many sessions."""
         cancelled = await self.cancel_running(agent_id)
         forgotten = await self.storage.write(lambda conn: session_store.forget(conn, agent_id))
         self.dispatch.wake()
@@ -172,7 +175,9 @@ class Executions:
             present = store.get(conn, execution.execution_id)
             if present is None or present.state is not State.QUEUED:
                 return None
-            ending = Ending(state=State.CANCELLED, kind=FailureKind.CANCELLED, error="cancelled before it started")
+            ending = Ending(
+                state=State.CANCELLED, kind=FailureKind.CANCELLED, error="cancelled before it started"
+            )
             return end(conn, present, ending, self.ids, now=self.clock.now())
 
         ended = await self.storage.write(cancel)
@@ -183,7 +188,12 @@ class Executions:
         return ended
 
     def _new(
-        self, agent: Agent, prompt: str, timeout: timedelta | None, metadata: Mapping[str, Any], label: str | None
+        self,
+        agent: Agent,
+        prompt: str,
+        timeout: timedelta | None,
+        metadata: Mapping[str, Any],
+        label: str | None,
     ) -> Execution:
         return Execution(
             execution_id=self.ids.new("exec"),
@@ -215,7 +225,9 @@ def _check(prompt: str) -> None:
     if not prompt.strip():
         raise Invalid("the prompt is empty", [Fault(field="prompt", message="must say something")])
     if "\x00" in prompt:
-        raise Invalid("the prompt holds a NUL character", [Fault(field="prompt", message="must not hold \\u0000")])
+        raise Invalid(
+            "the prompt holds a NUL character", [Fault(field="prompt", message="must not hold \\u0000")]
+        )
     try:
         size = len(prompt.encode())
     except UnicodeEncodeError as error:
@@ -223,5 +235,6 @@ def _check(prompt: str) -> None:
         raise Invalid("the prompt is no valid text", [Fault(field="prompt", message=message)]) from error
     if size > LONGEST_PROMPT:
         raise TooLarge(
-            f"the prompt has {size:,} bytes, {LONGEST_PROMPT:,} is the most that CLIs take; put it in a file and name that"
+            f"the prompt has {size:,} bytes, {LONGEST_PROMPT:,} is the most that CLIs take;"
+            " put it in a file and name that"
         )

@@ -87,13 +87,15 @@ def queue_lengths(conn: Connection) -> dict[str, int]:
         .where(executions.c.state == State.QUEUED.value)
         .group_by(executions.c.agent_id)
     )
-    return {agent_id: count for agent_id, count in conn.execute(query)}
+    return dict(conn.execute(query).tuples().all())
 
 
 def overdue(conn: Connection, now: datetime) -> list[Execution]:
     """Queued executions that have waited as long as they may."""
     return [
-        execution for execution in in_state(conn, State.QUEUED) if execution.queued_at + execution.queue_timeout <= now
+        execution
+        for execution in in_state(conn, State.QUEUED)
+        if execution.queued_at + execution.queue_timeout <= now
     ]
 
 
@@ -212,7 +214,7 @@ def record_counts(conn: Connection, execution_id: str) -> dict[str, int]:
         .where(records.c.execution_id == execution_id)
         .group_by(records.c.stream)
     )
-    return {stream: count for stream, count in conn.execute(query)}
+    return dict(conn.execute(query).tuples().all())
 
 
 def _move(conn: Connection, execution_id: str, to: State, **values: Any) -> None:
@@ -224,7 +226,9 @@ def _move(conn: Connection, execution_id: str, to: State, **values: Any) -> None
         .values(state=to.value, **values)
     )
     if changed.rowcount != 1:
-        raise ValueError(f"execution {execution_id!r} cannot become {to.value}: it is not {' or '.join(allowed)}")
+        raise ValueError(
+            f"execution {execution_id!r} cannot become {to.value}: it is not {' or '.join(allowed)}"
+        )
 
 
 def _required(conn: Connection, execution_id: str) -> Execution:

@@ -35,6 +35,16 @@ def steps(conn: Connection, number: int) -> list[Evidence]:
     ]
 
 
+def is_repairing(conn: Connection, number: int) -> bool:
+    """True while a playbook run for the incident has yet to verify what it did."""
+    episodes = select(incident_episodes.c.episode_id).where(incident_episodes.c.incident == number)
+    query = select(playbook_runs.c.run_id).where(
+        playbook_runs.c.episode_id.in_(episodes),
+        playbook_runs.c.state.in_(["investigating", "mitigating", "verifying"]),
+    )
+    return conn.execute(query.limit(1)).one_or_none() is not None
+
+
 def is_restoring(conn: Connection, number: int) -> bool:
     """True while a playbook run for the incident has yet to take back what it switched over."""
     episodes = select(incident_episodes.c.episode_id).where(incident_episodes.c.incident == number)

@@ -70,6 +70,8 @@ class EntryKind(StrEnum):
     #: A later tier was told, or one was told again.
     ESCALATED = "escalated"
     ACKNOWLEDGED = "acknowledged"
+    #: A playbook can do no more: the next tier is to hear of it now.
+    HANDED_OVER = "handed_over"
     #: A playbook step looked at something.
     EVIDENCE = "evidence"
     #: The playbook knew the failure, or knew that it did not; ``data`` as in `Pattern`.

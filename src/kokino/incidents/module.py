@@ -91,9 +91,8 @@ class Incidents:
             text = f"Alert cleared: {end.reason}"
             data = {"episode": episode_id, "measured": dict(end.measured)}
             store.append(conn, number, at=end.at, kind=EntryKind.CLEARED, author=BROKER, text=text, data=data)
-        known = [end for end in ends.values() if end is not None]
-        if len(known) == len(ends):
-            self._resolve(conn, incident, at=max(end.at for end in known))
+        if (over_at := _over_at(conn, number, ends)) is not None:
+            self._resolve(conn, incident, at=max(over_at, incident.mitigated_at or over_at))
 
     def _resolve(self, conn: Connection, incident: Incident, *, at: datetime) -> None:
         course = _course(conn, incident, at)
@@ -119,12 +118,20 @@ def _same_outage(conn: Connection, episode: Episode) -> Incident | None:
     return None
 
 
+def _over_at(conn: Connection, number: int, ends: Mapping[str, Turn | None]) -> datetime | None:
+    """When the last of its alerts cleared; None while one fires, or a playbook has yet to verify its repair."""
+    known = [end.at for end in ends.values() if end is not None]
+    if len(known) < len(ends) or evidence_store.is_repairing(conn, number):
+        return None
+    return max(known)
+
+
 def _with_news(conn: Connection) -> list[int]:
-    """Unresolved incidents of which an episode has ended since they were last looked at."""
+    """Unresolved incidents that are over, or of which an episode has ended since they were last looked at."""
     found = []
     for incident in store.unresolved(conn):
         ends = {id: episode_store.end(conn, id) for id in store.episodes(conn, incident.number)}
-        if _news(conn, incident.number, ends):
+        if _news(conn, incident.number, ends) or _over_at(conn, incident.number, ends) is not None:
             found.append(incident.number)
     return found
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -25,7 +25,7 @@ from kokino.tokens import Scope, Tokens
 KEPT = 256 * 1024
 #: A step's token outlives its longest timeout, and not by much.
 TOKEN_LASTS = timedelta(minutes=15)
-#: What a step's token allows (DESIGN.md §8): not what the step says, but this, bounds its effect on the broker.
+#: What a step's token allows (DESIGN.md §8): this bounds its effect on the broker, whatever it says.
 SCOPES: Mapping[Effect, frozenset[Scope]] = {
     Effect.READ: frozenset({Scope.READ}),
     Effect.WRITE: frozenset({Scope.READ, Scope.RUN, Scope.OPERATE}),
@@ -46,8 +46,8 @@ class StepRunner:
     home: Path
     #: Each step has a folder below it while it runs.
     spool: Path
-    #: Where the broker answers; known once it listens.
-    url: Callable[[], str]
+    #: Where the broker answers.
+    url: str
 
     async def run(self, step: Step, *, subject: str, inputs: Mapping[str, str]) -> Outcome:
         """Run a step to its end."""
@@ -93,7 +93,7 @@ class StepRunner:
             "PATH": self.environment.get("PATH", os.defpath),
             "LANG": "C.UTF-8",
             **inputs,
-            "KOKINO_URL": self.url(),
+            "KOKINO_URL": self.url,
             "KOKINO_HOME": str(self.home),
             "KOKINO_TOKEN": token,
             "KOKINO_HEADERS": str(folder / "headers"),
@@ -109,12 +109,9 @@ def _prepare(folder: Path, script: str, token: str) -> None:
 
 
 def _outcome(folder: Path, ended: Ended, secrets: list[str], *, is_late: bool) -> Outcome:
-    if is_late:
-        state = StepState.TIMEOUT
-    else:
-        state = StepState.PASSED if ended.code == 0 else StepState.FAILED
+    by_exit = StepState.PASSED if ended.code == 0 else StepState.FAILED
     return Outcome(
-        state=state,
+        state=StepState.TIMEOUT if is_late else by_exit,
         exit_code=None if is_late else ended.code,
         output=redacted(_kept(folder / "stdout"), secrets),
         errors=redacted(_kept(folder / "stderr"), secrets),

@@ -105,5 +105,7 @@ class PlaybookRuns:
     def _fail(self, conn: Connection, run: Run, reason: str) -> None:
         now = self._course.clock.now()
         text = f"The playbook can do no more: {reason}."
-        incident_store.append(conn, run.incident, at=now, kind=EntryKind.NOTE, author=BROKER, text=text)
+        incident_store.append(
+            conn, run.incident, at=now, kind=EntryKind.HANDED_OVER, author=BROKER, text=text
+        )
         store.move(conn, run.run_id, RunState.ESCALATED, reason=reason, now=now)

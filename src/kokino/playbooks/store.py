@@ -79,7 +79,9 @@ def unfinished(conn: Connection) -> list[Run]:
 def page(conn: Connection, *, skip: int, limit: int) -> list[Run]:
     """At most `limit` runs after the `skip` newest ones."""
     newest = (playbook_runs.c.started_at.desc(), playbook_runs.c.run_id.desc())
-    return [_run(row) for row in conn.execute(select(playbook_runs).order_by(*newest).offset(skip).limit(limit))]
+    return [
+        _run(row) for row in conn.execute(select(playbook_runs).order_by(*newest).offset(skip).limit(limit))
+    ]
 
 
 def of_incident(conn: Connection, number: int) -> list[Run]:

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sqlite3
 from pathlib import Path
 
 from sqlalchemy import URL, create_engine, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
+from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from kokino.errors import StorageError
 from kokino.storage.base import Storage
 from kokino.storage.migrate import migrate
 from kokino.storage.postgresql import PostgresqlStorage
-from kokino.storage.sqlite import SqliteStorage
+from kokino.storage.sqlite import SqliteStorage, writing_engine
+
+#: How long to wait for another program's lock before saying that it holds one, in seconds.
+PATIENCE = 5.0
 
 
 def default_url(home: Path) -> str:
@@ -24,8 +28,8 @@ def default_url(home: Path) -> str:
 async def open_storage(url: str) -> Storage:
     """Open, migrate and return the database at `url`.
 
-    Raises `StorageError` for a URL that is not one, a server that does not answer, and a file that is damaged,
-    locked or in a folder that may not be written.
+    Raises `StorageError` for a URL that is not one, a server that does not answer, and a file that is
+    damaged, locked or in a folder that may not be written.
     """
     parsed = _parsed(url)
     if parsed.get_backend_name() == "sqlite":
@@ -36,15 +40,16 @@ async def open_storage(url: str) -> Storage:
 def _parsed(url: str) -> URL:
     try:
         parsed = make_url(url)
-    except ArgumentError as error:
+    except (ArgumentError, ValueError) as error:  # ValueError: a port that is no number
         raise StorageError(f"storage.url is no database URL: {error}") from error
     match parsed.get_backend_name():
-        case "sqlite" if parsed.database:
+        case "sqlite" if parsed.database and parsed.database != ":memory:":
             return parsed
         case "postgresql":
             return parsed.set(drivername="postgresql+psycopg")
     raise StorageError(
-        f"storage.url starts with {parsed.drivername!r}: use sqlite:///path/to/kokino.db or postgresql://host/name"
+        f"storage.url starts with {parsed.drivername!r}:"
+        " use sqlite:///path/to/kokino.db or postgresql://host/name"
     )
 
 
@@ -52,16 +57,25 @@ def _open_sqlite(url: URL) -> Storage:
     path = Path(str(url.database)).absolute()
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with sqlite3.connect(path, timeout=5, isolation_level=None) as conn:
+        with contextlib.closing(sqlite3.connect(path, timeout=PATIENCE, isolation_level=None)) as conn:
             _probe(conn, path)
-        conn.close()
         path.chmod(0o600)
-        migrate(create_engine(URL.create("sqlite", database=str(path)), connect_args={"timeout": 5}))
+        _migrate_sqlite(path)
     except OSError as error:
-        raise StorageError(f"{path}: {error.strerror}: choose another home or give this user the folder") from error
+        raise StorageError(
+            f"{path}: {error.strerror}: choose another home or give this user the folder"
+        ) from error
     except (sqlite3.DatabaseError, DBAPIError) as error:
         raise _cannot_open(path, error) from error
     return SqliteStorage(path)
+
+
+def _migrate_sqlite(path: Path) -> None:
+    engine = writing_engine(path)
+    try:
+        migrate(engine)
+    finally:
+        engine.dispose()
 
 
 def _probe(conn: sqlite3.Connection, path: Path) -> None:
@@ -81,7 +95,8 @@ def _cannot_open(path: Path, error: Exception) -> StorageError:
     said = str(getattr(error, "orig", None) or error)
     if "locked" in said:
         return StorageError(
-            f"{path}: the database is locked by another program: stop it (fuser {path} tells which) and start again"
+            f"{path}: the database is locked by another program:"
+            f" stop it (fuser {path} tells which) and start again"
         )
     if "not a database" in said or "malformed" in said:
         return StorageError(f"{path}: the file is damaged ({said}): {_RESTORE}")
@@ -92,7 +107,7 @@ def _open_postgresql(url: URL) -> Storage:
     engine = create_engine(url)
     try:
         migrate(engine)
-    except OperationalError as error:
+    except DBAPIError as error:
         shown = url.render_as_string(hide_password=True)
         raise StorageError(f"{shown}: {error.orig}: is the server up, and may this user log in?") from error
     finally:

@@ -59,7 +59,9 @@ class PostgresqlStorage:
         await asyncio.to_thread(self._threads.shutdown)
         self._engine.dispose()
 
-    async def _in_thread(self, call: Callable[[Callable[[Connection], T]], T], fn: Callable[[Connection], T]) -> T:
+    async def _in_thread(
+        self, call: Callable[[Callable[[Connection], T]], T], fn: Callable[[Connection], T]
+    ) -> T:
         try:
             return await asyncio.get_running_loop().run_in_executor(self._threads, call, fn)
         except OperationalError as error:

@@ -43,7 +43,7 @@ installation = Table(
     Column("value", Text, nullable=False),
 )
 
-# --- agents ---------------------------------------------------------------------------------------------------
+# --- agents ------------------------------------------------------------------------------------------
 
 agents = Table(
     "agents",
@@ -115,7 +115,7 @@ pauses = Table(
     Column("set_by", Text, nullable=False),
 )
 
-# --- executions -----------------------------------------------------------------------------------------------
+# --- executions --------------------------------------------------------------------------------------
 
 executions = Table(
     "executions",
@@ -177,7 +177,7 @@ records = Table(
     Column("written_at", Instant, nullable=False),
 )
 
-# --- conversations --------------------------------------------------------------------------------------------
+# --- conversations -----------------------------------------------------------------------------------
 
 conversations = Table(
     "conversations",
@@ -206,7 +206,7 @@ turns = Table(
     UniqueConstraint("conversation_id", "number"),
 )
 
-# --- telemetry ------------------------------------------------------------------------------------------------
+# --- telemetry ---------------------------------------------------------------------------------------
 
 events = Table(
     "events",
@@ -253,7 +253,7 @@ rollups = Table(
     Index(None, "scope", "grain", "bucket_at"),
 )
 
-# --- alerts ---------------------------------------------------------------------------------------------------
+# --- alerts ------------------------------------------------------------------------------------------
 
 alerts = Table(
     "alerts",
@@ -294,9 +294,10 @@ alert_transitions = Table(
     Column("reason", Text, nullable=False),
     Column("measured", Document, nullable=False),
     Index(None, "alert_id", "at"),
+    Index(None, "episode_id"),
 )
 
-# --- incidents ------------------------------------------------------------------------------------------------
+# --- incidents ---------------------------------------------------------------------------------------
 
 incidents = Table(
     "incidents",
@@ -346,7 +347,7 @@ timeline = Table(
     Index(None, "incident", "entry_id"),
 )
 
-# --- playbooks ------------------------------------------------------------------------------------------------
+# --- playbooks ---------------------------------------------------------------------------------------
 
 playbook_runs = Table(
     "playbook_runs",
@@ -392,7 +393,7 @@ playbook_steps = Table(
     Index(None, "run_id", "entry_id"),
 )
 
-# --- escalation -----------------------------------------------------------------------------------------------
+# --- escalation --------------------------------------------------------------------------------------
 
 escalations = Table(
     "escalations",
@@ -412,7 +413,7 @@ escalations = Table(
     Index(None, "state", "due_at"),
 )
 
-# --- notify ---------------------------------------------------------------------------------------------------
+# --- notify ------------------------------------------------------------------------------------------
 
 deliveries = Table(
     "deliveries",
@@ -423,7 +424,7 @@ deliveries = Table(
     Column("action", String(16), nullable=False),
     Column("dedup_key", String(255), nullable=False),
     Column("message", Document, nullable=False),
-    # waiting, leased, delivered, failed.
+    # waiting, leased, delivered, uncertain, cancelled or failed.
     Column("state", String(16), nullable=False),
     Column("attempts", Integer, nullable=False),
     Column("queued_at", Instant, nullable=False),
@@ -437,6 +438,7 @@ deliveries = Table(
     Column("incident", Serial),
     Index(None, "state", "due_at"),
     Index(None, "dedup_key", "delivery_id"),
+    Index(None, "episode_id"),
 )
 
 delivery_attempts = Table(

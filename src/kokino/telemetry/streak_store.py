@@ -9,8 +9,7 @@ from datetime import datetime
 from sqlalchemy import Connection, func, or_, select
 
 from kokino.storage.schema import events
-from kokino.telemetry.model import BAD, END_TYPES, EventType
-from kokino.telemetry.rollups import Scope
+from kokino.telemetry.model import BAD, END_TYPES, EventType, Scope
 
 _BAD_TYPES = [END_TYPES[state].value for state in sorted(BAD)]
 
@@ -40,7 +39,10 @@ def streak_of_agent(conn: Connection, agent_id: str, *, uncounted: Collection[st
 
 
 def failures_in_a_row(conn: Connection, *, scope: Scope, since: datetime) -> dict[str, int]:
-    """Users' failures after the last success since `since`, by CLI type or agent; those with none are left out."""
+    """Users' failures since the last success, none before `since`, by CLI type or agent.
+
+    Those with none are left out.
+    """
     owner = events.c.cli_type if scope is Scope.CLI else events.c.agent_id
     users = (events.c.at >= since, events.c.label.is_(None))
     successes = (
@@ -56,4 +58,4 @@ def failures_in_a_row(conn: Connection, *, scope: Scope, since: datetime) -> dic
         .where(events.c.event_id > func.coalesce(successes.c.last, 0))
         .group_by(owner)
     )
-    return {name: count for name, count in conn.execute(query)}
+    return dict(conn.execute(query).tuples().all())

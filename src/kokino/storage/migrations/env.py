@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from alembic import context
+from alembic.autogenerate.api import AutogenContext
 
 from kokino.storage.schema import metadata
 from kokino.storage.types import Instant
 
 
-def render_item(type_: str, item: Any, _context: Any) -> str | bool:
-    """Write our own types into a migration as what they are in the database: it must not change with the code."""
+def render_item(type_: str, item: Any, _context: AutogenContext) -> str | Literal[False]:
+    """Write our own types as what they are in the database: a migration must not change with the code."""
     return "sa.BigInteger()" if type_ == "type" and isinstance(item, Instant) else False
 
 

@@ -101,6 +101,7 @@ def upgrade() -> None:
         batch_op.create_index(
             batch_op.f("ix_deliveries_dedup_key_delivery_id"), ["dedup_key", "delivery_id"], unique=False
         )
+        batch_op.create_index(batch_op.f("ix_deliveries_episode_id"), ["episode_id"], unique=False)
         batch_op.create_index(batch_op.f("ix_deliveries_state_due_at"), ["state", "due_at"], unique=False)
 
     op.create_table(
@@ -284,6 +285,7 @@ def upgrade() -> None:
         batch_op.create_index(
             batch_op.f("ix_alert_transitions_alert_id_at"), ["alert_id", "at"], unique=False
         )
+        batch_op.create_index(batch_op.f("ix_alert_transitions_episode_id"), ["episode_id"], unique=False)
 
     op.create_table(
         "delivery_attempts",
@@ -480,6 +482,7 @@ def downgrade() -> None:
 
     op.drop_table("delivery_attempts")
     with op.batch_alter_table("alert_transitions", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_alert_transitions_episode_id"))
         batch_op.drop_index(batch_op.f("ix_alert_transitions_alert_id_at"))
 
     op.drop_table("alert_transitions")
@@ -509,6 +512,7 @@ def downgrade() -> None:
     op.drop_table("events")
     with op.batch_alter_table("deliveries", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_deliveries_state_due_at"))
+        batch_op.drop_index(batch_op.f("ix_deliveries_episode_id"))
         batch_op.drop_index(batch_op.f("ix_deliveries_dedup_key_delivery_id"))
 
     op.drop_table("deliveries")

@@ -1,0 +1,100 @@
+"""What a broker stands on: the resources that have to be opened, and closed again in reverse."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import socket
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+from kokino.app.server import bind
+from kokino.app.settings import Checked, database_url
+from kokino.clock import Clock
+from kokino.ids import Ids
+from kokino.notify.channels import open_client
+from kokino.process.client import Warden
+from kokino.storage import Storage, open_storage
+from kokino.storage.installation import identity
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class World:
+    """What tests, drills and demonstrations replace."""
+
+    clock: Clock
+    ids: Ids
+    #: The broker's own environment variables.
+    environment: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ground:
+    """Everything that is open while a broker runs."""
+
+    world: World
+    listener: socket.socket
+    storage: Storage
+    warden: Warden
+    client: httpx.AsyncClient
+    #: Tells this installation's pages from all others'.
+    installation: str
+
+    @property
+    def host(self) -> str:
+        """The address it listens on."""
+        host: str = self.listener.getsockname()[0]
+        return host
+
+    @property
+    def url(self) -> str:
+        """Where it answers: ``http://127.0.0.1:5050``."""
+        host, port = self.listener.getsockname()[:2]
+        return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+    async def close(self) -> None:
+        """End every process, then let go of the rest."""
+        self.listener.close()
+        await self.warden.close()
+        await self.client.aclose()
+        await self.storage.close()
+
+
+async def open_ground(checked: Checked, world: World, *, host: str | None, port: int | None) -> Ground:
+    """Open everything, the port first: a second broker by mistake touches nothing of the first one's.
+
+    Raises `CannotListen`, `StorageError` or `ProcessError`; then nothing is left open.
+    """
+    async with contextlib.AsyncExitStack() as opened:
+        listener = opened.enter_context(
+            bind(host or checked.server.host, checked.server.port if port is None else port)
+        )
+        storage = await open_storage(database_url(checked, world.environment))
+        opened.push_async_callback(storage.close)
+        folder = runtime_folder(checked.config.home, world.environment)
+        warden = await Warden.attach(folder, hold=checked.process.hold)
+        opened.push_async_callback(warden.close)
+        fresh = world.ids.uuid()
+        ground = Ground(
+            world=world,
+            listener=listener,
+            storage=storage,
+            warden=warden,
+            client=open_client(),
+            installation=await storage.write(lambda conn: identity(conn, fresh)),
+        )
+        opened.pop_all()
+    return ground
+
+
+def runtime_folder(home: Path, environment: Mapping[str, str]) -> Path:
+    """Where the warden's socket lies: short enough for a socket path, private, and the home's own."""
+    base = environment.get("XDG_RUNTIME_DIR")
+    root = Path(base) / "kokino" if base else Path(tempfile.gettempdir()) / f"kokino-{os.getuid()}"
+    root.mkdir(mode=0o700, exist_ok=True)
+    return root / hashlib.sha256(str(home.resolve()).encode()).hexdigest()[:16]

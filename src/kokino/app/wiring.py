@@ -1,0 +1,208 @@
+"""Which part is given which others. Nothing here is opened or started."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
+
+from starlette.types import ASGIApp
+
+from kokino.agents.service import Agents
+from kokino.alerts import rulefile
+from kokino.alerts.module import AlertRules
+from kokino.api.app import create_api
+from kokino.api.guard import Rules, is_loopback
+from kokino.api.services import INCIDENTS, Services
+from kokino.app.ground import Ground
+from kokino.app.settings import Checked
+from kokino.engine.loop import Engine
+from kokino.escalation import policy
+from kokino.escalation.acknowledge import Acknowledgements
+from kokino.escalation.desk import Desk
+from kokino.escalation.module import Escalations
+from kokino.executions.local import LocalDispatch
+from kokino.executions.model import Execution
+from kokino.executions.probes import Probes
+from kokino.executions.runner import Runner
+from kokino.executions.service import Executions
+from kokino.executions.watch import Watch
+from kokino.incidents.documents import IncidentDocuments
+from kokino.incidents.module import Incidents
+from kokino.notify import channels
+from kokino.notify.module import Deliveries
+from kokino.playbooks.course import Course
+from kokino.playbooks.execute import StepRunner
+from kokino.playbooks.library import load_library
+from kokino.playbooks.module import PlaybookRuns
+from kokino.slo.defaults import defaults
+from kokino.tokens import Tokens
+
+
+@dataclass(slots=True)
+class Bells:
+    """Who is woken by what. Made before the parts that ring them and those that they wake."""
+
+    dispatch: LocalDispatch | None = None
+    engine: Engine | None = None
+
+    def wake(self) -> None:
+        """Something that only the engine waits for."""
+        if self.engine is not None:
+            self.engine.wake()
+
+    def changed(self) -> None:
+        """Something that may let executions run."""
+        if self.dispatch is not None:
+            self.dispatch.wake()
+        self.wake()
+
+    def ended(self, _execution: Execution) -> None:
+        """An execution ended: its agent is free, and an alert may have to fire."""
+        self.changed()
+
+
+def wire(checked: Checked, ground: Ground) -> tuple[Services, LocalDispatch, ASGIApp]:
+    """The services, the dispatch that feeds them, and the application that answers for them."""
+    bells = Bells()
+    executions = _executions(checked, ground, bells)
+    folder = checked.config.home / "broker"
+    probes = Probes(ground.storage, executions, checked.cli_types, folder=folder / "probes")
+    tokens = Tokens.open(folder / "token.key")
+    desk = _desk(checked, ground)
+    escalations = Escalations(ground.storage, desk)
+    library = load_library(checked.config.home)
+    course = Course(
+        storage=ground.storage, clock=ground.world.clock, runner=_step_runner(checked, ground, tokens)
+    )
+    runs = PlaybookRuns(ground.storage, ground.world.ids, library, course, wake=bells.wake)
+    engine = Engine(
+        ground.world.clock,
+        # In the order in which one's effect is the next one's work.
+        (
+            probes,
+            AlertRules(ground.storage, ground.world.ids, rulefile.packaged(), defaults()),
+            Incidents(ground.storage, desk.rules, availability=defaults().availability),
+            escalations,
+            runs,
+            _deliveries(checked, ground, bells),
+            _documents(checked, ground),
+        ),
+    )
+    bells.dispatch, bells.engine = executions.dispatch, engine
+    services = Services(
+        home=checked.config.home,
+        storage=ground.storage,
+        clock=ground.world.clock,
+        ids=ground.world.ids,
+        cli_types=checked.cli_types,
+        agents=Agents(
+            storage=ground.storage,
+            clock=ground.world.clock,
+            cli_types=checked.cli_types,
+            on_change=bells.changed,
+        ),
+        executions=executions,
+        probes=probes,
+        acknowledgements=Acknowledgements(ground.storage, desk),
+        escalations=escalations,
+        desk=desk,
+        warden=ground.warden,
+        engine=engine,
+        objectives=defaults(),
+        rules={rule.id: rule for rule in rulefile.packaged()},
+        playbooks=library,
+        tokens=tokens,
+        environment=checked.environment,
+        public_url=desk.public_url,
+        started_at=ground.world.clock.now(),
+    )
+    api = create_api(services, _rules(checked, ground, tokens))
+    return services, executions.dispatch, api
+
+
+def _executions(checked: Checked, ground: Ground, bells: Bells) -> Executions:
+    watch = Watch()
+    runner = Runner(
+        storage=ground.storage,
+        clock=ground.world.clock,
+        ids=ground.world.ids,
+        warden=ground.warden,
+        watch=watch,
+        cli_types=checked.cli_types,
+        spool=checked.config.home / "broker" / "spool",
+        environment=checked.environment,
+        on_end=bells.ended,
+    )
+    dispatch = LocalDispatch(
+        storage=ground.storage,
+        clock=ground.world.clock,
+        runner=runner,
+        capacity=checked.process.executions,
+        on_end=bells.ended,
+    )
+    return Executions(
+        storage=ground.storage,
+        clock=ground.world.clock,
+        ids=ground.world.ids,
+        runner=runner,
+        dispatch=dispatch,
+        watch=watch,
+        on_end=bells.ended,
+    )
+
+
+def _step_runner(checked: Checked, ground: Ground, tokens: Tokens) -> StepRunner:
+    return StepRunner(
+        warden=ground.warden,
+        clock=ground.world.clock,
+        ids=ground.world.ids,
+        tokens=tokens,
+        environment=checked.environment,
+        home=checked.config.home,
+        spool=checked.config.home / "broker" / "spool",
+        url=ground.url,
+    )
+
+
+def _deliveries(checked: Checked, ground: Ground, bells: Bells) -> Deliveries:
+    return Deliveries(
+        ground.storage,
+        ground.world.clock,
+        channels.build(checked.routing, client=ground.client, clock=ground.world.clock),
+        bells.wake,
+        random.Random(),  # noqa: S311 - spreads retries, guards nothing
+    )
+
+
+def _documents(checked: Checked, ground: Ground) -> IncidentDocuments:
+    return IncidentDocuments(
+        ground.storage,
+        checked.config.home / INCIDENTS,
+        zone=ZoneInfo(checked.calendar.timezone),
+        availability=defaults().availability,
+    )
+
+
+def _desk(checked: Checked, ground: Ground) -> Desk:
+    return Desk(
+        rules={rule.id: rule for rule in rulefile.packaged()},
+        policies=policy.packaged(),
+        routing=checked.routing,
+        installation=ground.installation,
+        public_url=checked.server.public_url or ground.url,
+    )
+
+
+def _rules(checked: Checked, ground: Ground, tokens: Tokens) -> Rules:
+    """Who may ask: on loopback this machine's user, elsewhere only who has a token."""
+    names = ["localhost", "127.0.0.1", "::1", ground.host]
+    if checked.server.public_url is not None:
+        names.append(urlsplit(checked.server.public_url).hostname or ground.host)
+    return Rules(
+        hosts=tuple(dict.fromkeys(names)),
+        is_token_required=checked.server.auth == "required" or not is_loopback(ground.host),
+        tokens=tokens,
+        now=ground.world.clock.now,
+    )
