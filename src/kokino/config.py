@@ -1,11 +1,12 @@
 """The configuration file: found, read and located; what a section means is its noun's business.
 
-Each noun declares a `Settings` model and asks for its `Section`. Whatever is wrong is collected with its line,
-so that a file with three mistakes is answered with all three.
+Each noun declares a `Settings` model and asks for its `Section`. Whatever is wrong is collected with its
+line, so that a file with three mistakes is answered with all three.
 """
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import re
 import tomllib
@@ -23,6 +24,8 @@ FILE_NAME = "kokino.toml"
 
 #: The sections of DESIGN.md §15; a word that is none of them is a fault, not a silent default.
 SECTIONS = ("server", "storage", "process", "calendar", "cli_types", "agents", "receivers", "owners")
+#: Those that are written as an array of tables, ``[[agents]]``; the others are one table each.
+ARRAYS = frozenset({"agents"})
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 _LENGTH = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|w)")
@@ -33,7 +36,8 @@ def parse_length(value: object) -> object:
     if isinstance(value, timedelta):
         return value
     if isinstance(value, str) and (found := _LENGTH.fullmatch(value.strip())):
-        return timedelta(seconds=float(found[1]) * _UNITS[found[2]])
+        with contextlib.suppress(OverflowError):
+            return timedelta(seconds=float(found[1]) * _UNITS[found[2]])
     raise ValueError('must be a length of time such as "30s", "5m" or "1h"')
 
 
@@ -92,7 +96,7 @@ class Section:
         return Fault(field=path, message=message, file=self.file, line=self._line(path))
 
     def tables(self) -> list[tuple[str, Section]]:
-        """The named tables below this one, ``[receivers.oncall]`` and the like; what is no table is left out."""
+        """The named tables below this one, such as ``[receivers.oncall]``; what is no table is left out."""
         return [
             (name, Section(f"{self.path}.{name}", value, self.file, self.lines))
             for name, value in self.values.items()
@@ -105,7 +109,11 @@ class Section:
         if detail["type"] == "extra_forbidden":
             near = difflib.get_close_matches(name, model.model_fields, n=1)
             known = ", ".join(sorted(model.model_fields))
-            message = f"is no setting here; did you mean {near[0]!r}?" if near else f"is no setting here; known: {known}"
+            message = (
+                f"is no setting here; did you mean {near[0]!r}?"
+                if near
+                else f"is no setting here; known: {known}"
+            )
         elif detail["type"] == "missing":
             message = "is missing"
         return self.fault(name, message)
@@ -146,21 +154,26 @@ class Config:
         ]
 
     def unknown_sections(self) -> list[Fault]:
-        """A fault for every top-level word that is no section."""
+        """A fault for every top-level word that is no section, or not of its section's form."""
+        wrong = ((name, _why_no_section(name, value)) for name, value in self.values.items())
         return [
-            Fault(
-                field=name,
-                message=f"is no section; known: {', '.join(SECTIONS)}",
-                file=self._file,
-                line=self.lines.get(name),
-            )
-            for name in self.values
-            if name not in SECTIONS
+            Fault(field=name, message=why, file=self._file, line=self.lines.get(name))
+            for name, why in wrong
+            if why is not None
         ]
 
     @property
     def _file(self) -> str | None:
         return None if self.file is None else str(self.file)
+
+
+def _why_no_section(name: str, value: object) -> str | None:
+    if name not in SECTIONS:
+        return f"is no section; known: {', '.join(SECTIONS)}"
+    if name in ARRAYS:
+        is_formed = isinstance(value, list) and all(isinstance(table, Mapping) for table in value)
+        return None if is_formed else f"must be written as [[{name}]], once for each"
+    return None if isinstance(value, Mapping) else f"must be a table, written as [{name}]"
 
 
 def load(home: Path) -> Config:
@@ -175,7 +188,9 @@ def load(home: Path) -> Config:
         text = file.read_text(encoding="utf-8")
         values = tomllib.loads(text)
     except OSError as error:
-        raise ConfigInvalid([Fault(field="file", message=f"cannot be read: {error.strerror}", file=str(file))]) from error
+        raise ConfigInvalid(
+            [Fault(field="file", message=f"cannot be read: {error.strerror}", file=str(file))]
+        ) from error
     except UnicodeDecodeError as error:
         raise ConfigInvalid([Fault(field="file", message="is not UTF-8 text", file=str(file))]) from error
     except tomllib.TOMLDecodeError as error:
@@ -186,24 +201,33 @@ def load(home: Path) -> Config:
 def _syntax_fault(file: Path, error: tomllib.TOMLDecodeError) -> Fault:
     said = str(error)
     at = re.search(r"at line (\d+)", said)
-    return Fault(field="file", message=f"is not TOML: {said}", file=str(file), line=int(at[1]) if at else None)
+    return Fault(
+        field="file", message=f"is not TOML: {said}", file=str(file), line=int(at[1]) if at else None
+    )
 
 
 _HEADER = re.compile(r"\s*(\[\[?)\s*([^\[\]]+?)\s*\]")
-_KEY = re.compile(r"""\s*((?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*')(?:\s*\.\s*(?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*'))*)\s*=""")
+_KEY = re.compile(
+    r"""\s*((?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*')(?:\s*\.\s*(?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*'))*)\s*="""
+)
 _PART = re.compile(r"""[A-Za-z0-9_-]+|"[^"]*"|'[^']*'""")
+_QUOTES = re.compile(r'"""|\'\'\'')
 
 
 def locate(text: str) -> dict[str, int]:
     """The line, from 1, of each table and key: ``{"server.port": 3, "agents[0].cwd": 9}``.
 
-    tomllib keeps no positions. A line inside a multi-line string that looks like a key would be taken for
-    one; its name then belongs to no setting, so no message is ever sent to a wrong place by it.
+    tomllib keeps no positions. What a multi-line string holds is passed over.
     """
     lines: dict[str, int] = {}
     counts: dict[str, int] = {}
     table = ""
-    for number, line in enumerate(text.splitlines(), start=1):
+    quotes: str | None = None
+    # Not splitlines: TOML knows no other end of a line.
+    for number, line in enumerate(text.split("\n"), start=1):
+        is_inside, quotes = quotes is not None, _open_quotes(line, quotes)
+        if is_inside:
+            continue
         if header := _HEADER.match(line):
             table = _table_path(header, counts)
             lines.setdefault(table, number)
@@ -215,12 +239,24 @@ def locate(text: str) -> dict[str, int]:
     return lines
 
 
+def _open_quotes(line: str, quotes: str | None) -> str | None:
+    """The quotes of the multi-line string that is open behind this line, when `quotes` are open before it."""
+    for found in _QUOTES.findall(line):
+        if quotes is None:
+            quotes = found
+        elif quotes == found:
+            quotes = None
+    return quotes
+
+
 def _table_path(header: re.Match[str], counts: dict[str, int]) -> str:
-    path = _joined("", header[2])
+    """``agents[1].env`` for ``[agents.env]`` behind the second ``[[agents]]``, as TOML reads it."""
+    path = ""
+    for part in _PART.findall(header[2]):
+        path = _joined(f"{path}[{counts[path] - 1}]" if path in counts else path, part)
     if header[1] == "[[":
-        number = counts.get(path, 0)
-        counts[path] = number + 1
-        return f"{path}[{number}]"
+        counts[path] = number = counts.get(path, 0) + 1
+        return f"{path}[{number - 1}]"
     return path
 
 

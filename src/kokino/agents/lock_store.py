@@ -53,4 +53,6 @@ def held(conn: Connection) -> dict[str, Lock]:
 
 
 def _lock(row: Row[Any]) -> Lock:
-    return Lock(agent_id=row.agent_id, token=row.token, execution_id=row.execution_id, locked_at=row.locked_at)
+    return Lock(
+        agent_id=row.agent_id, token=row.token, execution_id=row.execution_id, locked_at=row.locked_at
+    )

@@ -44,7 +44,10 @@ class Traffic:
 
 
 def route(agent: Agent, traffic: Traffic, *, is_probe: bool = False) -> Route:
-    """Decide for one agent. A probe runs on its own CLI type whatever is disabled or paused: it is there to ask."""
+    """Decide for one agent.
+
+    A probe runs on its own CLI type whatever is disabled or paused: it is there to ask.
+    """
     own = Route(way=Way.RUN, cli_type=agent.cli_type, account=agent.account, reason="its own CLI type")
     if is_probe:
         return own
@@ -64,7 +67,9 @@ def _around(agent: Agent, fallback: Fallback, traffic: Traffic, own: Route) -> R
     if target == PARK:
         return _other(own, Way.WAIT, f"{disabled}; the agent waits for it")
     if target is None:
-        return _other(own, Way.REFUSE, f"{disabled} and agent {agent.agent_id!r} has no fallback; enable it, or set one")
+        return _other(
+            own, Way.REFUSE, f"{disabled} and agent {agent.agent_id!r} has no fallback; enable it, or set one"
+        )
     if target not in traffic.cli_types:
         return _other(own, Way.REFUSE, f"{disabled} and its fallback {target!r} is no CLI type here")
     if target in traffic.fallbacks:
@@ -73,7 +78,11 @@ def _around(agent: Agent, fallback: Fallback, traffic: Traffic, own: Route) -> R
     if pause := _pause_of(traffic, agent, account, scopes=(Scope.ACCOUNT,)):
         return _other(own, Way.WAIT, f"{disabled}; its fallback {target!r}: {_paused(pause)}")
     return Route(
-        way=Way.RUN, cli_type=target, account=account, moved_from=agent.cli_type, reason=f"{disabled}; moved to {target!r}"
+        way=Way.RUN,
+        cli_type=target,
+        account=account,
+        moved_from=agent.cli_type,
+        reason=f"{disabled}; moved to {target!r}",
     )
 
 

@@ -49,10 +49,17 @@ class Agents:
         if target is not None:
             self._known(target, "target")
         if target == cli_type:
-            raise Invalid("a CLI type cannot stand in for itself", [Fault(field="target", message="name another")])
+            raise Invalid(
+                "a CLI type cannot stand in for itself", [Fault(field="target", message="name another")]
+            )
         now = self.clock.now()
         fallback = Fallback(
-            cli_type=cli_type, reason=reason, since=now, target=target, set_by=by, probe_due_at=now + FIRST_PROBE
+            cli_type=cli_type,
+            reason=reason,
+            since=now,
+            target=target,
+            set_by=by,
+            probe_due_at=now + FIRST_PROBE,
         )
         await self.storage.write(lambda conn: _disable(conn, fallback))
         self.on_change()
@@ -72,7 +79,9 @@ class Agents:
 
         def write(conn: Connection) -> None:
             traffic_store.pause(conn, pause)
-            telemetry.append(conn, _pause_event(EventType.ACCOUNT_PAUSED, scope, scope_id, f"{by}: {reason}", pause.since))
+            telemetry.append(
+                conn, _pause_event(EventType.ACCOUNT_PAUSED, scope, scope_id, f"{by}: {reason}", pause.since)
+            )
 
         await self.storage.write(write)
         self.on_change()
@@ -85,7 +94,9 @@ class Agents:
         def write(conn: Connection) -> bool:
             if not traffic_store.resume(conn, scope, scope_id):
                 return False
-            telemetry.append(conn, _pause_event(EventType.ACCOUNT_RESUMED, scope, scope_id, f"{by}: {reason}", now))
+            telemetry.append(
+                conn, _pause_event(EventType.ACCOUNT_RESUMED, scope, scope_id, f"{by}: {reason}", now)
+            )
             return True
 
         was_paused = await self.storage.write(write)
@@ -102,13 +113,17 @@ def required(conn: Connection, agent_id: str) -> Agent:
     """The agent. Raises `NotFound`."""
     agent = store.get(conn, agent_id)
     if agent is None:
-        raise NotFound(f"there is no agent {agent_id!r}; GET /agents lists them, POST /agents/register adds one")
+        raise NotFound(
+            f"there is no agent {agent_id!r}; GET /agents lists them, POST /agents/register adds one"
+        )
     return agent
 
 
 def _disable(conn: Connection, fallback: Fallback) -> None:
     if fallback.target in traffic_store.disabled(conn):
-        raise Conflict(f"CLI type {fallback.target!r} is disabled itself and cannot take over; choose another target")
+        raise Conflict(
+            f"CLI type {fallback.target!r} is disabled itself and cannot take over; choose another target"
+        )
     traffic_store.disable(conn, fallback)
     telemetry.append(
         conn,

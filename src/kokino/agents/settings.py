@@ -20,7 +20,9 @@ _DEFAULT = Limits()
 class CliTypeSettings(Settings):
     """``[cli_types.NAME]``: a way to run a CLI."""
 
-    driver: str | None = Field(None, description="which driver speaks its language; default: the table's own name")
+    driver: str | None = Field(
+        None, description="which driver speaks its language; default: the table's own name"
+    )
     command: list[str] | None = Field(None, description="program and fixed leading arguments", min_length=1)
     flags: list[str] = Field([], description="arguments for every agent of this CLI type")
     env: dict[str, str] = Field({}, description="environment variables for every agent of this CLI type")
@@ -31,9 +33,13 @@ class LimitSettings(Settings):
 
     timeout: Length = Field(_DEFAULT.timeout, description="wall deadline from start to end")
     idle: Length = Field(_DEFAULT.idle, description="longest silence while no tool is known to run")
-    grace: Length = Field(_DEFAULT.grace, description="from the final event to the exit, and from signal to SIGKILL")
+    grace: Length = Field(
+        _DEFAULT.grace, description="from the final event to the exit, and from signal to SIGKILL"
+    )
     queue: int = Field(_DEFAULT.queue, ge=0, le=100_000, description="executions that may wait for the agent")
-    queue_timeout: Length = Field(_DEFAULT.queue_timeout, description="longest wait for the agent to become free")
+    queue_timeout: Length = Field(
+        _DEFAULT.queue_timeout, description="longest wait for the agent to become free"
+    )
 
     @field_validator("timeout", "idle", "grace", "queue_timeout")
     @classmethod
@@ -54,7 +60,9 @@ class AgentSettings(Settings):
     flags: list[str] = Field([], description="arguments after those of its CLI type")
     env: dict[str, str] = Field({}, description="environment variables on top of its CLI type's")
     limits: LimitSettings = Field(LimitSettings(), description="what one execution may take")
-    fallback: str | None = Field(None, description="a CLI type, or park: where it runs while its own is disabled")
+    fallback: str | None = Field(
+        None, description="a CLI type, or park: where it runs while its own is disabled"
+    )
     account: str | None = Field(None, description="the login it shares; default: its CLI type and HOME")
     pool: str = Field("default", description="which workers run it")
 
@@ -68,7 +76,9 @@ class AgentSettings(Settings):
 
 def read_cli_types(config: Config, faults: Faults) -> dict[str, CliType]:
     """The built-in CLI types, with what the file adds or changes."""
-    cli_types = {name: CliType(name=name, driver=name, command=driver_named(name).default_command) for name in DRIVERS}
+    cli_types = {
+        name: CliType(name=name, driver=name, command=driver_named(name).default_command) for name in DRIVERS
+    }
     for name, section in config.section("cli_types").tables():
         if problem := ids.fault_in(name):
             faults.add(section.fault("", problem))
@@ -83,7 +93,9 @@ def _cli_type(name: str, section: Section, faults: Faults) -> CliType | None:
         return None
     wanted = settings.driver or name
     if wanted not in DRIVERS:
-        faults.add(section.fault("driver", f"there is no driver {wanted!r}; known: {', '.join(sorted(DRIVERS))}"))
+        faults.add(
+            section.fault("driver", f"there is no driver {wanted!r}; known: {', '.join(sorted(DRIVERS))}")
+        )
         return None
     return CliType(
         name=name,

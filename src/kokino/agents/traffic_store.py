@@ -12,7 +12,9 @@ from kokino.storage.schema import fallbacks, pauses
 
 def disabled(conn: Connection) -> dict[str, Fallback]:
     """Every disabled CLI type, by name."""
-    return {row.cli_type: _fallback(row) for row in conn.execute(select(fallbacks).order_by(fallbacks.c.since))}
+    return {
+        row.cli_type: _fallback(row) for row in conn.execute(select(fallbacks).order_by(fallbacks.c.since))
+    }
 
 
 def disable(conn: Connection, fallback: Fallback) -> None:

@@ -327,7 +327,9 @@ def _faults(body: AgentBody, cli_types: Mapping[str, Any]) -> list[Fault]:
     if said := ids.fault_in(body.pool):
         faults.append(Fault(field="pool", message=said))
     if body.cli_type not in cli_types:
-        faults.append(Fault(field="cliType", message=f"there is no CLI type {body.cli_type!r}; known: {known}"))
+        faults.append(
+            Fault(field="cliType", message=f"there is no CLI type {body.cli_type!r}; known: {known}")
+        )
     if body.fallback not in {None, PARK, *cli_types}:
         faults.append(Fault(field="fallback", message=f"must be park or a CLI type; known: {known}"))
     if not body.cwd.is_absolute():

@@ -166,7 +166,9 @@ def answer(execution: Execution) -> Response:
     shown = shape(execution).model_dump(mode="json", by_alias=True)
     if execution.state is not State.COMPLETED:
         status = 409 if execution.kind == "lock_timeout" else STATUS[execution.state]
-        retry = {"Retry-After": str(int(RETRY_AFTER.total_seconds()))} if execution.state is State.REFUSED else {}
+        retry = (
+            {"Retry-After": str(int(RETRY_AFTER.total_seconds()))} if execution.state is State.REFUSED else {}
+        )
         said = execution.error or execution.state.value
         return problem(status, execution.kind or execution.state.value, said, headers=retry, execution=shown)
     good = Answer(
@@ -232,4 +234,3 @@ def _number(last_event_id: str | None) -> int:
 
 def _milliseconds(length: timedelta | None) -> int | None:
     return None if length is None else length // MILLISECOND
-

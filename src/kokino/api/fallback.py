@@ -176,5 +176,9 @@ def _disabled(fallback: Fallback) -> DisabledShape:
 
 def _pause(pause: Pause) -> PauseShape:
     return PauseShape(
-        scope=pause.scope.value, id=pause.scope_id, reason=pause.reason, since=pause.since, set_by=pause.set_by
+        scope=pause.scope.value,
+        id=pause.scope_id,
+        reason=pause.reason,
+        since=pause.since,
+        set_by=pause.set_by,
     )

@@ -57,7 +57,9 @@ class Guard:
             await self._app(scope, receive, send)
             return
         try:
-            scope.setdefault("state", {})["grant"] = self._admit(scope["method"], scope["path"], Headers(scope=scope))
+            scope.setdefault("state", {})["grant"] = self._admit(
+                scope["method"], scope["path"], Headers(scope=scope)
+            )
         except KokinoError as error:
             await problems.of_error(error)(scope, receive, send)
             return
@@ -70,7 +72,9 @@ class Guard:
         grant = self._grant(headers)
         needed = scope_for(method, path)
         if not grant.allows(needed):
-            raise Denied(f"{method} {path} needs the scope {needed.value!r}; the token of {grant.subject!r} lacks it")
+            raise Denied(
+                f"{method} {path} needs the scope {needed.value!r}; the token of {grant.subject!r} lacks it"
+            )
         return grant
 
     def _grant(self, headers: Headers) -> Grant:
@@ -81,7 +85,9 @@ class Guard:
             except Denied as error:
                 raise Unauthenticated(error.message) from error
         if self._rules.is_token_required:
-            raise Unauthenticated("a token is needed: send Authorization: Bearer TOKEN; `kokino token` makes one")
+            raise Unauthenticated(
+                "a token is needed: send Authorization: Bearer TOKEN; `kokino token` makes one"
+            )
         return LOCAL
 
     async def _limited(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -104,7 +110,9 @@ def check_host(host: str, allowed: Sequence[str]) -> None:
     """Raise `Denied` for a Host that is not one of ours."""
     name = host.rsplit(":", 1)[0] if not host.endswith("]") else host
     if name.strip("[]").lower() not in allowed:
-        raise Denied(f"the Host {host!r} is not one of this broker's: {', '.join(allowed)}; see server.public_url")
+        raise Denied(
+            f"the Host {host!r} is not one of this broker's: {', '.join(allowed)}; see server.public_url"
+        )
 
 
 def check_page(method: str, headers: Headers) -> None:
@@ -133,7 +141,11 @@ def check_body(method: str, headers: Headers) -> None:
     if length.isdigit() and int(length) > LARGEST_BODY:
         raise _too_large()
     has_body = length != "0" or "transfer-encoding" in headers
-    if method not in SAFE and has_body and headers.get("content-type", "").split(";")[0].strip() != "application/json":
+    if (
+        method not in SAFE
+        and has_body
+        and headers.get("content-type", "").split(";")[0].strip() != "application/json"
+    ):
         raise WrongType("the body must be JSON: send Content-Type: application/json")
 
 
@@ -155,4 +167,6 @@ def is_loopback(host: str) -> bool:
 
 
 def _too_large() -> TooLarge:
-    return TooLarge(f"the body is larger than {LARGEST_BODY:,} bytes; put a long prompt in a file and name that")
+    return TooLarge(
+        f"the body is larger than {LARGEST_BODY:,} bytes; put a long prompt in a file and name that"
+    )

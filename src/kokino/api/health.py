@@ -31,6 +31,15 @@ class Health(Shape):
     uptime_ms: int
 
 
+class About(Shape):
+    """Where this broker is, for a person who follows a playbook by hand."""
+
+    version: str
+    home: str
+    public_url: str
+    started_at: Time
+
+
 class Readiness(Shape):
     """That it can do its work, part by part."""
 
@@ -75,10 +84,21 @@ async def health(given: Given) -> Health:
     return Health(status="ok", version=__version__, uptime_ms=_uptime(given))
 
 
+@router.get("/api/about")
+async def about(given: Given) -> About:
+    """What broker this is."""
+    return About(
+        version=__version__, home=str(given.home), public_url=given.public_url, started_at=given.started_at
+    )
+
+
 @router.get("/readyz")
 async def ready(given: Given, response: Response) -> Readiness:
     """200 when the database, the warden and every engine module work, else 503 with what does not."""
-    checks = {"database": await _database(given), "warden": "failed: it died" if given.warden.died.is_set() else "ok"}
+    checks = {
+        "database": await _database(given),
+        "warden": "failed: it died" if given.warden.died.is_set() else "ok",
+    }
     for name, module in given.engine.health.items():
         checks[f"engine.{name}"] = "ok" if module.error is None else f"failed: {module.error}"
     is_ready = all(found == "ok" for found in checks.values())
@@ -102,13 +122,13 @@ async def environment(given: Given, cli: str | None = None) -> Environment | Dia
         return _examined(given, cli, agents)
     used = sorted({agent.cli_type for agent in agents if agent.cli_type in given.cli_types})
     results = [_examined(given, cli_type, agents) for cli_type in used]
-    return Environment(overall="healthy" if all(one.passed for one in results) else "degraded", results=results)
+    return Environment(
+        overall="healthy" if all(one.passed for one in results) else "degraded", results=results
+    )
 
 
 def _examined(given: Services, cli_type: str, agents: list[Agent]) -> DiagnosisShape:
-    found = diagnose(
-        given.cli_types[cli_type], agents, given.environment, given.home, now=given.clock.now()
-    )
+    found = diagnose(given.cli_types[cli_type], agents, given.environment, given.home, now=given.clock.now())
     return _shape(found)
 
 

@@ -136,7 +136,9 @@ async def note(incident_id: str, body: SayBody, given: Given, caller: Caller) ->
 
 
 @router.post("/{incident_id}/acknowledge")
-async def acknowledge(incident_id: str, given: Given, caller: Caller, body: ByBody | None = None) -> IncidentInFull:
+async def acknowledge(
+    incident_id: str, given: Given, caller: Caller, body: ByBody | None = None
+) -> IncidentInFull:
     """Say that somebody looks after all alerts of the incident."""
     by = (body.by if body else None) or caller.subject
     number = incident_number(incident_id)
@@ -187,4 +189,3 @@ async def add_action_item(incident_id: str, body: SayBody, given: Given, caller:
 def shape(incident: Incident) -> IncidentShape:
     """An incident as the API shows it."""
     return IncidentShape.model_validate(incident)
-

@@ -18,8 +18,7 @@ from kokino.clock import MILLISECOND
 from kokino.executions import store as execution_store
 from kokino.executions.model import State
 from kokino.telemetry import exposition, probe_store, store, streak_store
-from kokino.telemetry.model import Counts
-from kokino.telemetry.rollups import Scope
+from kokino.telemetry.model import Counts, Scope
 
 router = APIRouter(tags=["metrics"])
 
@@ -114,9 +113,9 @@ async def prometheus(given: Given) -> Response:
 
 
 @router.get("/api/metrics/events")
-async def events(
+async def events(  # noqa: PLR0917 - query parameters, which the framework hands over by name
     given: Given,
-    type: str | None = None,  # noqa: A002 - the specification's name for it
+    type: str | None = None,
     agent: str | None = None,
     cli: str | None = None,
     since: datetime | None = None,

@@ -108,7 +108,9 @@ async def document(playbook_id: str, given: Given) -> Response:
 
 
 @router.get("/playbook-runs")
-async def runs(given: Given, limit: Annotated[int, Query(ge=1, le=1000)] = 50, cursor: int = 0) -> Page[RunShape]:
+async def runs(
+    given: Given, limit: Annotated[int, Query(ge=1, le=1000)] = 50, cursor: int = 0
+) -> Page[RunShape]:
     """Runs, the newest first."""
     found = await given.storage.read(lambda conn: store.page(conn, skip=cursor, limit=limit + 1))
     more = str(cursor + limit) if len(found) > limit else None

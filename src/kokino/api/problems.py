@@ -84,7 +84,9 @@ def _of_validation(error: RequestValidationError) -> JSONResponse:
         detail = error.errors()[0]
         at = detail["loc"][-1] if len(detail["loc"]) > 1 else 0
         said = detail.get("ctx", {}).get("error", "no valid JSON")
-        return problem(400, "malformed_json", f"the body is not JSON: {said} at character {at}", errors=faults)
+        return problem(
+            400, "malformed_json", f"the body is not JSON: {said} at character {at}", errors=faults
+        )
     named = "; ".join(f"{fault['field']}: {fault['message']}" for fault in faults)
     return problem(422, "invalid", named, errors=faults)
 
@@ -98,4 +100,3 @@ def _fault(detail: Mapping[str, Any]) -> dict[str, str]:
         message = "is missing"
     field = ".".join(str(part) for part in path) or str(place)
     return {"field": field, "message": message, "in": str(place)}
-

@@ -17,6 +17,7 @@ from kokino.clock import Clock
 from kokino.engine.loop import Engine
 from kokino.escalation.acknowledge import Acknowledgements
 from kokino.escalation.desk import Desk
+from kokino.escalation.module import Escalations
 from kokino.executions.probes import Probes
 from kokino.executions.service import Executions
 from kokino.ids import Ids
@@ -25,7 +26,6 @@ from kokino.process.client import Warden
 from kokino.slo.model import Objectives
 from kokino.storage import Storage
 from kokino.tokens import Grant, Tokens
-
 
 #: Folder of the review documents, below the home.
 INCIDENTS = "incidents"
@@ -44,6 +44,7 @@ class Services:
     executions: Executions
     probes: Probes
     acknowledgements: Acknowledgements
+    escalations: Escalations
     desk: Desk
     warden: Warden
     engine: Engine

@@ -136,4 +136,3 @@ async def report(given: Given, period: Period = Period.DAILY) -> ReportShape:
         )
     )
     return ReportShape.model_validate(found)
-

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 from starlette.types import ASGIApp
 
+from kokino import web
 from kokino.agents.service import Agents
 from kokino.alerts import rulefile
 from kokino.alerts.module import AlertRules
@@ -119,6 +120,7 @@ def wire(checked: Checked, ground: Ground) -> tuple[Services, LocalDispatch, ASG
         started_at=ground.world.clock.now(),
     )
     api = create_api(services, _rules(checked, ground, tokens))
+    web.mount(api)
     return services, executions.dispatch, api
 
 

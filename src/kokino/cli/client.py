@@ -23,7 +23,9 @@ def get(url: str, path: str) -> Any:
     try:
         answer = httpx.get(f"{url.rstrip('/')}{path}", headers=headers, timeout=30)
     except httpx.HTTPError as error:
-        raise KokinoError(f"no broker answers at {url} ({error}): start one with `kokino serve`, or give --url") from error
+        raise KokinoError(
+            f"no broker answers at {url} ({error}): start one with `kokino serve`, or give --url"
+        ) from error
     if answer.is_error:
         raise KokinoError(f"the broker refused: {_said(answer)}")
     return answer.json()

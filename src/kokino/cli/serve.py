@@ -15,13 +15,16 @@ from kokino.config import load
 from kokino.log import start_logging
 
 Home = Annotated[
-    Path | None, typer.Option("--home", help="Folder of kokino.toml and all data. Default: $KOKINO_HOME, else ~/.kokino.")
+    Path | None,
+    typer.Option("--home", help="Folder of kokino.toml and all data. Default: $KOKINO_HOME, else ~/.kokino."),
 ]
 
 
 def serve(
     home: Home = None,
-    host: Annotated[str | None, typer.Option("--host", help="Address to listen on; before server.host.")] = None,
+    host: Annotated[
+        str | None, typer.Option("--host", help="Address to listen on; before server.host.")
+    ] = None,
     port: Annotated[int | None, typer.Option("--port", help="Port to listen on; before server.port.")] = None,
 ) -> None:
     """Run a broker. SIGTERM lets executions end first (server.drain), SIGINT stops at once."""
@@ -32,7 +35,10 @@ def serve(
 
 
 def chosen_home(option: Path | None) -> Path:
-    """``--home``, else ``$KOKINO_HOME``, else ``~/.kokino``; never the current folder by itself: agents write there."""
+    """``--home``, else ``$KOKINO_HOME``, else ``~/.kokino``.
+
+    Never the current folder by itself: agents write there.
+    """
     return (option or Path(os.environ.get("KOKINO_HOME") or "~/.kokino")).expanduser().resolve()
 
 

@@ -17,9 +17,13 @@ from kokino.tokens import Scope, Tokens
 
 def token(
     subject: Annotated[str, typer.Argument(help="Whose it is: what logs and timelines call the bearer.")],
-    scope: Annotated[list[Scope] | None, typer.Option("--scope", help="What it allows; may be given again.")] = None,
+    scope: Annotated[
+        list[Scope] | None, typer.Option("--scope", help="What it allows; may be given again.")
+    ] = None,
     lasts: Annotated[str, typer.Option("--lasts", help="How long: 8h, 30d.")] = "30d",
-    home: Annotated[Path | None, typer.Option("--home", help="Home of the broker that shall accept it.")] = None,
+    home: Annotated[
+        Path | None, typer.Option("--home", help="Home of the broker that shall accept it.")
+    ] = None,
 ) -> None:
     """Print a token that the broker of this home accepts. Only a user who can read its key can make one."""
     try:

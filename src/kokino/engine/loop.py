@@ -94,10 +94,10 @@ class Engine:
         try:
             async with asyncio.timeout(PATIENCE):
                 due = await module.run(now)
-        except Exception as error:  # noqa: BLE001 - the barrier: whatever it was, the other modules run
+        except Exception as error:  # the barrier: whatever it was, the other modules run
             health.failures += 1
             health.error = f"{type(error).__name__}: {error}"
-            log.error("an engine module failed", module=module.name, exc_info=error)
+            log.exception("an engine module failed", module=module.name)
             return now + AFTER_FAILURE
         health.error = None
         return due

@@ -52,7 +52,7 @@ class Turn:
 
 def title(rule: str, labels: Mapping[str, str]) -> str:
     """The rule's title, and what its labels narrow it to: ``Circuit Breaker Opened (agent reviewer)``."""
-    if not labels:
-        return rule
-    narrowed = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in sorted(labels.items()))
-    return f"{rule} ({narrowed})"
+    # The service level stands in the rule's own title.
+    narrowing = {name: value for name, value in sorted(labels.items()) if name != "slo"}
+    named = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in narrowing.items())
+    return f"{rule} ({named})" if named else rule
