@@ -18,7 +18,9 @@ RESERVED = frozenset({"sessions", "processes", "circuits", "logs", "register"})
 def fault_in(value: str) -> str | None:
     """What is wrong with an id from outside, as a sentence, or None."""
     if not _ID.fullmatch(value):
-        return "must start with a letter or digit and hold only letters, digits, '_', '.' and '-', 128 at most"
+        return (
+            "must start with a letter or digit and hold only letters, digits, '_', '.' and '-', 128 at most"
+        )
     if value in RESERVED:
         return f"{value!r} is a reserved word; choose another id"
     return None

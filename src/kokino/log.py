@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import logging.handlers
+import re
 import sys
 from pathlib import Path
 
@@ -74,5 +75,12 @@ def _line(_logger: object, _method: str, record: structlog.typing.EventDict) -> 
 
 
 def _one_line(value: object) -> str:
-    """Newlines are shown, not printed: what an agent says must not be able to forge a record."""
-    return str(value).replace("\r", "\\r").replace("\n", "\\n")
+    """Newlines are shown, not printed: what an agent says must not be able to forge a record.
+
+    Nor may it steer the terminal of whoever reads the file, so other control characters are shown too.
+    """
+    return _UNPRINTED.sub(lambda found: ascii(found[0])[1:-1], str(value))
+
+
+#: Control characters but the tab, and what Unicode counts as an end of line.
+_UNPRINTED = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029]")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import hmac
 import json
 import os
 import secrets
+import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,6 +20,8 @@ from kokino.clock import from_ms, to_ms
 from kokino.errors import Denied
 
 _PREFIX = "kk1"
+#: Of the key, in bytes: as long as what it signs with gives.
+KEY_LENGTH = 32
 
 
 class Scope(StrEnum):
@@ -51,15 +55,17 @@ class Tokens:
 
     @staticmethod
     def open(path: Path) -> Tokens:
-        """Read the key at `path`; make one, for this user only, where there is none."""
+        """Read the key at `path`; make one, for this user only, where there is none that is whole."""
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        try:
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        except FileExistsError:
-            return Tokens(path.read_bytes())
-        key = secrets.token_bytes(32)
+        with contextlib.suppress(FileNotFoundError):
+            if len(key := path.read_bytes()) == KEY_LENGTH:
+                return Tokens(key)
+        key = secrets.token_bytes(KEY_LENGTH)
+        # Written aside and renamed: a broker that dies here leaves no half key, which could be guessed.
+        descriptor, aside = tempfile.mkstemp(dir=path.parent, prefix=path.name)
         with os.fdopen(descriptor, "wb") as file:
             file.write(key)
+        Path(aside).replace(path)
         return Tokens(key)
 
     def mint(self, subject: str, scopes: Iterable[Scope], *, ends_at: datetime) -> str:
@@ -72,7 +78,9 @@ class Tokens:
         """What the token grants. Raises `Denied` when it is none of ours, or is over."""
         prefix, _, rest = token.partition(".")
         body, _, signature = rest.partition(".")
-        if prefix != _PREFIX or not hmac.compare_digest(self._sign(body), signature):
+        # As bytes: of text, compare_digest takes ASCII alone, and anything may have been sent.
+        is_ours = hmac.compare_digest(self._sign(body).encode(), signature.encode("utf-8", "replace"))
+        if prefix != _PREFIX or not is_ours:
             raise Denied("the token was not made by this broker; leave it out, or get a new one")
         claims = json.loads(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)))
         if from_ms(claims["exp"]) <= now:
@@ -80,7 +88,7 @@ class Tokens:
         return Grant(subject=claims["sub"], scopes=frozenset(Scope(scope) for scope in claims["scp"]))
 
     def _sign(self, body: str) -> str:
-        return _encode(hmac.new(self._key, body.encode(), hashlib.sha256).digest())
+        return _encode(hmac.new(self._key, body.encode("utf-8", "replace"), hashlib.sha256).digest())
 
 
 def _encode(raw: bytes) -> str:

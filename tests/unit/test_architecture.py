@@ -25,7 +25,7 @@ ORDER = (*BASE, *SEAMS, *NOUNS, "engine", *ENTRANCES, "app", "drills", "testing"
 NARROWER = {"alerts": frozenset({"telemetry", "slo"})}
 
 #: The command line speaks HTTP to a broker; only these two start one, and load what that takes when they do.
-CLI_KNOWS = frozenset({"clock", "errors", "ids", "log", "config"})
+CLI_KNOWS = frozenset({"clock", "errors", "ids", "log", "config", "tokens"})
 CLI_STARTERS = frozenset({"cli/serve.py", "cli/demo.py"})
 CLI_STARTS = frozenset({"app", "drills"})
 

@@ -32,7 +32,9 @@ def diagnose(
 ) -> Diagnosis:
     """Check one CLI type: its program, its agents' folders, the disks below them. Reads only."""
     own = [agent for agent in agents if agent.cli_type == cli_type.name]
-    disks = [disk for path in {home, *(agent.cwd for agent in own)} if (disk := look_at_disk(path)) is not None]
+    disks = [
+        disk for path in {home, *(agent.cwd for agent in own)} if (disk := look_at_disk(path)) is not None
+    ]
     return Diagnosis(
         cli_type=cli_type.name,
         checks=(check_binary(cli_type, environment), check_folders(own), check_disks(disks)),
@@ -62,8 +64,14 @@ def check_folders(agents: Sequence[Agent]) -> Check:
         if not (agent.cwd.is_dir() and os.access(agent.cwd, os.X_OK))
     ]
     if wrong:
-        return Check(name="environment", passed=False, message="; ".join(wrong) + "; create it, or change the agent's cwd")
-    return Check(name="environment", passed=True, message=f"{len(agents)} agents, all working directories are there")
+        return Check(
+            name="environment",
+            passed=False,
+            message="; ".join(wrong) + "; create it, or change the agent's cwd",
+        )
+    return Check(
+        name="environment", passed=True, message=f"{len(agents)} agents, all working directories are there"
+    )
 
 
 def check_disks(disks: Sequence[Disk]) -> Check:
@@ -71,7 +79,11 @@ def check_disks(disks: Sequence[Disk]) -> Check:
     full = [_disk_text(disk) for disk in disks if disk.used >= DISK_FAILS_AT]
     if full:
         return Check(name="disk", passed=False, message="; ".join(full) + "; free some space")
-    return Check(name="disk", passed=True, message="; ".join(_disk_text(disk) for disk in disks) or "nothing to look at")
+    return Check(
+        name="disk",
+        passed=True,
+        message="; ".join(_disk_text(disk) for disk in disks) or "nothing to look at",
+    )
 
 
 def look_at_disk(path: Path) -> Disk | None:

@@ -15,6 +15,7 @@ import httpx
 
 from kokino.app import Broker
 from kokino.config import FILE_NAME, load
+from kokino.log import start_logging
 from kokino.testing.clock import ManualClock
 
 #: Two CLI types and three agents, all scripted.
@@ -45,7 +46,7 @@ PATIENCE = 60.0
 
 @dataclass(slots=True)
 class TestBroker:
-    """Use it as an async context manager. Nothing happens by the passing of time unless `fast_forward` says so."""
+    """Use it as an async context manager. Time passes only when `fast_forward` says so."""
 
     #: Not a test by itself, whatever pytest makes of the name.
     __test__ = False
@@ -80,6 +81,7 @@ class TestBroker:
     async def start(self) -> Self:
         """Write the configuration and start; a second start finds what the first one left."""
         self.home.mkdir(parents=True, exist_ok=True)
+        start_logging(self.home / "broker" / "logs" / "broker.log", to_terminal=False)
         (self.home / FILE_NAME).write_text(self.toml, encoding="utf-8")
         environment = {"PATH": os.environ.get("PATH", os.defpath), "HOME": str(self.home), **self.environment}
         if self.database_url is not None:
