@@ -12,7 +12,7 @@ INSTALLED_FROM := pyproject.toml src/kokino/__init__.py scripts/bootstrap
 # A copied tree brings a .venv whose programs start the interpreter of the old place: it is made anew.
 $(shell grep -qsF "$(CURDIR)/.venv/bin/" .venv/bin/pip || rm -f $(RUNTIME) $(DEV))
 
-.PHONY: help run demo test lint bench build lock clean
+.PHONY: help run demo test lint docs bench build lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 8
@@ -33,6 +33,9 @@ lint: $(DEV) ## check style, format and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+docs: $(DEV) ## write the reference pages from the code
+	$(BIN)/python scripts/reference.py
 
 bench: $(DEV) ## measure what the broker costs, as ratios
 	$(BIN)/python -m benchmarks

@@ -53,7 +53,6 @@ class CalendarSettings(Settings):
     """``[calendar]``: how times are written for people."""
 
     timezone: str = Field("UTC", description="of the times in review documents")
-    business_hours: str = Field("Mon-Fri 09:00-17:00", description="when a P2 may interrupt somebody")
 
     @field_validator("timezone")
     @classmethod

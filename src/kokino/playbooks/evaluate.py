@@ -102,13 +102,15 @@ def evaluate(node: Node, scope: Scope, row: Value = UNKNOWN) -> Value:
 def explain(condition: Node, scope: Scope) -> str:
     """One condition with what was found, as a sentence part for a person."""
     value = evaluate(condition, scope)
-    said = "holds" if value is True else "does not hold" if value is False else "is unknown"
-    text = f"`{write(condition)}` {said}"
     if isinstance(condition, Compare):
-        return f"{text} ({write(condition.left)} is {show(evaluate(condition.left, scope))})"
-    if isinstance(condition, OneOf):
-        return f"{text} ({write(condition.value)} is {show(evaluate(condition.value, scope))})"
-    return text
+        found, asked = condition.left, f"{condition.sign} {write(condition.right)}"
+    elif isinstance(condition, OneOf):
+        found, asked = condition.value, f"in ({', '.join(write(item) for item in condition.options)})"
+    else:
+        said = "holds" if value is True else "does not hold" if value is False else "is unknown"
+        return f"{write(condition)} {said}"
+    refused = "" if value is True else "not " if value is False else "undecided: "
+    return f"{write(found)} is {show(evaluate(found, scope))} ({refused}{asked})"
 
 
 def show(value: Value) -> str:

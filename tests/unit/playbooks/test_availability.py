@@ -61,6 +61,11 @@ CASES: dict[str, tuple[str | None, list[Row], list[Row]]] = {
         [cli("alpha", 18, 20, "quota"), cli("beta", 0, 9)],
         SICK_AGENTS,
     ),
+    "an outage that has just begun shows in a row of failures, not in the rate": (
+        "single-cli-account",
+        [cli("alpha", 4, 30, "auth", failuresInARow=4), cli("beta", 0, 20, failuresInARow=0)],
+        [agent("a1", "alpha", 2, 15, failuresInARow=2), agent("b1", "beta", 0, 20, failuresInARow=0)],
+    ),
     "a login without a known account": (
         "single-cli",
         [cli("alpha", 18, 20, "auth", account=None), cli("beta", 0, 20)],

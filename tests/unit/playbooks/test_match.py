@@ -205,5 +205,5 @@ def test_a_number_too_large_to_be_a_count_is_unknown() -> None:
 def test_an_explanation_shows_what_was_compared() -> None:
     """A person reads the condition, whether it holds, and the value that decided."""
     node = parse_expression("rows.count(rate >= 0.5) == 2", steps=STEPS)
-    expected = "`rows.count(rate >= 0.5) == 2` does not hold (rows.count(rate >= 0.5) is 1)"
+    expected = "rows.count(rate >= 0.5) is 1 (not == 2)"
     assert explain(node, SCOPE) == expected

@@ -1,0 +1,147 @@
+"""Write docs/configuration.md and docs/api.md from the code, so that they tell nothing else than it does.
+
+`make docs` runs it; a test compares what it would write with what is there.
+"""
+
+from __future__ import annotations
+
+import types
+import typing
+from collections.abc import Iterator
+from datetime import timedelta
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from kokino.agents.settings import AgentSettings, CliTypeSettings, LimitSettings
+from kokino.api.app import ROUTERS
+from kokino.app.settings import CalendarSettings, ProcessSettings, ServerSettings, StorageSettings
+
+DOCS = Path(__file__).resolve().parents[1] / "docs"
+
+SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
+    ("[server]", ServerSettings),
+    ("[storage]", StorageSettings),
+    ("[process]", ProcessSettings),
+    ("[calendar]", CalendarSettings),
+    ("[cli_types.NAME]", CliTypeSettings),
+    ("[[agents]]", AgentSettings),
+    ("limits of [[agents]]", LimitSettings),
+)
+
+CONFIGURATION = """# Configuration
+
+One file, `kokino.toml` in the broker's home: `--home`, else `$KOKINO_HOME`, else `~/.kokino`.
+Without a file everything has its default. Whatever is wrong in it is said at once, with its line, and the broker
+does not start. This page is written by `make docs` from the code.
+
+Lengths of time are written `"90s"`, `"5m"`, `"1h"`. `KOKINO_DATABASE_URL` goes before `storage.url`.
+Agents inherit the broker's environment without its `KOKINO_*` variables and without those that settings ending in
+`_env` name.
+"""
+
+RECEIVERS = """
+## `[receivers.NAME]` and `[owners."@name"]`
+
+See [notifications](notifications.md).
+"""
+
+API = """# The HTTP API
+
+The broker answers on `http://127.0.0.1:5050`. This page is written by `make docs` from the code; the whole schema is
+at `/openapi.json`.
+
+Answers are JSON with camelCase names and times in UTC. A list that can grow takes `limit` and `cursor` and answers
+`{items, nextCursor}`. What goes wrong is answered as [RFC 9457](https://www.rfc-editor.org/rfc/rfc9457)
+`application/problem+json` with an extra word in `error`, for machines, and in `detail` what to do next, for people:
+
+```json
+{"type": "https://kokino.dev/problems/not-found", "title": "Not Found", "status": 404, "error": "not_found",
+ "detail": "there is no agent 'writr'; GET /agents lists them, POST /agents/register adds one"}
+```
+
+On loopback this machine's user needs no token. `kokino token NAME` makes one for others, sent as
+`Authorization: Bearer TOKEN`.
+"""
+
+
+def configuration() -> str:
+    """The text of docs/configuration.md."""
+    return "\n".join([CONFIGURATION, *(_section(name, model) for name, model in SECTIONS)]) + RECEIVERS
+
+
+def _section(name: str, model: type[BaseModel]) -> str:
+    about = (model.__doc__ or "").split(": ", 1)[-1].strip()
+    rows = "\n".join(_row(key, field) for key, field in model.model_fields.items())
+    head = "| Setting | Value | Default | Meaning |\n|---|---|---|---|"
+    return f"## `{name}`\n\n{about[0].upper()}{about[1:]}\n\n{head}\n{rows}\n"
+
+
+def _row(key: str, field: FieldInfo) -> str:
+    default = "required" if field.is_required() else _default(field.default)
+    return f"| `{key}` | {_kind(field.annotation)} | {default} | {field.description} |"
+
+
+def _default(value: Any) -> str:
+    match value:
+        case None | [] | {}:
+            return ""
+        case timedelta():
+            return f'`"{int(value.total_seconds())}s"`'
+        case BaseModel():
+            return "as below"
+        case StrEnum() | str():
+            return f'`"{value}"`'
+        case _:
+            return f"`{value}`"
+
+
+def _kind(annotation: Any) -> str:
+    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin is typing.Literal:
+        return " or ".join(f'`"{word}"`' for word in arguments)
+    if origin in {typing.Union, types.UnionType}:
+        return _kind(next(argument for argument in arguments if argument is not type(None)))
+    if origin is list:
+        return "list of texts"
+    if origin is dict:
+        return "table of texts"
+    if isinstance(annotation, type) and issubclass(annotation, StrEnum):
+        return " or ".join(f'`"{word}"`' for word in annotation)
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return "table"
+    return {int: "number", str: "text", Path: "path", timedelta: "length of time"}.get(annotation, "value")
+
+
+def api() -> str:
+    """The text of docs/api.md."""
+    return "\n".join([API, *_chapters()])
+
+
+def _chapters() -> Iterator[str]:
+    for router in ROUTERS:
+        routes = [route for route in router.routes if getattr(route, "include_in_schema", False)]
+        rows = "\n".join(
+            f"| `{' '.join(sorted(route.methods))} {route.path}` | {_told(route)} |"  # type: ignore[attr-defined]
+            for route in routes
+        )
+        title = str(router.tags[0]).capitalize()
+        title = {"Slo": "Service levels"}.get(title, title)
+        yield f"## {title}\n\n| Request | What it does |\n|---|---|\n{rows}\n"
+
+
+def _told(route: Any) -> str:
+    return " ".join((route.endpoint.__doc__ or "").split()).replace("``", "`")
+
+
+def main() -> None:
+    """Write both pages."""
+    (DOCS / "configuration.md").write_text(configuration(), encoding="utf-8")
+    (DOCS / "api.md").write_text(api(), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
