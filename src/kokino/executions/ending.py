@@ -20,12 +20,15 @@ class Stop(StrEnum):
     LINGER = "linger"
 
 
-def decide(reader: Reader, exit_: Exit | None, stop: Stop | None) -> Ending:
-    """The one end of an execution whose tree is gone; `exit_` is None when nobody saw how it went."""
+def decide(reader: Reader, exit_: Exit | None, stop: Stop | None, *, is_orphaned: bool = False) -> Ending:
+    """The one end of an execution whose tree is gone.
+
+    `exit_` is None when nobody saw how it went. `is_orphaned`: it was ended for want of a broker, not by us.
+    """
     # It had proved success before we ended it: the signal that it died of is ours, not its fault.
     judged = Exit(code=0) if stop is Stop.LINGER else exit_ or Exit()
     outcome = reader.outcome(judged)
-    state, kind, error = _verdict(reader, outcome, exit_, stop)
+    state, kind, error = _verdict(reader, outcome, exit_ if not is_orphaned else None, stop)
     return Ending(
         state=state,
         kind=kind,
@@ -57,8 +60,8 @@ def _verdict(
         return State.CANCELLED, FailureKind.CANCELLED, _CANCELLED[stop]
     if stop in _OVERDUE:
         return _overdue(reader, stop)
-    if exit_ is None:
-        return State.LOST, FailureKind.LOST, "its process went away and nobody saw how it ended"
+    if exit_ is None and outcome.kind is not None:
+        return State.LOST, FailureKind.LOST, "its broker or its process went away before it ended"
     state = State.COMPLETED if outcome.kind is None else State.FAILED
     return state, outcome.kind, outcome.error
 

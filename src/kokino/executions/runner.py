@@ -114,7 +114,8 @@ class Runner:
         try:
             ended = asyncio.ensure_future(self._exit(execution.execution_id, follow.spool))
             await follow.until(ended)
-            ending = decide(follow.reader, ended.result(), follow.stop)
+            exit_, is_orphaned = ended.result()
+            ending = decide(follow.reader, exit_, follow.stop, is_orphaned=is_orphaned)
         except Exception:
             # It cannot be recorded any more (a full disk, for one): it must not go on unseen.
             follow.stop_tree()
@@ -123,8 +124,11 @@ class Runner:
             self._running.pop(execution.execution_id, None)
         await self._end(execution, ending, follow.reader, follow.spool)
 
-    async def _exit(self, execution_id: str, spool: Spool) -> Exit | None:
-        """How the CLI exited, once its whole tree is gone; None when nobody saw it."""
+    async def _exit(self, execution_id: str, spool: Spool) -> tuple[Exit | None, bool]:
+        """How the CLI exited, once its whole tree is gone, and whether somebody made it.
+
+        The exit is None when nobody saw it.
+        """
         ended: Ended | None
         try:
             ended = await self.warden.ended(execution_id)
@@ -132,8 +136,8 @@ class Runner:
             # This warden never knew it, or died unheard: its keeper has left word in the exit file, if any.
             ended = read_exit_file(spool.exit)
         if ended is None or (ended.code is None and ended.signal is None):
-            return None
-        return Exit(code=ended.code, signal=ended.signal)
+            return None, False
+        return Exit(code=ended.code, signal=ended.signal), ended.was_stopped
 
     async def _end(self, execution: Execution, ending: Ending, reader: Reader, spool: Spool) -> None:
         is_alive = ending.state is State.COMPLETED or reader.outcome(Exit()).session_is_alive
