@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from sqlalchemy import URL, Connection, Engine, create_engine
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import DBAPIError, InternalError, OperationalError
 
 from kokino.errors import StorageError
 
@@ -36,6 +36,7 @@ class PostgresqlStorage:
             url, pool_size=POOL, max_overflow=0, pool_pre_ping=True, isolation_level="SERIALIZABLE"
         )
         self._threads = ThreadPoolExecutor(POOL, thread_name_prefix="kokino-pg")
+        self._closed = False
 
     async def read(self, fn: Callable[[Connection], T]) -> T:
         """Run `fn` on a snapshot; see `Storage.read`."""
@@ -56,14 +57,19 @@ class PostgresqlStorage:
 
     async def close(self) -> None:
         """Wait for what runs, then close all connections."""
+        self._closed = True
         await asyncio.to_thread(self._threads.shutdown)
         self._engine.dispose()
 
     async def _in_thread(
         self, call: Callable[[Callable[[Connection], T]], T], fn: Callable[[Connection], T]
     ) -> T:
+        if self._closed:
+            raise StorageError("the database is closed: the broker is stopping")
         try:
             return await asyncio.get_running_loop().run_in_executor(self._threads, call, fn)
+        except InternalError as error:
+            raise StorageError(f"{self._where}: {error.orig}") from error
         except OperationalError as error:
             if getattr(error.orig, "sqlstate", None) in RETRIED:
                 raise

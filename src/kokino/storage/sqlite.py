@@ -46,7 +46,7 @@ class SqliteStorage:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._reader = _engine(path, readonly=True)
-        self._writer = _engine(path, readonly=False)
+        self._writer = writing_engine(path)
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="kokino-read")
         self._queue: queue.SimpleQueue[_Write | None] = queue.SimpleQueue()
         self._closed = False
@@ -55,12 +55,12 @@ class SqliteStorage:
 
     async def read(self, fn: Callable[[Connection], T]) -> T:
         """Run `fn` on a snapshot; see `Storage.read`."""
+        self._check_open()
         return await asyncio.get_running_loop().run_in_executor(self._readers, self._read, fn)
 
     async def write(self, fn: Callable[[Connection], T]) -> T:
         """Run `fn` in the next commit; see `Storage.write`."""
-        if self._closed:
-            raise StorageError("the database is closed: the broker is stopping")
+        self._check_open()
         write = _Write(fn)
         self._queue.put(write)
         value: T = await asyncio.wrap_future(write.future)
@@ -76,6 +76,10 @@ class SqliteStorage:
         self._readers.shutdown()
         self._reader.dispose()
         self._writer.dispose()
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise StorageError("the database is closed: the broker is stopping")
 
     def _read(self, fn: Callable[[Connection], T]) -> T:
         try:
@@ -111,6 +115,8 @@ class SqliteStorage:
                 for write in batch:
                     _apply(conn, write)
         except BaseException as error:  # noqa: BLE001 - whatever it was, every waiting caller must hear of it
+            # After a COMMIT that failed, SQLite may hold the transaction still; SQLAlchemy thinks it over.
+            _driver(conn).rollback()
             failure = _explained(self.path, error)
             for write in batch:
                 write.future.set_exception(failure)
@@ -128,21 +134,33 @@ def _wanted(batch: list[_Write]) -> list[_Write]:
 
 
 def _apply(conn: Connection, write: _Write) -> None:
+    savepoint = conn.begin_nested()
     try:
-        with conn.begin_nested():
-            write.value = write.fn(conn)
-    except DBAPIError as error:
-        if not conn.in_transaction() or _is_about_the_file(error):
-            raise  # a full disk or a broken file fails the whole batch
-        write.error = error
-    except Exception as error:  # noqa: BLE001 - handed to its caller; the others' work stands
-        write.error = error
+        write.value = write.fn(conn)
+    except Exception as error:
+        # A full disk or a broken file fails the whole batch: SQLite has undone all of it already, or will.
+        if _is_about_the_file(error) or not _driver(conn).in_transaction:
+            raise
+        savepoint.rollback()
+        write.error = error  # handed to its caller; the others' work stands
+    else:
+        savepoint.commit()
 
 
-def _is_about_the_file(error: DBAPIError) -> bool:
-    return isinstance(error.orig, sqlite3.DatabaseError) and not isinstance(
-        error.orig, sqlite3.IntegrityError | sqlite3.ProgrammingError | sqlite3.DataError
-    )
+def _driver(conn: Connection) -> sqlite3.Connection:
+    """The driver's own connection, which knows what SQLite has made of the transaction."""
+    driver = conn.connection.dbapi_connection
+    assert isinstance(driver, sqlite3.Connection)  # noqa: S101 - for the type: the engine below makes no other
+    return driver
+
+
+def _is_about_the_file(error: Exception) -> bool:
+    """True where the next write would fail alike; a faulty statement or value is its own writer's alone."""
+    of_the_statement = sqlite3.IntegrityError | sqlite3.ProgrammingError | sqlite3.DataError
+    said = error.orig if isinstance(error, DBAPIError) else None
+    if not isinstance(said, sqlite3.DatabaseError) or isinstance(said, of_the_statement):
+        return False
+    return getattr(said, "sqlite_errorcode", None) != sqlite3.SQLITE_ERROR
 
 
 def _explained(path: Path, error: BaseException) -> StorageError:
@@ -159,6 +177,11 @@ def _explained(path: Path, error: BaseException) -> StorageError:
     else:
         advice = "see the broker's log for the whole error"
     return StorageError(f"{path}: {said}: {advice}")
+
+
+def writing_engine(path: Path) -> Engine:
+    """Connections that write, each of its transactions begun as such: what else writes waits."""
+    return _engine(path, readonly=False)
 
 
 def _engine(path: Path, *, readonly: bool) -> Engine:
