@@ -29,7 +29,8 @@ def serve(
 ) -> None:
     """Run a broker. SIGTERM lets executions end first (server.drain), SIGINT stops at once."""
     folder = chosen_home(home)
-    folder.mkdir(parents=True, exist_ok=True)
+    # People write notes of their own into it, before the broker has written anything there.
+    (folder / "incidents").mkdir(parents=True, exist_ok=True)
     start_logging(folder / "broker" / "logs" / "broker.log")
     asyncio.run(_serve(folder, host, port))
 
