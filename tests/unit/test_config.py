@@ -184,7 +184,7 @@ driver = "codex"
     ],
 )
 def test_every_value_has_its_line(path: str, line: int) -> None:
-    """Tables, arrays of them, tables below those, quoted and dotted keys; what a long string holds is none."""
+    """Tables, arrays of them, tables below those, odd keys; what a long string holds is none."""
     assert locate(LOCATED)[path] == line
 
 

@@ -34,7 +34,11 @@ def release(conn: Connection, agent_id: str, token: int) -> bool:
     """Free the lock if `token` is its holder's; False when it is not, and then nothing changes."""
     freed = conn.execute(
         update(agent_locks)
-        .where(agent_locks.c.agent_id == agent_id, agent_locks.c.token == token)
+        .where(
+            agent_locks.c.agent_id == agent_id,
+            agent_locks.c.token == token,
+            agent_locks.c.execution_id.is_not(None),
+        )
         .values(execution_id=None, locked_at=None)
     )
     return freed.rowcount == 1

@@ -66,6 +66,14 @@ class AgentSettings(Settings):
     account: str | None = Field(None, description="the login it shares; default: its CLI type and HOME")
     pool: str = Field("default", description="which workers run it")
 
+    @field_validator("cwd")
+    @classmethod
+    def _has_a_home(cls, value: Path) -> Path:
+        try:
+            return value.expanduser()
+        except RuntimeError as error:
+            raise ValueError(f"{value.parts[0]} is nobody's home folder here") from error
+
     @field_validator("id", "pool")
     @classmethod
     def _is_an_id(cls, value: str) -> str:
@@ -139,7 +147,7 @@ def _agent(settings: AgentSettings, cli_types: Mapping[str, CliType], home: Path
     return Agent(
         agent_id=settings.id,
         cli_type=settings.cli_type,
-        cwd=(home / settings.cwd.expanduser()).absolute(),
+        cwd=(home / settings.cwd).absolute(),
         mode=settings.mode,
         model=settings.model,
         env=settings.env,

@@ -1,0 +1,192 @@
+"""Where the next execution runs: a table of cases, each with the reason why it is there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from kokino.agents.failures import FailureKind
+from kokino.agents.model import Agent, CliType, Fallback, Pause, Scope, account_of
+from kokino.agents.routing import Traffic, Way, route
+
+NOW = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
+CLI_TYPES = {
+    name: CliType(name=name, driver="scripted", command=("x",)) for name in ("claude", "codex", "qwen")
+}
+
+
+def agent(fallback: str | None = None, account: str = "claude:~") -> Agent:
+    """An agent on claude."""
+    return Agent(
+        agent_id="writer",
+        cli_type="claude",
+        cwd=Path("/work"),
+        fallback=fallback,
+        account=account,
+        pool="gpu",
+        registered_at=NOW,
+    )
+
+
+def disabled(name: str, target: str | None = None) -> Fallback:
+    """A CLI type that is disabled."""
+    return Fallback(cli_type=name, reason="logins fail", since=NOW, target=target, set_by="ada")
+
+
+def paused(scope: Scope, scope_id: str = "") -> Pause:
+    """A pause."""
+    return Pause(scope=scope, scope_id=scope_id, reason="upgrade", since=NOW, set_by="ada")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """What is disabled and paused, and what becomes of the agent's next execution."""
+
+    why: str
+    agent: Agent = field(default_factory=lambda: agent())
+    fallbacks: tuple[Fallback, ...] = ()
+    pauses: tuple[Pause, ...] = ()
+    is_probe: bool = False
+    way: Way = Way.RUN
+    cli_type: str = "claude"
+    says: str
+
+
+CASES = [
+    Case(why="nothing is in its way", says="its own CLI type"),
+    Case(why="another CLI type's trouble is none of its own", fallbacks=(disabled("codex"),), says="its own"),
+    Case(
+        why="a disabled CLI type without a way around is a refusal, not a wait: callers must hear of it",
+        fallbacks=(disabled("claude"),),
+        way=Way.REFUSE,
+        says="'claude' is disabled (logins fail) and agent 'writer' has no fallback; enable it, or set one",
+    ),
+    Case(
+        why="who disabled it said where its agents go",
+        fallbacks=(disabled("claude", "codex"),),
+        cli_type="codex",
+        says="moved to 'codex'",
+    ),
+    Case(
+        why="the agent's own fallback goes before the general one",
+        agent=agent("qwen"),
+        fallbacks=(disabled("claude", "codex"),),
+        cli_type="qwen",
+        says="moved to 'qwen'",
+    ),
+    Case(
+        why="an agent that parks waits, whatever others do",
+        agent=agent("park"),
+        fallbacks=(disabled("claude", "codex"),),
+        way=Way.WAIT,
+        says="the agent waits for it",
+    ),
+    Case(
+        why="a disabled fallback is no way",
+        agent=agent("qwen"),
+        fallbacks=(disabled("claude", "codex"), disabled("qwen")),
+        way=Way.REFUSE,
+        says="and so is its fallback 'qwen'",
+    ),
+    Case(
+        why="an agent that falls back to its own CLI type has no way either",
+        agent=agent("claude"),
+        fallbacks=(disabled("claude"),),
+        way=Way.REFUSE,
+        says="and so is its fallback 'claude'",
+    ),
+    Case(
+        why="a fallback may have been removed from the file since the agent was registered",
+        agent=agent("gone"),
+        fallbacks=(disabled("claude"),),
+        way=Way.REFUSE,
+        says="its fallback 'gone' is no CLI type here",
+    ),
+    Case(
+        why="everything is paused",
+        pauses=(paused(Scope.ALL),),
+        way=Way.WAIT,
+        says="everything is paused (upgrade)",
+    ),
+    Case(
+        why="its pool is paused",
+        pauses=(paused(Scope.POOL, "gpu"),),
+        way=Way.WAIT,
+        says="pool 'gpu' is paused",
+    ),
+    Case(
+        why="it is paused itself",
+        pauses=(paused(Scope.AGENT, "writer"),),
+        way=Way.WAIT,
+        says="agent 'writer' is paused",
+    ),
+    Case(
+        why="its account is paused",
+        pauses=(paused(Scope.ACCOUNT, "claude:~"),),
+        way=Way.WAIT,
+        says="account 'claude:~' is paused",
+    ),
+    Case(
+        why="ids of one scope say nothing in another",
+        agent=agent(account="gpu"),
+        pauses=(paused(Scope.AGENT, "gpu"), paused(Scope.POOL, "writer"), paused(Scope.ACCOUNT, "writer")),
+        says="its own",
+    ),
+    Case(
+        why="a paused account does not hold an agent that runs on another CLI type meanwhile",
+        fallbacks=(disabled("claude", "codex"),),
+        pauses=(paused(Scope.ACCOUNT, "claude:~"),),
+        cli_type="codex",
+        says="moved to 'codex'",
+    ),
+    Case(
+        why="the fallback's account may be paused too: then there is something to wait for",
+        fallbacks=(disabled("claude", "codex"),),
+        pauses=(paused(Scope.ACCOUNT, "codex:~"),),
+        way=Way.WAIT,
+        says="its fallback 'codex': account 'codex:~' is paused",
+    ),
+    Case(
+        why="a pause of the agent holds it wherever it would run",
+        fallbacks=(disabled("claude", "codex"),),
+        pauses=(paused(Scope.AGENT, "writer"),),
+        way=Way.WAIT,
+        says="agent 'writer' is paused",
+    ),
+    Case(
+        why="a probe asks the disabled CLI type itself: nobody else can tell whether it works again",
+        fallbacks=(disabled("claude", "codex"),),
+        pauses=(paused(Scope.ACCOUNT, "claude:~"),),
+        is_probe=True,
+        says="its own CLI type",
+    ),
+]
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.why)
+def test_the_way_of_the_next_execution(case: Case) -> None:
+    """The way, what it runs on, and a reason that a person can act on."""
+    traffic = Traffic(
+        cli_types=CLI_TYPES, fallbacks={one.cli_type: one for one in case.fallbacks}, pauses=case.pauses
+    )
+    found = route(case.agent, traffic, is_probe=case.is_probe)
+    assert (found.way, found.cli_type) == (case.way, case.cli_type)
+    assert case.says in found.reason
+
+
+def test_a_moved_execution_uses_the_other_cli_types_account() -> None:
+    """The agent's own login and HOME mean nothing there."""
+    traffic = Traffic(cli_types=CLI_TYPES, fallbacks={"claude": disabled("claude", "codex")}, pauses=())
+    found = route(agent(account="team"), traffic)
+    assert (found.account, found.moved_from) == ("codex:~", "claude")
+    assert found.account == account_of(CLI_TYPES["codex"], {})
+
+
+def test_failures_of_others_do_not_count_for_the_breaker() -> None:
+    """DESIGN.md §4: quota, rate limit, waiting, cancelling, refusing and losing are not the agent's fault."""
+    spared = {kind.value for kind in FailureKind if not kind.counts_for_breaker}
+    assert spared == {"quota", "rate_limit", "lock_timeout", "cancelled", "refused", "lost"}
+    assert {kind for kind in FailureKind if kind.is_of_account} == {FailureKind.AUTH, FailureKind.QUOTA}

@@ -1,0 +1,201 @@
+"""``[cli_types]`` and ``[[agents]]``: what they become, and all that can be wrong with them at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from kokino.agents.drivers.registry import driver_named
+from kokino.agents.model import Agent, CliType, Limits, Mode, Source
+from kokino.agents.settings import read_agents, read_cli_types
+from kokino.config import FILE_NAME, Faults, load
+
+NOW = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
+Read = Callable[[str], tuple[dict[str, CliType], list[Agent], list[tuple[int | None, str, str]]]]
+
+
+@pytest.fixture
+def read(tmp_path: Path) -> Read:
+    """CLI types, agents, and the faults as (line, field, message) of a file's text."""
+
+    def of(text: str) -> tuple[dict[str, CliType], list[Agent], list[tuple[int | None, str, str]]]:
+        (tmp_path / FILE_NAME).write_text(text, encoding="utf-8")
+        config, faults = load(tmp_path), Faults()
+        cli_types = read_cli_types(config, faults)
+        agents = read_agents(config, cli_types, faults, now=NOW)
+        return cli_types, agents, [(fault.line, fault.field, fault.message) for fault in faults.found]
+
+    return of
+
+
+def test_every_driver_is_a_cli_type_without_any_file(read: Read) -> None:
+    """Under its own name, with its own command."""
+    cli_types, agents, faults = read("")
+    assert {"claude-code", "scripted"} <= set(cli_types)
+    assert cli_types["claude-code"].command == ("claude",)
+    assert (agents, faults) == ([], [])
+
+
+def test_a_cli_type_is_another_way_to_run_a_driver(read: Read) -> None:
+    """Its command, flags and environment are its own; what is left out is the driver's."""
+    cli_types, _, faults = read(
+        '[cli_types.codex]\ndriver = "scripted"\nflags = ["-x"]\nenv = { A = "1" }\n'
+        '[cli_types.claude-code]\ncommand = ["/opt/claude", "--debug"]\n'
+    )
+    assert faults == []
+    assert cli_types["codex"] == CliType(
+        name="codex",
+        driver="scripted",
+        command=driver_named("scripted").default_command,
+        flags=("-x",),
+        env={"A": "1"},
+    )
+    assert cli_types["claude-code"].command == ("/opt/claude", "--debug")
+
+
+def test_an_agent_with_only_what_it_needs_has_the_defaults(read: Read, tmp_path: Path) -> None:
+    """DESIGN.md §3 and §4: 300 s, 120 s, 5 s, 100 that wait, 5 min."""
+    _, agents, _ = read('[[agents]]\nid = "writer"\ncli_type = "claude-code"\ncwd = "."\n')
+    assert agents == [
+        Agent(
+            agent_id="writer",
+            cli_type="claude-code",
+            cwd=tmp_path,
+            mode=Mode.HEADLESS,
+            limits=Limits(
+                timeout=timedelta(seconds=300),
+                idle=timedelta(seconds=120),
+                grace=timedelta(seconds=5),
+                queue=100,
+                queue_timeout=timedelta(minutes=5),
+            ),
+            account="claude-code:~",
+            source=Source.CONFIG,
+            registered_at=NOW,
+        )
+    ]
+
+
+def test_an_agent_may_say_everything_for_itself(read: Read) -> None:
+    """And an absolute folder stays where it is."""
+    _, [agent], faults = read("""
+[[agents]]
+id = "writer"
+cli_type = "scripted"
+cwd = "/srv/work"
+model = "opus"
+flags = ["--x"]
+env = { HOME = "/home/ada" }
+fallback = "park"
+pool = "gpu"
+limits = { timeout = "10m", queue = 0 }
+""")
+    assert faults == []
+    assert (agent.cwd, agent.model, agent.flags) == (Path("/srv/work"), "opus", ("--x",))
+    assert (agent.fallback, agent.pool, agent.account) == ("park", "gpu", "scripted:/home/ada")
+    assert (agent.limits.timeout, agent.limits.queue) == (timedelta(minutes=10), 0)
+    assert agent.limits.idle == Limits().idle
+
+
+def test_the_account_follows_the_home_unless_it_is_named(read: Read) -> None:
+    """The CLI type's HOME is its agents' unless they have their own."""
+    _, agents, _ = read("""
+[cli_types.codex]
+driver = "scripted"
+env = { HOME = "/shared" }
+[[agents]]
+id = "a"
+cli_type = "codex"
+cwd = "."
+[[agents]]
+id = "b"
+cli_type = "codex"
+cwd = "."
+env = { HOME = "/own" }
+[[agents]]
+id = "c"
+cli_type = "codex"
+cwd = "."
+account = "team"
+""")
+    assert [agent.account for agent in agents] == ["codex:/shared", "codex:/own", "team"]
+
+
+FAULTY = """\
+[cli_types."a/b"]
+driver = "scripted"
+[cli_types.codex]
+driver = "codecs"
+[cli_types.gemini]
+command = []
+[[agents]]
+id = "logs"
+cli_type = "scripted"
+cwd = "."
+[[agents]]
+id = "writer"
+cli_type = "claud"
+cwd = "~nobody-of-this-name/work"
+mode = "telepathy"
+flgs = []
+[agents.limits]
+timeout = "0s"
+queue = -1
+[[agents]]
+id = "good"
+cli_type = "scripted"
+cwd = "."
+[[agents]]
+id = "good"
+cli_type = "claud"
+cwd = "."
+fallback = "nowhere"
+"""
+
+
+def test_all_faults_are_told_at_once_each_at_its_line(read: Read) -> None:
+    """One start, one list; what is good of it is read all the same."""
+    _, agents, faults = read(FAULTY)
+    assert [agent.agent_id for agent in agents] == ["good"]
+    assert [(line, field) for line, field, _ in faults] == [
+        (1, "cli_types.a/b"),
+        (4, "cli_types.codex.driver"),
+        (6, "cli_types.gemini.command"),
+        (8, "agents[0].id"),
+        (14, "agents[1].cwd"),
+        (15, "agents[1].mode"),
+        (18, "agents[1].limits.timeout"),
+        (19, "agents[1].limits.queue"),
+        (16, "agents[1].flgs"),
+        (26, "agents[3].cli_type"),
+        (28, "agents[3].fallback"),
+        (25, "agents[3].id"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        (4, "there is no driver 'codecs'; known: claude-code, scripted"),
+        (8, "'logs' is a reserved word; choose another id"),
+        (16, "is no setting here; did you mean 'flags'?"),
+        (18, "must be longer than 0"),
+        (25, "'good' is the id of an earlier agent"),
+        (26, "there is no CLI type 'claud'; known: claude-code, scripted"),
+        (28, "'nowhere' is neither park nor a CLI type; known: claude-code, scripted"),
+    ],
+)
+def test_a_fault_says_what_would_be_right(read: Read, line: int, said: str) -> None:
+    """The words to choose from, where there are any."""
+    _, _, faults = read(FAULTY)
+    assert [message for number, _, message in faults if number == line] == [said]
+
+
+def test_limits_are_the_same_after_they_were_stored() -> None:
+    """In milliseconds, as the API shows them."""
+    limits = Limits(timeout=timedelta(milliseconds=1500), queue=3)
+    assert Limits.from_document(limits.to_document()) == limits
+    assert limits.to_document()["timeoutMs"] == 1500
