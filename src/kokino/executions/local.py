@@ -87,8 +87,8 @@ class LocalDispatch:
         for execution in claimed.ended:
             self.runner.watch.ring(Topic.END, execution.execution_id)
             self.on_end(execution)
-        if claimed.started or claimed.ended:
-            self.wake()  # behind the head of a queue stands the next one
+        if claimed.ended:
+            self.wake()  # behind them stand the next ones; who stands behind one that runs waits for its end
 
     async def _claim(self) -> Claimed:
         capacity = self.capacity - self.runner.in_flight
