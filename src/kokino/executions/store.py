@@ -87,7 +87,7 @@ def queue_lengths(conn: Connection) -> dict[str, int]:
         .where(executions.c.state == State.QUEUED.value)
         .group_by(executions.c.agent_id)
     )
-    return dict(conn.execute(query).tuples().all())
+    return dict(conn.execute(query).all())
 
 
 def overdue(conn: Connection, now: datetime) -> list[Execution]:
@@ -214,7 +214,7 @@ def record_counts(conn: Connection, execution_id: str) -> dict[str, int]:
         .where(records.c.execution_id == execution_id)
         .group_by(records.c.stream)
     )
-    return dict(conn.execute(query).tuples().all())
+    return dict(conn.execute(query).all())
 
 
 def _move(conn: Connection, execution_id: str, to: State, **values: Any) -> None:

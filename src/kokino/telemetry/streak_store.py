@@ -58,4 +58,4 @@ def failures_in_a_row(conn: Connection, *, scope: Scope, since: datetime) -> dic
         .where(events.c.event_id > func.coalesce(successes.c.last, 0))
         .group_by(owner)
     )
-    return dict(conn.execute(query).tuples().all())
+    return dict(conn.execute(query).all())
