@@ -39,8 +39,8 @@ def start_logging(file: Path | None, *, level: str = "INFO", to_terminal: bool =
         )
         root.addHandler(handler)
     root.setLevel(level)
-    # One line for every request of httpx would bury what matters.
-    for chatty in ("httpx", "httpcore", "alembic"):
+    # What these say of each request and start would bury what matters.
+    for chatty in ("httpx", "httpcore", "alembic", "uvicorn"):
         logging.getLogger(chatty).setLevel("WARNING")
 
 
