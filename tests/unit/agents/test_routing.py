@@ -46,7 +46,7 @@ class Case:
     """What is disabled and paused, and what becomes of the agent's next execution."""
 
     why: str
-    agent: Agent = field(default_factory=lambda: agent())
+    agent: Agent = field(default_factory=agent)
     fallbacks: tuple[Fallback, ...] = ()
     pauses: tuple[Pause, ...] = ()
     is_probe: bool = False

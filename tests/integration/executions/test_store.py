@@ -1,0 +1,184 @@
+"""Executions and records on both databases."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection, update
+
+from kokino.agents.failures import FailureKind
+from kokino.executions import store, summary_store
+from kokino.executions.model import TRANSITIONS, Ending, Record, State
+from kokino.storage import Storage
+from kokino.storage.schema import executions
+from tests.integration.executions.given import Queue, agent, at, execution
+
+
+def started(conn: Connection, execution_id: str) -> None:
+    """Set one running."""
+    found = store.get(conn, execution_id)
+    assert found is not None
+    fields: dict[str, Any] = {"cli_type": "codex", "account": "codex:~", "moved_from": "claude"}
+    store.start(
+        conn,
+        found,
+        **fields,
+        conversation_id="conv-1",
+        session_id="s-1",
+        is_resume=True,
+        lock_token=7,
+        now=at(1),
+    )
+
+
+async def test_an_execution_comes_back_as_it_was_accepted_with_its_number(queue: Queue) -> None:
+    """Numbers are the order of acceptance over all agents."""
+    first = execution("a", metadata={"ticket": 7}, label="probe", timeout=timedelta(milliseconds=1500))
+    found = await queue.accept(first, execution("b", "reviewer"))
+    assert found[0] == replace(first, number=1)
+    assert found[1].number == 2
+    assert await queue.get("a") == found[0]
+
+
+async def test_every_field_of_a_life_is_kept(queue: Queue, storage: Storage) -> None:
+    """Queued, running on what its route said, ended with all that is known."""
+    [accepted] = await queue.accept(execution("a"))
+    await storage.write(lambda conn: started(conn, "a"))
+    await storage.write(lambda conn: store.note_pid(conn, "a", 4711))
+    ending = Ending(
+        state=State.FAILED,
+        kind=FailureKind.AUTH,
+        error="401",
+        exit_code=1,
+        content="so far",
+        usage={"inputTokens": 3},
+        cost_usd=0.25,
+        cli_version="2.1",
+    )
+    ended = await storage.write(lambda conn: store.end(conn, "a", ending, now=at(4)))
+    assert ended == replace(
+        accepted,
+        state=State.FAILED,
+        kind=FailureKind.AUTH,
+        error="401",
+        cli_type="codex",
+        account="codex:~",
+        moved_from="claude",
+        conversation_id="conv-1",
+        session_id="s-1",
+        is_resume=True,
+        lock_token=7,
+        pid=4711,
+        started_at=at(1),
+        ended_at=at(4),
+        exit_code=1,
+        content="so far",
+        usage={"inputTokens": 3},
+        cost_usd=0.25,
+        cli_version="2.1",
+    )
+    assert ended.duration == timedelta(seconds=3)
+
+
+async def test_only_the_table_of_transitions_lets_a_state_change(queue: Queue, storage: Storage) -> None:
+    """Every change that it does not name is a bug, raises, and changes nothing."""
+
+    def change(conn: Connection) -> None:
+        conn.execute(update(executions).where(executions.c.execution_id == name).values(state=before.value))
+        if after is State.RUNNING:
+            started(conn, name)
+        else:
+            store.end(conn, name, Ending(state=after), now=at(1))
+
+    tried = [(before, after) for before in State for after in State if after is not State.QUEUED]
+    for before, after in tried:
+        name = f"{before}-to-{after}"
+        await queue.accept(execution(name))
+        if after in TRANSITIONS.get(before, ()):
+            await storage.write(change)
+            assert (await queue.get(name)).state is after
+        else:
+            with pytest.raises(ValueError, match=f"execution '{name}' cannot become {after.value}"):
+                await storage.write(change)
+            assert (await queue.get(name)).state is State.QUEUED
+
+
+async def test_cancelling_twice_keeps_the_first_instant(queue: Queue, storage: Storage) -> None:
+    """It is when somebody first wanted the end."""
+    await queue.accept(execution("a"))
+    for seconds in (1, 2):
+        await storage.write(lambda conn, s=seconds: store.request_cancel(conn, "a", now=at(s)))  # type: ignore[misc]
+    assert (await queue.get("a")).cancel_requested_at == at(1)
+
+
+async def test_the_queue_knows_its_heads_lengths_and_deadlines(queue: Queue, storage: Storage) -> None:
+    """The first of each agent, how many wait, and who waits too long."""
+    hurried = timedelta(seconds=10)
+    await queue.accept(
+        execution("a"),
+        execution("b", "reviewer", queue_timeout=hurried),
+        execution("c", queued_at=at(-1)),
+    )
+    heads = await storage.read(store.queue_heads)
+    assert [head.execution_id for head in heads] == ["a", "b"]
+    assert await storage.read(store.queue_lengths) == {"writer": 2, "reviewer": 1}
+    assert await storage.read(store.next_queue_deadline) == at(10)
+    late = await storage.read(lambda conn: store.overdue(conn, at(10)))
+    assert [one.execution_id for one in late] == ["b"]
+
+
+async def test_an_empty_queue_is_due_never(storage: Storage) -> None:
+    """Nothing to wait for but a wake."""
+    assert await storage.read(store.next_queue_deadline) is None
+
+
+async def test_pages_go_back_from_the_newest(queue: Queue, storage: Storage) -> None:
+    """By agent and state, below a number."""
+    await queue.accept(*(execution(name) for name in "abc"), execution("d", "reviewer"))
+
+    async def page(**filters: Any) -> list[str]:
+        asked = {"agent_id": None, "state": None, "before": None, "limit": 2, **filters}
+        return [one.execution_id for one in await storage.read(lambda conn: store.page(conn, **asked))]
+
+    assert await page() == ["d", "c"]
+    assert await page(before=3) == ["b", "a"]
+    assert await page(agent_id="reviewer") == ["d"]
+    assert await page(state=State.RUNNING) == []
+
+
+def record(number: int, stream: str = "stdout") -> Record:
+    """A line that a CLI wrote."""
+    return Record(number=number, stream=stream, body=f"line {number}", size=6, written_at=at(number))
+
+
+async def test_records_are_read_in_order_from_any_number(queue: Queue, storage: Storage) -> None:
+    """And counted by stream, for a broker that goes on where another ended."""
+    await queue.accept(execution("a"), execution("b"))
+    added = [record(1), record(2, "stderr"), record(3)]
+    await storage.write(lambda conn: store.add_records(conn, "a", added))
+    await storage.write(lambda conn: store.add_records(conn, "a", []))
+    await storage.write(lambda conn: store.add_records(conn, "b", [record(1)]))
+    assert await storage.read(lambda conn: store.records_after(conn, "a", 1, limit=5)) == added[1:]
+    assert await storage.read(lambda conn: store.records_after(conn, "a", 0, limit=1)) == added[:1]
+    assert await storage.read(lambda conn: store.record_counts(conn, "a")) == {"stdout": 2, "stderr": 1}
+    latest = await storage.read(lambda conn: store.latest_records(conn, "writer", limit=2))
+    assert [(owner, one.number) for owner, one in latest] == [("a", 3), ("b", 1)]
+
+
+async def test_summaries_tell_of_what_runs_and_what_ended_last(queue: Queue, storage: Storage) -> None:
+    """One line for each agent, without prompts and answers; strangers' executions are in no such line."""
+    await queue.agents(agent("writer"))
+    await queue.accept(execution("a"), execution("b"), execution("c"), execution("x", "stranger"))
+    for name in ("a", "b"):
+        await storage.write(lambda conn, name=name: started(conn, name))  # type: ignore[misc]
+    done = Ending(state=State.COMPLETED, content="hello")
+    await storage.write(lambda conn: store.end(conn, "a", done, now=at(3)))
+    assert [one.execution_id for one in await storage.read(summary_store.running)] == ["b"]
+    latest = await storage.read(lambda conn: summary_store.latest(conn, limit=2))
+    assert [one.execution_id for one in latest] == ["x", "c"]
+    last = await storage.read(summary_store.last_ended)
+    assert set(last) == {"writer"}
+    assert (last["writer"].execution_id, last["writer"].duration) == ("a", timedelta(seconds=2))

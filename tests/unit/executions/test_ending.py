@@ -1,0 +1,207 @@
+"""How an execution ended: a table of cases, each with the reason why it is there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pytest
+
+from kokino.agents.drivers.contract import Exit, Outcome, Usage
+from kokino.agents.failures import FailureKind
+from kokino.executions.ending import Stop, decide
+from kokino.executions.model import TRANSITIONS, State
+
+WENT_WELL = Exit(code=0)
+KILLED = Exit(signal=9)
+
+
+@dataclass(kw_only=True)
+class FakeReader:
+    """A reader that has made up its mind: well where the exit is 0, unless it holds a failure."""
+
+    session_id: str | None = None
+    version: str | None = "2.1.197"
+    is_final: bool = False
+    tool_running: bool = False
+    early_kind: FailureKind | None = None
+    unknown_records: int = 0
+    failure: FailureKind | None = None
+
+    def stdout(self, line: bytes) -> None:
+        """Nothing to read here."""
+
+    def stderr(self, line: bytes) -> None:
+        """Nothing to read here."""
+
+    def outcome(self, exit: Exit) -> Outcome:
+        """Success needs an exit of 0, as with every driver."""
+        kind = self.failure or (None if exit.code == 0 else FailureKind.CRASH)
+        return Outcome(
+            kind=kind,
+            error=None if kind is None else f"it said {kind.value}",
+            content="so far",
+            usage=Usage(input_tokens=3, output_tokens=5),
+            cost_usd=0.25,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """What is known, and what it comes to."""
+
+    why: str
+    failure: FailureKind | None = None
+    early: FailureKind | None = None
+    exit: Exit | None = WENT_WELL
+    stop: Stop | None = None
+    is_orphaned: bool = False
+    state: State
+    kind: FailureKind | None = None
+    says: str | None = None
+
+
+CASES = [
+    Case(why="it proved its success and went", state=State.COMPLETED),
+    Case(
+        why="what the CLI says of itself is the kind",
+        failure=FailureKind.AUTH,
+        exit=Exit(code=1),
+        state=State.FAILED,
+        kind=FailureKind.AUTH,
+        says="it said auth",
+    ),
+    Case(
+        why="exit 0 without the driver's proof is a failure",
+        failure=FailureKind.PROTOCOL,
+        state=State.FAILED,
+        kind=FailureKind.PROTOCOL,
+        says="it said protocol",
+    ),
+    Case(
+        why="a signal that nobody sent is a crash",
+        exit=KILLED,
+        state=State.FAILED,
+        kind=FailureKind.CRASH,
+        says="it said crash",
+    ),
+    Case(
+        why="a cancelled CLI may exit 0 and claim success: what we did goes before what it says",
+        stop=Stop.CANCEL,
+        state=State.CANCELLED,
+        kind=FailureKind.CANCELLED,
+        says="cancelled",
+    ),
+    Case(
+        why="a stop of the broker is nobody's failure, and says so",
+        exit=KILLED,
+        stop=Stop.SHUTDOWN,
+        state=State.CANCELLED,
+        kind=FailureKind.CANCELLED,
+        says="the broker was stopped before it ended",
+    ),
+    Case(
+        why="over its wall deadline",
+        exit=KILLED,
+        stop=Stop.TIMEOUT,
+        state=State.TIMEOUT,
+        kind=FailureKind.TIMEOUT,
+        says="still running at its deadline",
+    ),
+    Case(
+        why="over its idle deadline",
+        exit=KILLED,
+        stop=Stop.IDLE,
+        state=State.TIMEOUT,
+        kind=FailureKind.IDLE_TIMEOUT,
+        says="no output for as long as its idle deadline",
+    ),
+    Case(
+        why="a CLI that retries a refused login until its deadline has a login problem, not a slow model",
+        early=FailureKind.AUTH,
+        exit=KILLED,
+        stop=Stop.TIMEOUT,
+        state=State.TIMEOUT,
+        kind=FailureKind.AUTH,
+        says="its records tell of auth",
+    ),
+    Case(
+        why="it had said its last word and was ended for not going: the signal is ours, not its fault",
+        exit=KILLED,
+        stop=Stop.LINGER,
+        state=State.COMPLETED,
+    ),
+    Case(
+        why="a last word that tells of a failure is one, however long it stayed",
+        failure=FailureKind.QUOTA,
+        exit=KILLED,
+        stop=Stop.LINGER,
+        state=State.FAILED,
+        kind=FailureKind.QUOTA,
+        says="it said quota",
+    ),
+    Case(
+        why="nobody saw how it ended",
+        exit=None,
+        state=State.LOST,
+        kind=FailureKind.LOST,
+        says="went away before it ended",
+    ),
+    Case(
+        why="a tree that its keeper ended for want of a broker did not crash",
+        failure=FailureKind.CRASH,
+        exit=KILLED,
+        is_orphaned=True,
+        state=State.LOST,
+        kind=FailureKind.LOST,
+    ),
+    Case(
+        why="a tree that was ended for want of a broker may have finished its work before",
+        is_orphaned=True,
+        state=State.COMPLETED,
+    ),
+    Case(
+        why="somebody asked for its end before it was lost from sight: that is what counts",
+        exit=None,
+        stop=Stop.CANCEL,
+        state=State.CANCELLED,
+        kind=FailureKind.CANCELLED,
+    ),
+]
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.why)
+def test_the_end_of_an_execution(case: Case) -> None:
+    """One state, one kind, one line for a person."""
+    reader = FakeReader(failure=case.failure, early_kind=case.early)
+    ending = decide(reader, case.exit, case.stop, is_orphaned=case.is_orphaned)
+    assert (ending.state, ending.kind) == (case.state, case.kind)
+    assert (ending.error is None) == (case.state is State.COMPLETED)
+    assert (case.says or "") in (ending.error or "")
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.why)
+def test_what_was_said_and_used_is_kept_whatever_the_end(case: Case) -> None:
+    """A person wants to see how far it got, and what it cost; the real exit is shown, not the judged one."""
+    reader = FakeReader(failure=case.failure, early_kind=case.early)
+    ending = decide(reader, case.exit, case.stop, is_orphaned=case.is_orphaned)
+    assert (ending.content, ending.cost_usd, ending.cli_version) == ("so far", 0.25, "2.1.197")
+    assert dict(ending.usage or {}) == {
+        "inputTokens": 3,
+        "outputTokens": 5,
+        "cacheReadTokens": 0,
+        "cacheWriteTokens": 0,
+    }
+    seen = case.exit or Exit()
+    assert (ending.exit_code, ending.exit_signal) == (seen.code, seen.signal)
+
+
+def test_every_end_that_is_decided_can_follow_running() -> None:
+    """No table contradicts the other."""
+    assert {case.state for case in CASES} <= TRANSITIONS[State.RUNNING]
+
+
+def test_nothing_leaves_an_end() -> None:
+    """Six of the eight states are ends, and each can be reached."""
+    ends = {state for state in State if state.is_end}
+    assert ends == set(State) - set(TRANSITIONS)
+    assert ends == set().union(*TRANSITIONS.values()) - {State.RUNNING}
