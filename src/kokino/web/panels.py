@@ -19,7 +19,7 @@ from kokino.notify import store as outbox
 from kokino.notify.model import Action, DeliveryState
 from kokino.web.fleet import Agents, read_agents, read_executions, read_out_of_use
 from kokino.web.levels import Levels, read_levels
-from kokino.web.response import Alerts, read_alerts, read_receivers
+from kokino.web.response import Alerts, read_alerts, read_receivers, read_resolved
 from kokino.web.timeline import Story, read_incidents, read_story
 
 #: What a page shows, by panel. The template of a panel bears its name.
@@ -98,6 +98,7 @@ def dashboard(given: Services) -> View:
             "agents": agents,
             "executions": read_executions(conn, running=running),
             "traffic": read_out_of_use(conn),
+            "recent": read_resolved(conn, now=now, rules=given.rules),
             "receivers": read_receivers(conn, routing=given.desk.routing),
         }
 

@@ -29,12 +29,15 @@ SIGNS = {
     "reopened": ("▲", "bad"),
     "resolved": ("✔", "good"),
     "restored": ("↺", "note"),
+    "handed_over": ("✋", "warn"),
 }
 #: For the kinds that people write.
 PLAIN_SIGN = ("•", "plain")
 #: How the states of executions, deliveries, steps and agents are coloured; what is missing is plain.
 TONES = {
-    **dict.fromkeys(("completed", "passed", "delivered", "ok", "resolved", "reviewed", "matched"), "good"),
+    # What went as it should is no news.
+    **dict.fromkeys(("completed", "passed", "delivered", "ok"), "calm"),
+    **dict.fromkeys(("resolved", "reviewed", "matched"), "good"),
     **dict.fromkeys(("failed", "timeout", "refused", "lost", "firing", "breached", "failing", "open"), "bad"),
     **dict.fromkeys(("pending", "paused", "uncertain", "mitigated", "waiting", "P2"), "warn"),
     **dict.fromkeys(("running", "leased"), "note"),

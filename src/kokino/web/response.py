@@ -47,10 +47,16 @@ class AlertRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Alerts:
-    """Those that fire or are about to, then the latest that were resolved."""
+    """The alerts that fire or are about to, the gravest first."""
 
     active: tuple[AlertRow, ...]
-    resolved: tuple[AlertRow, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resolved:
+    """The alerts that were resolved last."""
+
+    rows: tuple[AlertRow, ...]
     #: How many rules watch.
     rules: int
 
@@ -77,16 +83,16 @@ class Receivers:
 
 
 def read_alerts(conn: Connection, *, now: datetime, rules: Mapping[str, AlertRule]) -> Alerts:
-    """What fires, is about to, or has just been resolved."""
-    found = alert_store.listed(conn, (Phase.FIRING, Phase.PENDING, Phase.RESOLVED))
-    active = [alert for alert in found if alert.state is not Phase.RESOLVED]
-    resolved = [alert for alert in found if alert.state is Phase.RESOLVED][:LISTED_RESOLVED]
-    rows = sorted((_alert(conn, alert, rules, now) for alert in active), key=lambda row: row.severity)
-    return Alerts(
-        active=tuple(rows),
-        resolved=tuple(_alert(conn, alert, rules, now) for alert in resolved),
-        rules=len(rules),
-    )
+    """What fires, or is about to."""
+    found = alert_store.listed(conn, (Phase.FIRING, Phase.PENDING))
+    rows = [_alert(conn, alert, rules, now) for alert in found]
+    return Alerts(active=tuple(sorted(rows, key=lambda row: (row.state != Phase.FIRING, row.severity))))
+
+
+def read_resolved(conn: Connection, *, now: datetime, rules: Mapping[str, AlertRule]) -> Resolved:
+    """What is over, the latest first."""
+    found = alert_store.listed(conn, (Phase.RESOLVED,))[:LISTED_RESOLVED]
+    return Resolved(rows=tuple(_alert(conn, alert, rules, now) for alert in found), rules=len(rules))
 
 
 def read_alert(conn: Connection, alert_id: str, *, now: datetime, rules: Mapping[str, AlertRule]) -> AlertRow:

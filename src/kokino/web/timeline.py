@@ -111,14 +111,12 @@ def _told(conn: Connection, number: int, entry: TimelineEntry) -> list[Evidence]
     """The steps that an entry speaks of."""
     match entry.kind:
         case EntryKind.EVIDENCE:
-            names = [str(one["step"]) for one in entry.data.get("steps", ())]
-        case EntryKind.ACTION | EntryKind.RESTORED if "step" in entry.data:
-            names = [str(entry.data["step"])]
+            return step_store.last_runs(conn, number, until=entry.at, section=Section.INVESTIGATE.value)
         case EntryKind.VERIFIED:
             return step_store.last_runs(conn, number, until=entry.at, section=Section.VERIFY.value)
-        case _:
-            return []
-    return step_store.last_runs(conn, number, until=entry.at, step_ids=names)
+        case _ if "step" in entry.data:
+            return step_store.last_runs(conn, number, until=entry.at, step_ids=[str(entry.data["step"])])
+    return []
 
 
 def _step(entry: TimelineEntry, ran: Evidence, longest: int | None) -> Step:
