@@ -18,7 +18,7 @@ from kokino.agents.model import Agent, Limits, Lock, Mode, Session, account_of
 from kokino.agents.routing import PARK
 from kokino.agents.service import required
 from kokino.api.services import Given
-from kokino.api.shapes import Body, Page, Shape, Time
+from kokino.api.shapes import Body, Cursor, Page, Shape, Time
 from kokino.clock import MILLISECOND
 from kokino.conversations import store as conversation_store
 from kokino.errors import Fault, Invalid
@@ -260,7 +260,7 @@ async def end_session(agent_id: str, given: Given) -> SessionEnded:
 
 @router.get("/agents/{agent_id}/conversation")
 async def conversation(
-    agent_id: str, given: Given, limit: Annotated[int, Query(ge=1, le=1000)] = 100, cursor: int = 0
+    agent_id: str, given: Given, limit: Annotated[int, Query(ge=1, le=1000)] = 100, cursor: Cursor = 0
 ) -> Page[TurnShape]:
     """The turns of the agent's present conversation, in order."""
 
@@ -332,11 +332,22 @@ def _faults(body: AgentBody, cli_types: Mapping[str, Any]) -> list[Fault]:
         )
     if body.fallback not in {None, PARK, *cli_types}:
         faults.append(Fault(field="fallback", message=f"must be park or a CLI type; known: {known}"))
-    if not body.cwd.is_absolute():
-        faults.append(Fault(field="cwd", message=f"{str(body.cwd)!r} must be an absolute path"))
-    elif not body.cwd.is_dir():
-        faults.append(Fault(field="cwd", message=f"{str(body.cwd)!r} is no folder here; create it first"))
+    if said := _fault_of_folder(body.cwd):
+        faults.append(Fault(field="cwd", message=said))
+    if wrong := [name for name in body.env if not name or "=" in name]:
+        faults.append(Fault(field="env", message=f"{wrong[0]!r} is no name of a variable"))
     return faults
+
+
+def _fault_of_folder(folder: Path) -> str | None:
+    shown = repr(str(folder)[:200])
+    if not folder.is_absolute():
+        return f"{shown} must be an absolute path"
+    try:
+        is_folder = folder.is_dir()
+    except OSError as error:
+        return f"{shown} cannot be a folder: {error.strerror}"
+    return None if is_folder else f"{shown} is no folder here; create it first"
 
 
 def _agent(body: AgentBody, given: Given) -> Agent:

@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 
 from kokino.api.services import Given
-from kokino.api.shapes import Page, Shape, Time
+from kokino.api.shapes import Cursor, Page, Shape, Time
 from kokino.notify import store
 
 router = APIRouter(prefix="/api/deliveries", tags=["notifications"])
@@ -32,7 +32,7 @@ class DeliveryShape(Shape):
 
 @router.get("")
 async def page(
-    given: Given, limit: Annotated[int, Query(ge=1, le=1000)] = 50, cursor: int | None = None
+    given: Given, limit: Annotated[int, Query(ge=1, le=1000)] = 50, cursor: Cursor | None = None
 ) -> Page[DeliveryShape]:
     """Deliveries, the newest first."""
     found = await given.storage.read(lambda conn: store.deliveries(conn, before=cursor, limit=limit + 1))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Annotated, Any
@@ -13,7 +14,7 @@ from pydantic import Field
 from kokino.api import sse
 from kokino.api.problems import problem
 from kokino.api.services import Given
-from kokino.api.shapes import Body, Page, Shape, Time
+from kokino.api.shapes import Body, Cursor, Page, Shape, Time
 from kokino.clock import MILLISECOND, iso
 from kokino.errors import Fault, Invalid
 from kokino.executions import store
@@ -29,6 +30,8 @@ STATUS = {
     State.CANCELLED: 409,
     State.REFUSED: 503,
 }
+#: Ours in ``Last-Event-ID``: no other digits than ASCII's, and within what a database counts to.
+RECORD_NUMBER = re.compile(r"[0-9]{1,18}")
 #: When a caller whose execution was refused may try again: after the next probe could have changed something.
 RETRY_AFTER = timedelta(seconds=60)
 
@@ -117,7 +120,7 @@ async def page(
     agent: str | None = None,
     state: State | None = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 50,
-    cursor: int | None = None,
+    cursor: Cursor | None = None,
 ) -> Page[ExecutionShape]:
     """Executions, the newest first."""
     found = await given.storage.read(
@@ -224,7 +227,7 @@ def _record(record: Record) -> dict[str, Any]:
 def _number(last_event_id: str | None) -> int:
     if last_event_id is None:
         return 0
-    if not last_event_id.isdigit():
+    if not RECORD_NUMBER.fullmatch(last_event_id):
         raise Invalid(
             "Last-Event-ID must be the number of a record",
             [Fault(field="Last-Event-ID", message=f"{last_event_id[:40]!r} is no number")],

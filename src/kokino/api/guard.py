@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from kokino.api import problems
-from kokino.errors import Denied, KokinoError, TooLarge
+from kokino.errors import Denied, Invalid, KokinoError, TooLarge
 from kokino.tokens import Grant, Tokens
 from kokino.tokens import Scope as TokenScope
 
@@ -57,6 +57,7 @@ class Guard:
             await self._app(scope, receive, send)
             return
         try:
+            check_address(scope["path"], scope["query_string"])
             scope.setdefault("state", {})["grant"] = self._admit(
                 scope["method"], scope["path"], Headers(scope=scope)
             )
@@ -106,6 +107,14 @@ class Guard:
         await self._app(scope, counted, send)
 
 
+def check_address(path: str, query: bytes) -> None:
+    """Raise `Invalid` for what no id, name or value of ours can hold and PostgreSQL takes in no text."""
+    if "\x00" in path or b"%00" in query or b"\x00" in query:
+        raise Invalid(
+            "the address holds a NUL character (%00), which stands in no id and no name: leave it out"
+        )
+
+
 def check_host(host: str, allowed: Sequence[str]) -> None:
     """Raise `Denied` for a Host that is not one of ours."""
     name = host.rsplit(":", 1)[0] if not host.endswith("]") else host
@@ -144,7 +153,7 @@ def check_body(method: str, headers: Headers) -> None:
     if (
         method not in SAFE
         and has_body
-        and headers.get("content-type", "").split(";")[0].strip() != "application/json"
+        and headers.get("content-type", "").split(";")[0].strip().lower() != "application/json"
     ):
         raise WrongType("the body must be JSON: send Content-Type: application/json")
 

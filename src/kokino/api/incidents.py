@@ -10,7 +10,7 @@ from pydantic import Field
 from sqlalchemy import Connection
 
 from kokino.api.services import INCIDENTS, Caller, Given
-from kokino.api.shapes import Body, Page, Shape, Time
+from kokino.api.shapes import Body, Cursor, Page, Shape, Time
 from kokino.incidents import store
 from kokino.incidents.files import read_text
 from kokino.incidents.model import Incident, IncidentState, incident_number
@@ -92,7 +92,7 @@ async def page(
     given: Given,
     state: IncidentState | None = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 50,
-    cursor: int | None = None,
+    cursor: Cursor | None = None,
 ) -> Page[IncidentShape]:
     """Incidents, the newest first."""
     found = await given.storage.read(

@@ -13,7 +13,7 @@ from kokino.agents import store as agent_store
 from kokino.agents import traffic_store
 from kokino.agents.model import Agent
 from kokino.api.services import Given, Services
-from kokino.api.shapes import Shape, Time
+from kokino.api.shapes import Cursor, Shape, Time
 from kokino.clock import MILLISECOND
 from kokino.executions import store as execution_store
 from kokino.executions.model import State
@@ -120,7 +120,7 @@ async def events(  # noqa: PLR0917 - query parameters, which the framework hands
     cli: str | None = None,
     since: datetime | None = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 50,
-    cursor: int | None = None,
+    cursor: Cursor | None = None,
 ) -> list[EventShape]:
     """The latest events, newest first; ``cursor`` is the last event's id of an earlier answer."""
     after = since.replace(tzinfo=since.tzinfo or UTC) if since else None

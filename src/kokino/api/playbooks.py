@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query, Response
 from sqlalchemy import Connection
 
 from kokino.api.services import Given
-from kokino.api.shapes import Page, Shape, Time
+from kokino.api.shapes import Cursor, Page, Shape, Time
 from kokino.errors import NotFound
 from kokino.incidents.model import incident_id
 from kokino.playbooks import store
@@ -109,7 +109,7 @@ async def document(playbook_id: str, given: Given) -> Response:
 
 @router.get("/playbook-runs")
 async def runs(
-    given: Given, limit: Annotated[int, Query(ge=1, le=1000)] = 50, cursor: int = 0
+    given: Given, limit: Annotated[int, Query(ge=1, le=1000)] = 50, cursor: Cursor = 0
 ) -> Page[RunShape]:
     """Runs, the newest first."""
     found = await given.storage.read(lambda conn: store.page(conn, skip=cursor, limit=limit + 1))

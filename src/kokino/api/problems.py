@@ -55,10 +55,7 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def of_http(request: Request, error: HTTPException) -> JSONResponse:
-        detail = str(error.detail)
-        if error.status_code == HTTPStatus.NOT_FOUND and detail == "Not Found":
-            detail = f"there is nothing at {request.url.path}; /openapi.json lists what there is"
-        word = HTTPStatus(error.status_code).name.lower()
+        word, detail = _of_framework(request, error)
         return problem(error.status_code, word, detail, headers=error.headers)
 
     @app.exception_handler(Exception)
@@ -76,6 +73,22 @@ def of_error(error: KokinoError) -> JSONResponse:
     if isinstance(error, Invalid) and error.faults:
         more["errors"] = [{"field": fault.field, "message": fault.message} for fault in error.faults]
     return problem(error.status, error.code, error.message, headers=headers, **more)
+
+
+def _of_framework(request: Request, error: HTTPException) -> tuple[str, str]:
+    """The word and the sentence for what the framework refuses by itself."""
+    match error.status_code, error.detail:
+        case HTTPStatus.NOT_FOUND, "Not Found":
+            detail = f"there is nothing at {request.url.path}; /openapi.json lists what there is"
+        case HTTPStatus.METHOD_NOT_ALLOWED, _:
+            allowed = (error.headers or {}).get("Allow", "")
+            detail = f"{request.method} is not for {request.url.path}; allowed: {allowed}"
+        case HTTPStatus.BAD_REQUEST, "There was an error parsing the body":
+            # Bytes that are no UTF-8, or nested deeper than a parser goes.
+            return "malformed_json", "the body is not JSON that can be read: send UTF-8, less deeply nested"
+        case _, detail:
+            detail = str(detail)
+    return HTTPStatus(error.status_code).name.lower(), detail
 
 
 def _of_validation(error: RequestValidationError) -> JSONResponse:
