@@ -59,7 +59,7 @@ class CalendarSettings(Settings):
     def _is_known(cls, value: str) -> str:
         try:
             ZoneInfo(value)
-        except (KeyError, ValueError) as error:
+        except (KeyError, ValueError, OSError) as error:  # OSError: a folder of zones
             raise ValueError(f"{value!r} is no time zone; use a name such as Europe/Berlin") from error
         return value
 

@@ -33,7 +33,9 @@ def diagnose(
     """Check one CLI type: its program, its agents' folders, the disks below them. Reads only."""
     own = [agent for agent in agents if agent.cli_type == cli_type.name]
     disks = [
-        disk for path in {home, *(agent.cwd for agent in own)} if (disk := look_at_disk(path)) is not None
+        disk
+        for path in dict.fromkeys([home, *(agent.cwd for agent in own)])
+        if (disk := look_at_disk(path)) is not None
     ]
     return Diagnosis(
         cli_type=cli_type.name,

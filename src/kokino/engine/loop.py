@@ -92,8 +92,7 @@ class Engine:
         health.runs += 1
         health.last_run_at = now
         try:
-            async with asyncio.timeout(PATIENCE):
-                due = await module.run(now)
+            due = await _in_time(module, now)
         except Exception as error:  # the barrier: whatever it was, the other modules run
             health.failures += 1
             health.error = f"{type(error).__name__}: {error}"
@@ -104,3 +103,14 @@ class Engine:
 
     def _in_flight(self) -> int:
         return sum(getattr(module, "in_flight", 0) for module in self.modules)
+
+
+async def _in_time(module: Module, now: datetime) -> datetime | None:
+    deadline = asyncio.timeout(PATIENCE)
+    try:
+        async with deadline:
+            return await module.run(now)
+    except TimeoutError as error:
+        if deadline.expired():
+            raise TimeoutError(f"took longer than {PATIENCE:g} s") from error
+        raise

@@ -1,0 +1,100 @@
+"""What the doctor finds, and what to do about it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+from kokino.agents.model import Agent, CliType
+from kokino.doctor.diagnose import Disk, check_binary, check_disks, check_folders, diagnose, look_at_disk
+
+NOW = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
+
+
+def cli(*command: str, **env: str) -> CliType:
+    """A CLI type with that command."""
+    return CliType(name="codex", driver="scripted", command=command, env=env)
+
+
+def agent(agent_id: str, cwd: Path, cli_type: str = "codex") -> Agent:
+    """An agent that works there."""
+    return Agent(agent_id=agent_id, cli_type=cli_type, cwd=cwd, account="x", registered_at=NOW)
+
+
+def program(folder: Path, name: str = "tool") -> Path:
+    """A program in a folder."""
+    path = folder / name
+    path.write_text("#!/bin/sh\n")
+    path.chmod(0o755)
+    return path
+
+
+def test_a_program_is_found_where_its_agents_would_find_it(tmp_path: Path) -> None:
+    """On the CLI type's own PATH, which goes before the broker's."""
+    path = program(tmp_path)
+    assert check_binary(cli("tool"), {"PATH": str(tmp_path)}).message == f"found {path}"
+    assert check_binary(cli("tool", PATH=str(tmp_path)), {"PATH": "/nowhere"}).passed
+    assert not check_binary(cli("tool", PATH="/nowhere"), {"PATH": str(tmp_path)}).passed
+
+
+def test_a_missing_program_is_told_with_the_setting_that_would_help() -> None:
+    """So that nobody has to look it up."""
+    check = check_binary(cli("tool"), {"PATH": "/nowhere"})
+    assert (check.name, check.passed) == ("binary", False)
+    assert check.message == (
+        "'tool' is not on PATH: install it, or set cli_types.codex.command to where it is"
+    )
+
+
+def test_a_file_that_cannot_be_run_is_no_program(tmp_path: Path) -> None:
+    """Though it is there."""
+    program(tmp_path).chmod(0o644)
+    assert not check_binary(cli("tool"), {"PATH": str(tmp_path)}).passed
+
+
+def test_every_missing_folder_is_named_with_its_agent(tmp_path: Path) -> None:
+    """A file is no folder either."""
+    file = program(tmp_path)
+    check = check_folders([agent("a", tmp_path), agent("b", tmp_path / "gone"), agent("c", file)])
+    assert not check.passed
+    assert f"b: {tmp_path / 'gone'} is no folder" in check.message
+    assert f"c: {file} is no folder" in check.message
+    assert "a:" not in check.message
+
+
+def test_no_agents_need_no_folders() -> None:
+    """A CLI type without agents is well."""
+    assert check_folders([]).passed
+
+
+def disk(used: float, name: str = "/srv") -> Disk:
+    """A file system so full."""
+    return Disk(path=Path(name), used=used, free_bytes=5_000_000_000)
+
+
+def test_a_disk_fails_at_95_percent() -> None:
+    """DESIGN.md §10; only the full one is named."""
+    assert check_disks([disk(0.949)]).passed
+    check = check_disks([disk(0.5, "/home"), disk(0.95)])
+    assert not check.passed
+    assert check.message == "/srv is 95% full, 5.0 GB free; free some space"
+
+
+def test_a_real_disk_can_be_looked_at(tmp_path: Path) -> None:
+    """And one that is not there has nothing to say."""
+    found = look_at_disk(tmp_path)
+    assert found is not None
+    assert 0 <= found.used <= 1
+    assert look_at_disk(tmp_path / "gone") is None
+
+
+def test_a_diagnosis_is_passed_when_every_check_is(tmp_path: Path) -> None:
+    """Other CLI types' agents are none of its business."""
+    program(tmp_path)
+    agents = [agent("a", tmp_path), agent("b", tmp_path / "gone", "other")]
+    found = diagnose(cli("tool"), agents, {"PATH": str(tmp_path)}, tmp_path, now=NOW)
+    assert [check.name for check in found.checks] == ["binary", "environment", "disk"]
+    assert [check.passed for check in found.checks][:2] == [True, True]
+    assert (found.cli_type, found.checked_at) == ("codex", NOW)
+    ill = diagnose(cli("gone"), agents, {"PATH": str(tmp_path)}, tmp_path, now=NOW)
+    assert not ill.passed
