@@ -300,7 +300,7 @@ class Outage:
         append(
             0,
             EntryKind.FIRED,
-            "Alert: availability 93.33 % over 1 h is under 99 % (12 of 180 executions failed)",
+            "Alert fired: availability 98.33 % over 1 h is under 99 % (3 of 180 executions failed)",
         )
         append(1, EntryKind.PAGED, "@backend-team paged by oncall and told by headless", tier=0, round=0)
         playbook = load_library().get("availability-slo-breach")
@@ -375,7 +375,7 @@ ENDED: Sequence[tuple[str, State, FailureKind | None, str | None]] = (
     ("refactorer", State.FAILED, FailureKind.AUTH, "Invalid API key: please run /login"),
     ("translator", State.FAILED, FailureKind.AUTH, "Invalid API key: please run /login"),
     ("planner", State.COMPLETED, None, None),
-    ("triage", State.TIMEOUT, FailureKind.TIMEOUT, "stopped after 300 s"),
+    ("triage", State.FAILED, FailureKind.CRASH, "ended by signal 9"),
     ("translator", State.REFUSED, FailureKind.REFUSED, "CLI type 'claude-code' is disabled"),
     ("reviewer", State.COMPLETED, None, None),
     ("planner", State.COMPLETED, None, None),
