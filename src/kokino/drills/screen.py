@@ -25,6 +25,8 @@ T = TypeVar("T")
 
 #: Columns of the right side: fits an agent, an arrow and a CLI type.
 RIGHT = 36
+#: Blocks that earlier ones make room for: what is waited for, and what was seen last.
+ALWAYS_IN_FULL = 2
 #: Rows of the terminal from which the right side has room for more than it must show.
 TALL = 28
 _SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
@@ -95,7 +97,7 @@ class Screen:
     def _header(self) -> RenderableType:
         now = self._clock.now()
         real = (now - self._started_at) / self._scale
-        pace = f"  {self._scale:g} times as fast as yours: {_minutes(real)} "
+        pace = f"  clock {self._scale:g}x, {_minutes(real)} of your time "
         row = tiles.grid()
         row.add_row(
             Text.assemble((" kokino demo ", "bold white on dark_cyan"), f" {self._address}"),
@@ -146,13 +148,12 @@ def story_blocks(told: Told, now: datetime) -> list[list[RenderableType]]:
 
 
 def fitted(blocks: Sequence[Sequence[T]], height: int) -> list[T]:
-    """At most `height` rows: as many of the latest blocks in full as fit, of the others the first row."""
+    """At most `height` rows: the latest blocks in full, of others the first row, the first ones left out."""
     rows: list[T] = []
-    earlier = len(blocks)
-    for block in reversed(blocks):
-        earlier -= 1
-        # Every earlier block needs a row too; where not even that fits, the first ones are left out.
-        room = height - len(rows) - earlier
+    for age, block in enumerate(reversed(blocks)):
+        earlier = len(blocks) - age - 1
+        # Earlier blocks keep a row each, but not at the cost of the newest.
+        room = height - len(rows) - (earlier if age >= ALWAYS_IN_FULL else 0)
         rows = [*(block if len(block) <= room else block[:1]), *rows]
     return rows[-height:]
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import httpx
 
 from kokino.app import Broker
+from kokino.app.ground import runtime_folder
 from kokino.clock import ScaledClock
 from kokino.config import FILE_NAME, load
 from kokino.drills.fleet import ROUTING_KEY_ENV, WEBHOOK_ENV, Fleet, Load
@@ -61,8 +62,11 @@ async def set_up(home: Path, *, scale: float, port: int) -> AsyncIterator[Stage]
         pagerduty = await opened.enter_async_context(RecordingPagerDuty())
         slack = await opened.enter_async_context(RecordingSlack())
         (home / FILE_NAME).write_text(fleet.configuration(pagerduty_url=pagerduty.url), encoding="utf-8")
+        environment = _environment(home, slack)
+        # A home that lasts a minute must not leave its warden's folder behind for ever.
+        opened.callback(shutil.rmtree, runtime_folder(home, environment), ignore_errors=True)
         broker = await Broker.start(
-            load(home), clock=clock, environment=_environment(home, slack), host="127.0.0.1", port=port
+            load(home), clock=clock, environment=environment, host="127.0.0.1", port=port
         )
         opened.push_async_callback(broker.stop, drain=timedelta(0))
         # Loopback needs no proxy, whatever the environment says of other hosts.

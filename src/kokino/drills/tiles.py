@@ -38,7 +38,7 @@ def availability(facts: Facts, *, width: int, is_tall: bool) -> RenderableType:
     """Current and target, the alert's state, the latest executions as squares; the budget too when tall."""
     slo = facts.availability
     rows = grid()
-    rows.add_row(_figures(slo), Text(f" {slo['alertState']} ", style=_badge(slo["alertState"])))
+    rows.add_row(_figures(slo), _badge(slo["alertState"]))
     if is_tall:
         left = slo["errorBudgetRemaining"]
         rows.add_row(Text("error budget, 30 days", style=DIM), "" if left is None else f"{left:.0%} left")
@@ -87,8 +87,9 @@ def _figures(slo: Mapping[str, Any]) -> Text:
     return Text.assemble((current, f"bold {BAD if slo['breached'] else GOOD}"), target)
 
 
-def _badge(state: str) -> str:
-    return _BADGES.get(state, f"{DIM} on grey19")
+def _badge(state: str) -> Text:
+    # Assembled: a style of the whole text would colour the whole cell.
+    return Text.assemble((f" {state} ", _BADGES.get(state, f"{DIM} on grey19")))
 
 
 def _square(execution: Mapping[str, Any]) -> str:
@@ -119,4 +120,5 @@ def _latest(cli_type: str, execution: Mapping[str, Any] | None) -> Text:
 def _page(pages: Sequence[PagerIncident]) -> Text:
     if not pages:
         return Text("quiet", style=DIM)
-    return Text(f" {pages[-1].state} ", style=_PAGES.get(pages[-1].state, ""))
+    state = pages[-1].state
+    return Text.assemble((f" {state} ", _PAGES.get(state, "")))
