@@ -10,6 +10,9 @@ from pathlib import Path
 
 from kokino.clock import MILLISECOND
 
+#: Agents whose id begins so are the broker's own; nobody else can have one.
+PROBE_AGENT = "probe."
+
 
 class Mode(StrEnum):
     """How an agent's prompts run."""

@@ -49,6 +49,10 @@ def route(agent: Agent, traffic: Traffic, *, is_probe: bool = False) -> Route:
     A probe runs on its own CLI type whatever is disabled or paused: it is there to ask.
     """
     own = Route(way=Way.RUN, cli_type=agent.cli_type, account=agent.account, reason="its own CLI type")
+    if agent.cli_type not in traffic.cli_types:
+        return _other(
+            own, Way.REFUSE, f"there is no CLI type {agent.cli_type!r} any more; configure it again"
+        )
     if is_probe:
         return own
     if pause := _pause_of(traffic, agent, agent.account, scopes=(Scope.ALL, Scope.POOL, Scope.AGENT)):

@@ -10,7 +10,7 @@ from pydantic import Field, field_validator
 
 from kokino import ids
 from kokino.agents.drivers.registry import DRIVERS, driver_named
-from kokino.agents.model import Agent, CliType, Limits, Mode, Source, account_of
+from kokino.agents.model import PROBE_AGENT, Agent, CliType, Limits, Mode, Source, account_of
 from kokino.agents.routing import PARK
 from kokino.config import Config, Faults, Length, Section, Settings
 
@@ -135,6 +135,8 @@ def read_agents(
 
 def _problems(settings: AgentSettings, cli_types: Mapping[str, CliType]) -> list[tuple[str, str]]:
     problems = []
+    if settings.id.startswith(PROBE_AGENT):
+        problems.append(("id", f"must not begin with {PROBE_AGENT!r}: these are the broker's own"))
     known = ", ".join(sorted(cli_types))
     if settings.cli_type not in cli_types:
         problems.append(("cli_type", f"there is no CLI type {settings.cli_type!r}; known: {known}"))

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, insert, select
+from sqlalchemy import Connection, Row, delete, insert, select, update
 
 from kokino.agents.model import Fallback, Pause, Scope
 from kokino.storage.schema import fallbacks, pauses
@@ -39,6 +40,32 @@ def disable(conn: Connection, fallback: Fallback) -> None:
 def enable(conn: Connection, cli_type: str) -> bool:
     """Enable a CLI type again; False when it was not disabled."""
     return conn.execute(delete(fallbacks).where(fallbacks.c.cli_type == cli_type)).rowcount > 0
+
+
+def note_probe(conn: Connection, cli_type: str, execution_id: str) -> None:
+    """A probe of a disabled CLI type has begun."""
+    conn.execute(
+        update(fallbacks)
+        .where(fallbacks.c.cli_type == cli_type)
+        .values(probe_execution_id=execution_id, probe_due_at=None)
+    )
+
+
+def judge_probe(
+    conn: Connection, execution_id: str, *, good: int, outcome: str, at: datetime, due_at: datetime
+) -> None:
+    """Note how a probe ended, unless its CLI type was enabled or disabled anew meanwhile."""
+    conn.execute(
+        update(fallbacks)
+        .where(fallbacks.c.probe_execution_id == execution_id)
+        .values(
+            probe_execution_id=None,
+            probe_due_at=due_at,
+            probes_good=good,
+            probe_last_at=at,
+            probe_last_outcome=outcome,
+        )
+    )
 
 
 def paused(conn: Connection) -> list[Pause]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,7 +15,7 @@ from sqlalchemy import Connection
 from kokino import ids
 from kokino.agents import lock_store, session_store, store
 from kokino.agents.failures import FailureKind
-from kokino.agents.model import Agent, Limits, Lock, Mode, Session, account_of
+from kokino.agents.model import PROBE_AGENT, Agent, Limits, Lock, Mode, Session, account_of
 from kokino.agents.routing import PARK
 from kokino.agents.service import required
 from kokino.api.services import Given
@@ -23,6 +24,9 @@ from kokino.clock import MILLISECOND
 from kokino.conversations import store as conversation_store
 from kokino.errors import Fault, Invalid
 from kokino.executions import store as execution_store
+from kokino.executions import summary_store
+from kokino.executions.summary_store import Summary
+from kokino.process.model import Started
 from kokino.process.tree import usage
 from kokino.telemetry.streak_store import streak_of_agent
 
@@ -208,29 +212,17 @@ async def circuits(given: Given) -> Circuits:
 @router.get("/agents/processes/status")
 async def processes(given: Given) -> list[ProcessShape]:
     """What the running executions' process trees take."""
+    trees = dict(given.warden.running)
 
-    def read(conn: Connection) -> list[ProcessShape]:
-        found = []
-        for execution_id, started in dict(given.warden.running).items():
-            execution = execution_store.get(conn, execution_id)
-            if execution is None or execution.started_at is None:
-                continue  # a playbook's step, which is nobody's agent
-            agent = store.get(conn, execution.agent_id)
-            taken = usage(started.keeper_pid, started_at_ticks=started.keeper_started_at_ticks)
-            found.append(
-                ProcessShape(
-                    agent_id=execution.agent_id,
-                    execution_id=execution_id,
-                    pid=started.pid,
-                    memory_mb=round(taken.resident_bytes / 1e6, 1),
-                    age_ms=(given.clock.now() - execution.started_at) // MILLISECOND,
-                    processes=taken.processes,
-                    limits=agent.limits.to_document() if agent else {},
-                )
-            )
-        return found
+    def read(conn: Connection) -> list[tuple[Summary, dict[str, int]]]:
+        limits = {agent.agent_id: agent.limits.to_document() for agent in store.everyone(conn)}
+        running = [one for one in summary_store.running(conn) if one.execution_id in trees]
+        return [(one, limits.get(one.agent_id, {})) for one in running]
 
-    return await given.storage.read(read)
+    running, now = await given.storage.read(read), given.clock.now()
+    return await asyncio.to_thread(
+        lambda: [_process(one, trees[one.execution_id], limits, now) for one, limits in running]
+    )
 
 
 @router.get("/agents/{agent_id}")
@@ -319,11 +311,26 @@ def shape(agent: Agent) -> AgentShape:
     )
 
 
+def _process(execution: Summary, tree: Started, limits: dict[str, int], now: datetime) -> ProcessShape:
+    taken = usage(tree.keeper_pid, started_at_ticks=tree.keeper_started_at_ticks)
+    return ProcessShape(
+        agent_id=execution.agent_id,
+        execution_id=execution.execution_id,
+        pid=tree.pid,
+        memory_mb=round(taken.resident_bytes / 1e6, 1),
+        age_ms=(now - (execution.started_at or now)) // MILLISECOND,
+        processes=taken.processes,
+        limits=limits,
+    )
+
+
 def _faults(body: AgentBody, cli_types: Mapping[str, Any]) -> list[Fault]:
     known = ", ".join(sorted(cli_types))
     faults = []
     if said := ids.fault_in(body.agent_id):
         faults.append(Fault(field="agentId", message=said))
+    if body.agent_id.startswith(PROBE_AGENT):
+        faults.append(Fault(field="agentId", message=f"{PROBE_AGENT!r} begins the broker's own agents' ids"))
     if said := ids.fault_in(body.pool):
         faults.append(Fault(field="pool", message=said))
     if body.cli_type not in cli_types:
@@ -374,7 +381,7 @@ def _agent(body: AgentBody, given: Given) -> Agent:
 
 
 def _session_status(
-    agent: Agent, known: Mapping[tuple[str, str], Session], lock: Lock | None, waiting: int, now: Any
+    agent: Agent, known: Mapping[tuple[str, str], Session], lock: Lock | None, waiting: int, now: datetime
 ) -> SessionStatus:
     session = known.get((agent.agent_id, agent.cli_type))
     held_since = lock.locked_at if lock else None

@@ -99,6 +99,8 @@ async def ready(given: Given, response: Response) -> Readiness:
         "database": await _database(given),
         "warden": "failed: it died" if given.warden.died.is_set() else "ok",
     }
+    dispatch = given.executions.dispatch
+    checks["dispatch"] = "ok" if dispatch.error is None else f"failed: {dispatch.error}"
     for name, module in given.engine.health.items():
         checks[f"engine.{name}"] = "ok" if module.error is None else f"failed: {module.error}"
     is_ready = all(found == "ok" for found in checks.values())

@@ -6,12 +6,14 @@ import asyncio
 import contextlib
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Self
 
 import structlog
+from fastapi import FastAPI
 
+from kokino import web
 from kokino.agents import store as agent_store
 from kokino.api.services import Services
 from kokino.app.ground import Ground, World, open_ground
@@ -25,9 +27,6 @@ from kokino.ids import Ids, RandomIds
 
 log = structlog.get_logger(__name__)
 
-#: How often a stop looks whether everything has ended, in seconds.
-DRAIN_STEP = 0.05
-
 
 @dataclass(slots=True, kw_only=True)
 class Broker:
@@ -37,7 +36,9 @@ class Broker:
     ground: Ground
     services: Services
     dispatch: LocalDispatch
+    app: FastAPI
     listening: Listening
+    opened: contextlib.AsyncExitStack = field(default_factory=contextlib.AsyncExitStack)
 
     @classmethod
     async def start(
@@ -70,10 +71,12 @@ class Broker:
                 ground=ground,
                 services=services,
                 dispatch=dispatch,
+                app=app,
                 listening=Listening(app, ground.listener),
             )
+            broker._will_stop(opened)
             await broker._begin()
-            opened.pop_all()
+            broker.opened = opened.pop_all()
         log.info("the broker answers", url=broker.url, home=str(config.home))
         return broker
 
@@ -88,15 +91,23 @@ class Broker:
         return self.dispatch.is_idle and self.services.engine.is_idle
 
     async def stop(self, *, drain: timedelta | None = None) -> None:
-        """Accept nothing more, wait `drain` for what runs, end the rest, then close everything."""
+        """Accept nothing more, wait `drain` for what runs, end the rest, then close everything.
+
+        What cannot be stopped does not keep the rest from it.
+        """
         self.services.executions.close()
         await self.dispatch.drain()
-        await self._drained((self.checked.server.drain if drain is None else drain).total_seconds())
-        await self.services.executions.runner.stop()
-        await self.services.engine.stop()
-        await self.listening.stop()
-        await self.ground.close()
+        await self._drained(self.checked.server.drain if drain is None else drain)
+        await self.opened.aclose()
         log.info("the broker has stopped")
+
+    def _will_stop(self, opened: contextlib.AsyncExitStack) -> None:
+        """How each part stops, the last one first: callers get their answers before the socket is closed."""
+        opened.push_async_callback(self.listening.stop)
+        opened.push_async_callback(web.stop, self.app)
+        opened.push_async_callback(self.services.engine.stop)
+        opened.push_async_callback(self.services.executions.runner.stop)
+        opened.push_async_callback(self.dispatch.drain)
 
     async def _begin(self) -> None:
         """Take over what an earlier broker left, then answer: the first request finds everything at work."""
@@ -105,11 +116,10 @@ class Broker:
         await self.services.engine.start()
         await self.listening.start()
 
-    async def _drained(self, seconds: float) -> None:
+    async def _drained(self, longest: timedelta) -> None:
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                while self.services.executions.runner.in_flight:
-                    await asyncio.sleep(DRAIN_STEP)
+            async with asyncio.timeout(longest.total_seconds()):
+                await self.services.executions.runner.settled()
 
     async def __aenter__(self) -> Self:
         return self

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
-from starlette.types import ASGIApp
+from fastapi import FastAPI
 
 from kokino import web
 from kokino.agents.service import Agents
@@ -23,6 +23,7 @@ from kokino.escalation import policy
 from kokino.escalation.acknowledge import Acknowledgements
 from kokino.escalation.desk import Desk
 from kokino.escalation.module import Escalations
+from kokino.executions.headless import Workshop
 from kokino.executions.local import LocalDispatch
 from kokino.executions.model import Execution
 from kokino.executions.probes import Probes
@@ -64,12 +65,14 @@ class Bells:
         self.changed()
 
 
-def wire(checked: Checked, ground: Ground) -> tuple[Services, LocalDispatch, ASGIApp]:
+def wire(checked: Checked, ground: Ground) -> tuple[Services, LocalDispatch, FastAPI]:
     """The services, the dispatch that feeds them, and the application that answers for them."""
     bells = Bells()
     executions = _executions(checked, ground, bells)
     folder = checked.config.home / "broker"
-    probes = Probes(ground.storage, executions, checked.cli_types, folder=folder / "probes")
+    probes = Probes(
+        ground.storage, ground.world.clock, executions, checked.cli_types, folder=folder / "probes"
+    )
     tokens = Tokens.open(folder / "token.key")
     desk = _desk(checked, ground)
     escalations = Escalations(ground.storage, desk)
@@ -126,17 +129,15 @@ def wire(checked: Checked, ground: Ground) -> tuple[Services, LocalDispatch, ASG
 
 def _executions(checked: Checked, ground: Ground, bells: Bells) -> Executions:
     watch = Watch()
-    runner = Runner(
+    workshop = Workshop(
         storage=ground.storage,
         clock=ground.world.clock,
-        ids=ground.world.ids,
         warden=ground.warden,
-        watch=watch,
         cli_types=checked.cli_types,
         spool=checked.config.home / "broker" / "spool",
         environment=checked.environment,
-        on_end=bells.ended,
     )
+    runner = Runner(workshop=workshop, ids=ground.world.ids, watch=watch, on_end=bells.ended)
     dispatch = LocalDispatch(
         storage=ground.storage,
         clock=ground.world.clock,

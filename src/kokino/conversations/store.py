@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import Connection, delete, func, insert, select
 
 from kokino.conversations.model import Role, Turn
 from kokino.storage.schema import conversations, turns
@@ -40,6 +40,11 @@ def say(
             said_at=now,
         )
     )
+
+
+def unsay(conn: Connection, execution_id: str) -> None:
+    """Take back what an execution said that never began."""
+    conn.execute(delete(turns).where(turns.c.execution_id == execution_id))
 
 
 def latest_of(conn: Connection, agent_id: str) -> str | None:

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 import structlog
 
 from kokino.clock import Clock, wait_for_either
-from kokino.engine.module import Module
+from kokino.engine.module import BackgroundModule, Module
 from kokino.tasks import Tasks
 
 log = structlog.get_logger(__name__)
@@ -67,9 +67,8 @@ class Engine:
         """End the cycle, then what the modules have in the background, last module first."""
         await self._tasks.stop()
         for module in reversed(self.modules):
-            stop = getattr(module, "stop", None)
-            if stop is not None:
-                await stop()
+            if isinstance(module, BackgroundModule):
+                await module.stop()
 
     async def cycle(self) -> datetime | None:
         """Run every module once, in order; when the first of them is due again."""
@@ -102,7 +101,7 @@ class Engine:
         return due
 
     def _in_flight(self) -> int:
-        return sum(getattr(module, "in_flight", 0) for module in self.modules)
+        return sum(module.in_flight for module in self.modules if isinstance(module, BackgroundModule))
 
 
 async def _in_time(module: Module, now: datetime) -> datetime | None:

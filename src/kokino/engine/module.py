@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 
 class Module(Protocol):
@@ -22,6 +22,7 @@ class Module(Protocol):
         ...
 
 
+@runtime_checkable
 class BackgroundModule(Module, Protocol):
     """A module that works in the background too; the engine stops it when it stops itself."""
 

@@ -67,6 +67,17 @@ def decide(policy: Policy, escalation: Escalation, facts: Facts, now: datetime) 
     return _due(policy, escalation, facts, now) or _wait(policy, escalation, facts, now)
 
 
+def on_hand_over(
+    policy: Policy, escalation: Escalation, facts: Facts, reason: str, now: datetime
+) -> Decision:
+    """What follows when a playbook can do no more: somebody new hears of it, or those who know it do."""
+    is_open = facts.is_firing and facts.incident_state in {None, IncidentState.OPEN}
+    if not is_open or _held(policy, facts, now) is not None:
+        return Decision(action=Action.WAIT, reason=reason)
+    action = Action.ADVANCE if _next_tier(policy, escalation) else Action.REMIND
+    return Decision(action=action, reason=reason)
+
+
 def _held(policy: Policy, facts: Facts, now: datetime) -> Decision | None:
     acknowledgement = facts.acknowledgement
     if acknowledgement is None or not policy.handling.acknowledgement_holds:
@@ -79,8 +90,6 @@ def _held(policy: Policy, facts: Facts, now: datetime) -> Decision | None:
 
 def _due(policy: Policy, escalation: Escalation, facts: Facts, now: datetime) -> Decision | None:
     """The first of the things that may be due, in the order of their weight."""
-    if facts.handed_over is not None and _next_tier(policy, escalation):
-        return Decision(action=Action.ADVANCE, reason=facts.handed_over)
     if _has_expired(facts, now):
         return Decision(action=Action.REMIND, reason="the acknowledgement has expired")
     if _is_past(_skip_at(policy, escalation, facts), now) and facts.tellings[-1].is_network_up:

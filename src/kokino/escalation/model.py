@@ -42,6 +42,8 @@ class Escalation:
     started_at: datetime
     #: Why it is in this state.
     reason: str
+    #: The timeline entry up to which a playbook's handing over was passed on.
+    handed_over_up_to: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,8 +86,6 @@ class Facts:
     acknowledgement: Acknowledgement | None = None
     #: In the order in which they were queued.
     tellings: tuple[Telling, ...] = ()
-    #: Why a playbook has handed it over to people, as long as no tier was told since.
-    handed_over: str | None = None
 
 
 def dedup_key(installation: str, episode_id: str, tier: int, round: int) -> str:

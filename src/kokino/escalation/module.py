@@ -17,7 +17,7 @@ from kokino.escalation.store import Subject
 from kokino.escalation.tellings import tellings
 from kokino.incidents import episode_store, words
 from kokino.incidents import store as incident_store
-from kokino.incidents.model import EntryKind, incident_id
+from kokino.incidents.model import TimelineEntry, incident_id
 from kokino.notify.model import Action, Delivery
 from kokino.storage import Storage
 
@@ -30,6 +30,7 @@ class _Step:
     before: Escalation
     after: Escalation
     decision: Decision
+    facts: Facts
     #: The probable cause, found since people were told and not passed on yet.
     news: str | None
 
@@ -53,9 +54,30 @@ class Escalations:
         for subject in await self._storage.read(store.not_started):
             if subject.rule_id in self._desk.rules:
                 await self._storage.write(partial(self._start, alert_id=subject.alert_id, now=now))
+        await self._pass_on(now)
         episodes = await self._storage.read(store.unfinished)
         due = [await self._advance(episode_id, now) for episode_id in episodes]
         return min((instant for instant in due if instant is not None), default=None)
+
+    async def _pass_on(self, now: datetime) -> None:
+        """Tell people what playbooks have handed over to them."""
+        up_to = await self._storage.read(store.handed_over_up_to)
+        for entry in await self._storage.read(partial(incident_store.hand_overs, after_entry=up_to)):
+            await self._storage.write(partial(self._hand_over, entry=entry, now=now))
+
+    def _hand_over(self, conn: Connection, entry: TimelineEntry, now: datetime) -> None:
+        for escalation in store.of_incident(conn, entry.incident):
+            step = self._step(conn, escalation.episode_id, now)
+            if step is None or escalation.handed_over_up_to >= entry.entry_id:
+                continue
+            policy = self._desk.policy(step.subject)
+            decision = decide.on_hand_over(policy, escalation, step.facts, entry.text, now)
+            after = _told_again(escalation, decision, up_to=entry.entry_id)
+            store.change(conn, after)
+            if decision.tells:
+                self._desk.tell(conn, step.subject, after, reason=entry.text, now=now)
+            else:
+                self._desk.follow_up(conn, step.subject, Action.UPDATE, now, ("Handed over", entry.text))
 
     async def escalate(self, number: int, *, reason: str, now: datetime) -> None:
         """A person wants the next tier to hear of an incident now.
@@ -127,7 +149,6 @@ class Escalations:
             incident_state=None if incident is None else incident.state,
             acknowledgement=row.acknowledgement if is_firing else None,
             tellings=tellings(deliveries, self._desk.routing),
-            handed_over=None if incident is None else _handed_over(conn, incident.number),
         )
         decision = decide.decide(self._desk.policy(subject), escalation, facts, now)
         return _Step(
@@ -135,6 +156,7 @@ class Escalations:
             before=escalation,
             after=_after(escalation, decision, None if incident is None else incident.number),
             decision=decision,
+            facts=facts,
             news=self._news(conn, subject, deliveries) if is_firing else None,
         )
 
@@ -164,15 +186,15 @@ class Escalations:
         return None if is_told or was_updated or not self._desk.can_update(deliveries) else cause
 
 
-def _handed_over(conn: Connection, number: int) -> str | None:
-    """What a playbook said when it gave up, unless a tier was told since."""
-    reason: str | None = None
-    for entry in incident_store.entries(conn, number):
-        if entry.kind is EntryKind.HANDED_OVER:
-            reason = entry.text
-        elif entry.kind is EntryKind.ESCALATED:
-            reason = None
-    return reason
+def _told_again(escalation: Escalation, decision: Decision, *, up_to: int) -> Escalation:
+    """After a hand-over: its state is the next look's to decide."""
+    return replace(
+        escalation,
+        tier=escalation.tier + (decision.action is decide.Action.ADVANCE),
+        round=escalation.round + (decision.action is decide.Action.REMIND),
+        reason=decision.reason if decision.tells else escalation.reason,
+        handed_over_up_to=up_to,
+    )
 
 
 def _after(escalation: Escalation, decision: Decision, incident: int | None) -> Escalation:

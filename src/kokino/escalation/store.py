@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, Row, func, insert, select, update
 
 from kokino.escalation.model import Acknowledgement, Escalation, EscalationState
 from kokino.storage.schema import alerts, escalations
@@ -60,6 +60,17 @@ def unfinished(conn: Connection) -> list[str]:
     return list(conn.scalars(query.order_by(escalations.c.started_at, escalations.c.episode_id)))
 
 
+def handed_over_up_to(conn: Connection) -> int:
+    """The timeline entry up to which every handing over was passed on."""
+    return conn.scalar(select(func.max(escalations.c.handed_over_up_to))) or 0
+
+
+def of_incident(conn: Connection, number: int) -> list[Escalation]:
+    """The escalations of an incident's alerts, in the order of their start."""
+    query = select(escalations).where(escalations.c.incident == number).order_by(escalations.c.started_at)
+    return [_escalation(row) for row in conn.execute(query)]
+
+
 def not_started(conn: Connection) -> list[Subject]:
     """Firing alerts of which nobody has been told in this episode, in the order of their start."""
     query = (
@@ -98,6 +109,7 @@ def _values(escalation: Escalation) -> dict[str, Any]:
         "due_at": escalation.due_at,
         "started_at": escalation.started_at,
         "reason": escalation.reason,
+        "handed_over_up_to": escalation.handed_over_up_to,
     }
 
 
@@ -113,6 +125,7 @@ def _escalation(row: Row[Any]) -> Escalation:
         due_at=row.due_at,
         started_at=row.started_at,
         reason=row.reason,
+        handed_over_up_to=row.handed_over_up_to,
     )
 
 

@@ -7,9 +7,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 
+import structlog
+
 from kokino.agents.drivers.contract import Reader
 from kokino.agents.model import Limits
 from kokino.clock import Clock
+from kokino.errors import StorageError
 from kokino.executions import store
 from kokino.executions.ending import Stop
 from kokino.executions.lines import Line
@@ -18,11 +21,15 @@ from kokino.executions.spool import Spool, Tail
 from kokino.storage import Storage
 from kokino.storage.text import storable
 
+log = structlog.get_logger(__name__)
+
 #: A record keeps this much of its line, in characters; its `size` tells how long the line was.
 KEPT = 64 * 1024
 #: How long to wait before looking at a silent stream again, in seconds. The end itself is told by the keeper,
 #: so this delays only what people watch: half of what an eye notices.
 LOOK_AGAIN = 0.05
+#: Pause after a write that failed, in seconds: a lock of another program, a full disk, a server that restarts.
+AFTER_FAILURE = 1.0
 
 
 @dataclass(slots=True)
@@ -118,9 +125,21 @@ class Follow:
         if self.reader.is_final:
             self._is_final.set()
         if added:
-            execution_id = self.execution.execution_id
-            await self.storage.write(lambda conn: store.add_records(conn, execution_id, added))
-            self.on_records(execution_id)
+            await self._write(added)
+            self.on_records(self.execution.execution_id)
+
+    async def _write(self, added: list[Record]) -> None:
+        """Write them, again and again while the database is away: what the CLI says meanwhile waits in its spool."""
+        execution_id = self.execution.execution_id
+        while True:
+            try:
+                await self.storage.write(lambda conn: store.add_records(conn, execution_id, added))
+                return
+            except StorageError as error:
+                log.warning(
+                    "records cannot be written; trying again", execution=execution_id, reason=error.message
+                )
+            await asyncio.sleep(AFTER_FAILURE)
 
     async def _keep_deadlines(self) -> None:
         """Interrupt at the wall deadline, after too long a silence, and when the last word was long ago."""

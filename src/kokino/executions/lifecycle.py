@@ -58,8 +58,8 @@ def claim(
         claimed.ended.append(end(conn, execution, _waited_too_long(execution), ids, now=now))
     traffic = traffic_now(conn, cli_types)
     held = lock_store.held(conn)
-    for execution in store.queue_heads(conn):
-        if execution.agent_id not in held and len(claimed.started) < capacity:
+    for execution in store.queue_heads(conn, busy=held):
+        if len(claimed.started) < capacity:
             _claim_one(conn, execution, traffic, ids, claimed, now=now)
     return claimed
 
@@ -76,7 +76,17 @@ def _claim_one(
     if decided.way is Way.REFUSE:
         claimed.ended.append(end(conn, execution, _refused(decided.reason), ids, now=now))
     elif decided.way is Way.RUN:
-        claimed.started.append(_begin(conn, execution, agent, decided, ids, now=now))
+        claimed.started.append(
+            _begin(
+                conn,
+                execution,
+                agent,
+                decided,
+                ids,
+                driver=traffic.cli_types[decided.cli_type].driver,
+                now=now,
+            )
+        )
 
 
 def end(
@@ -101,8 +111,23 @@ def end(
     return ended
 
 
+def unclaim(conn: Connection, execution: Execution) -> None:
+    """Take a claim back that never came to a process: nobody has seen its prompt."""
+    store.requeue(conn, execution.execution_id)
+    conversation_store.unsay(conn, execution.execution_id)
+    if execution.lock_token is not None:
+        lock_store.release(conn, execution.agent_id, execution.lock_token)
+
+
 def _begin(
-    conn: Connection, execution: Execution, agent: Agent, decided: Route, ids: Ids, *, now: datetime
+    conn: Connection,
+    execution: Execution,
+    agent: Agent,
+    decided: Route,
+    ids: Ids,
+    *,
+    driver: str,
+    now: datetime,
 ) -> Claim:
     token = lock_store.acquire(conn, agent.agent_id, execution.execution_id, now=now)
     assert token is not None  # noqa: S101 - the lock was free in this very transaction
@@ -115,6 +140,7 @@ def _begin(
         moved_from=decided.moved_from,
         conversation_id=session.conversation_id,
         session_id=session.session_id,
+        driver=driver,
         is_resume=session.is_established,
         lock_token=token,
         now=now,
@@ -188,7 +214,7 @@ def _say(
 
 
 def _end_event(ended: Execution, now: datetime) -> Event:
-    duration = ended.duration
+    duration = None if ended.started_at is None else ended.duration
     return Event(
         type=END_TYPES[ended.state.value],
         at=now,

@@ -8,13 +8,11 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from kokino.agents import store as agent_store
-from kokino.agents.model import Limits
 from kokino.clock import Clock, wait_for_either
-from kokino.errors import StorageError
 from kokino.executions import store
 from kokino.executions.lifecycle import Claimed, claim
-from kokino.executions.model import Execution, State
+from kokino.executions.model import Execution
+from kokino.executions.recovery import recover
 from kokino.executions.runner import Runner
 from kokino.executions.watch import Topic
 from kokino.storage import Storage
@@ -39,7 +37,10 @@ class LocalDispatch:
     on_end: Callable[[Execution], None]
     _wanted: asyncio.Event = field(default_factory=asyncio.Event)
     _tasks: Tasks = field(default_factory=Tasks)
+    #: What went wrong at the last look; None when it went well.
+    error: str | None = None
     _is_waiting: bool = False
+    _is_stopping: bool = False
 
     @property
     def is_idle(self) -> bool:
@@ -48,7 +49,7 @@ class LocalDispatch:
 
     async def start(self) -> None:
         """Take over what an earlier broker left, then begin to look."""
-        await self._recover()
+        await recover(self.runner)
         self._tasks.start(self._keep_looking(), name="dispatch")
         self.wake()
 
@@ -57,29 +58,27 @@ class LocalDispatch:
         self._wanted.set()
 
     async def drain(self) -> None:
-        """Start nothing more."""
-        await self._tasks.stop()
-
-    async def _recover(self) -> None:
-        """Executions that were running when the last broker went: their trees are held for us, or ended."""
-        left = await self.storage.read(lambda conn: store.in_state(conn, State.RUNNING))
-        agents = {agent.agent_id: agent for agent in await self.storage.read(agent_store.everyone)}
-        for execution in left:
-            log.info("taking over an execution of an earlier broker", execution=execution.execution_id)
-            agent = agents.get(execution.agent_id)
-            self.runner.adopt(execution, agent.limits if agent else Limits())
+        """Start nothing more. What is being claimed at this moment is started still: it is ours by now."""
+        self._is_stopping = True
+        self.wake()
+        await self._tasks.settled()
 
     async def _keep_looking(self) -> None:
-        while True:
+        while not self._is_stopping:
             try:
                 await self._look()
-            except StorageError as error:
-                log.warning("the queues cannot be read; trying again", reason=error.message)
+            except Exception as error:  # whatever it was, the next look may go well
+                self.error = f"{type(error).__name__}: {error}"
+                log.exception("the queues cannot be looked at; trying again")
                 await asyncio.sleep(AFTER_FAILURE)
                 self.wake()
+            else:
+                self.error = None
 
     async def _look(self) -> None:
         await self._until_wanted()
+        if self._is_stopping:
+            return
         self._wanted.clear()
         claimed = await self._claim()
         for claim_ in claimed.started:
@@ -92,10 +91,9 @@ class LocalDispatch:
 
     async def _claim(self) -> Claimed:
         capacity = self.capacity - self.runner.in_flight
+        cli_types, ids = self.runner.workshop.cli_types, self.runner.ids
         return await self.storage.write(
-            lambda conn: claim(
-                conn, self.runner.cli_types, self.runner.ids, capacity=capacity, now=self.clock.now()
-            )
+            lambda conn: claim(conn, cli_types, ids, capacity=capacity, now=self.clock.now())
         )
 
     async def _until_wanted(self) -> None:

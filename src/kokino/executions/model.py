@@ -32,7 +32,10 @@ class State(StrEnum):
 #: What may follow what. Anything else is a bug and raises where it is tried.
 TRANSITIONS: Mapping[State, frozenset[State]] = {
     State.QUEUED: frozenset({State.RUNNING, State.CANCELLED, State.REFUSED}),
-    State.RUNNING: frozenset({State.COMPLETED, State.FAILED, State.TIMEOUT, State.CANCELLED, State.LOST}),
+    State.RUNNING: frozenset(
+        # Back to the queue goes only what no process was ever started for.
+        {State.COMPLETED, State.FAILED, State.TIMEOUT, State.CANCELLED, State.LOST, State.QUEUED}
+    ),
 }
 
 #: Label of an execution that asks whether a disabled CLI type works again.
@@ -63,6 +66,8 @@ class Execution:
     metadata: Mapping[str, Any] = field(default_factory=dict)
     conversation_id: str | None = None
     session_id: str | None = None
+    #: The driver that speaks with it, whatever the configuration says later.
+    driver: str | None = None
     is_resume: bool | None = None
     timeout: timedelta
     queue_timeout: timedelta

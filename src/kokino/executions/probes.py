@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
+import asyncio
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -13,15 +12,17 @@ from sqlalchemy import Connection
 
 from kokino.agents import session_store, traffic_store
 from kokino.agents import store as agent_store
-from kokino.agents.model import Agent, CliType, Fallback, Limits, Source, account_of
-from kokino.errors import Invalid, KokinoError, NotFound
+from kokino.agents.model import PROBE_AGENT, Agent, CliType, Fallback, Limits, Source, account_of
+from kokino.clock import Clock
+from kokino.errors import Conflict, Invalid, NotFound
+from kokino.executions import store
 from kokino.executions.model import PROBE, Execution, State
 from kokino.executions.service import Executions
 from kokino.storage import Storage
 
 log = structlog.get_logger(__name__)
 
-#: The first probe comes soon after a CLI type was disabled, the next ones at this distance.
+#: The distance between two probes.
 INTERVAL = timedelta(seconds=60)
 #: Good probes in a row after which a CLI type may be enabled again: two can be luck.
 WANTED = 3
@@ -37,9 +38,16 @@ class Probes:
     name = "probes"
 
     def __init__(
-        self, storage: Storage, executions: Executions, cli_types: Mapping[str, CliType], *, folder: Path
+        self,
+        storage: Storage,
+        clock: Clock,
+        executions: Executions,
+        cli_types: Mapping[str, CliType],
+        *,
+        folder: Path,
     ) -> None:
         self._storage = storage
+        self._clock = clock
         self._executions = executions
         self._cli_types = cli_types
         self._folder = folder
@@ -55,59 +63,54 @@ class Probes:
         return min((f.probe_due_at for f in left.values() if f.probe_due_at is not None), default=None)
 
     async def probe(self, cli_type: str) -> Execution:
-        """Start a probe on a disabled CLI type. `NotFound` for an unknown one, `Invalid` for an enabled one."""
+        """Start a probe on a disabled CLI type.
+
+        Raises `NotFound` for an unknown one, `Invalid` for one that is enabled, `Conflict` while one runs.
+        """
         if cli_type not in self._cli_types:
             raise NotFound(f"there is no CLI type {cli_type!r}; known: {', '.join(sorted(self._cli_types))}")
-        fallback = (await self._storage.read(traffic_store.disabled)).get(cli_type)
+        cwd = self._folder / cli_type
+        await asyncio.to_thread(cwd.mkdir, parents=True, exist_ok=True, mode=0o700)
+        started = await self._storage.write(lambda conn: self._begin(conn, cli_type, cwd))
+        self._executions.dispatch.wake()
+        return started
+
+    def _begin(self, conn: Connection, cli_type: str, cwd: Path) -> Execution:
+        """Accept the probe and note it in one transaction: a crash between the two would run another."""
+        fallback = traffic_store.disabled(conn).get(cli_type)
         if fallback is None:
-            raise Invalid(
-                f"CLI type {cli_type!r} is enabled: its own executions tell how it is, no probe is needed"
-            )
-        agent_id = await self._storage.write(lambda conn: self._register(conn, cli_type))
-        execution = await self._executions.submit(agent_id, PROMPT, timeout=TIMEOUT, label=PROBE)
-        noted = replace(fallback, probe_due_at=None, probe_execution_id=execution.execution_id)
-        await self._storage.write(lambda conn: _update(conn, noted))
-        return execution
+            raise Invalid(f"CLI type {cli_type!r} is enabled: its own executions tell how it is")
+        if fallback.probe_execution_id is not None:
+            raise Conflict(f"a probe of {cli_type!r} runs already: {fallback.probe_execution_id}")
+        agent = self._agent(conn, cli_type, cwd)
+        agent_store.put(conn, agent)
+        # Each probe asks a fresh session: an old one may work where a login fails.
+        session_store.forget(conn, agent.agent_id)
+        wanted = self._executions.new(agent, PROMPT, timeout=TIMEOUT, label=PROBE)
+        accepted = store.accept(conn, wanted)
+        traffic_store.note_probe(conn, cli_type, accepted.execution_id)
+        return accepted
 
     async def _judge(self, fallback: Fallback, now: datetime) -> None:
-        execution: Execution | None = None
-        with contextlib.suppress(KokinoError):
-            execution = await self._executions.get(str(fallback.probe_execution_id))
+        execution_id = str(fallback.probe_execution_id)
+        execution = await self._storage.read(lambda conn: store.get(conn, execution_id))
         if execution is not None and not execution.state.is_end:
             return
-        is_good = execution is not None and execution.state is State.COMPLETED
-        judged = replace(
-            fallback,
-            probe_execution_id=None,
-            probe_due_at=now + INTERVAL,
-            probes_good=fallback.probes_good + 1 if is_good else 0,
-            probe_last_at=now,
-            probe_last_outcome=_outcome(execution),
+        good = fallback.probes_good + 1 if execution and execution.state is State.COMPLETED else 0
+        outcome = _outcome(execution)
+        await self._storage.write(
+            lambda conn: traffic_store.judge_probe(
+                conn, execution_id, good=good, outcome=outcome, at=now, due_at=now + INTERVAL
+            )
         )
-        await self._storage.write(lambda conn: _update(conn, judged))
-        log.info(
-            "probe ended",
-            cli_type=fallback.cli_type,
-            outcome=judged.probe_last_outcome,
-            good=judged.probes_good,
-        )
+        log.info("probe ended", cli_type=fallback.cli_type, outcome=outcome, good=good)
 
-    def _register(self, conn: Connection, cli_type: str) -> str:
+    def _agent(self, conn: Connection, cli_type: str, cwd: Path) -> Agent:
         """The broker's own agent for this CLI type: like a user's agent, in a folder of its own."""
-        model = next((agent for agent in agent_store.everyone(conn) if agent.cli_type == cli_type), None)
-        agent_id = f"probe.{cli_type}"[:128]
-        cwd = self._folder / cli_type
-        cwd.mkdir(parents=True, exist_ok=True, mode=0o700)
-        agent_store.put(conn, self._agent(agent_id, cli_type, cwd, model))
-        session_store.forget(
-            conn, agent_id
-        )  # each probe asks a fresh session: an old one may work where a login fails
-        return agent_id
-
-    def _agent(self, agent_id: str, cli_type: str, cwd: Path, like: Agent | None) -> Agent:
+        like = next((agent for agent in agent_store.everyone(conn) if agent.cli_type == cli_type), None)
         env = like.env if like else {}
         return Agent(
-            agent_id=agent_id,
+            agent_id=f"{PROBE_AGENT}{cli_type}"[:128],
             cli_type=cli_type,
             cwd=cwd,
             model=like.model if like else None,
@@ -116,14 +119,8 @@ class Probes:
             limits=Limits(queue=1),
             account=like.account if like else account_of(self._cli_types[cli_type], env),
             source=Source.BROKER,
-            registered_at=self._executions.clock.now(),
+            registered_at=self._clock.now(),
         )
-
-
-def _update(conn: Connection, fallback: Fallback) -> None:
-    """Keep what was found, unless the CLI type was enabled meanwhile."""
-    if fallback.cli_type in traffic_store.disabled(conn):
-        traffic_store.disable(conn, fallback)
 
 
 def _outcome(execution: Execution | None) -> str:

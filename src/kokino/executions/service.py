@@ -60,7 +60,6 @@ class Executions:
         *,
         timeout: timedelta | None = None,
         metadata: Mapping[str, Any] | None = None,
-        label: str | None = None,
     ) -> Execution:
         """Accept a prompt. Once this returns, it is durable and will come to an end.
 
@@ -75,13 +74,13 @@ class Executions:
 
         def accept(conn: Connection) -> Execution:
             agent = required(conn, agent_id)
-            if store.queue_lengths(conn).get(agent_id, 0) > agent.limits.queue:
+            if store.queue_length(conn, agent_id) > agent.limits.queue:
                 raise QueueFull(
                     f"{agent.limits.queue} executions wait for agent {agent_id!r} already;"
                     " come back later, or raise its limits.queue",
                     retry_after=timedelta(seconds=30),
                 )
-            return store.accept(conn, self._new(agent, prompt, timeout, metadata or {}, label))
+            return store.accept(conn, self.new(agent, prompt, timeout=timeout, metadata=metadata))
 
         accepted = await self.storage.write(accept)
         self.dispatch.wake()
@@ -91,16 +90,16 @@ class Executions:
         """The execution. Raises `NotFound`."""
         execution = await self.storage.read(lambda conn: store.get(conn, execution_id))
         if execution is None:
-            raise NotFound(f"there is no execution {execution_id!r}; GET /executions lists them")
+            raise _unknown(execution_id)
         return execution
 
     async def ended(self, execution_id: str) -> Execution:
         """Return when it has ended. Raises `NotFound`."""
         with self.watch.listen(execution_id, Topic.END) as bell:
-            while not (execution := await self.get(execution_id)).state.is_end:
-                await bell.wait()
+            while not await self._is_over(execution_id):
+                await _rang(bell)
                 bell.clear()
-        return execution
+        return await self.get(execution_id)
 
     async def records(self, execution_id: str, *, after: int = 0) -> AsyncIterator[Record | Execution | None]:
         """Its records from number `after` + 1 on, as they come; at last the ended execution itself.
@@ -110,13 +109,13 @@ class Executions:
         with self.watch.listen(execution_id, Topic.RECORDS, Topic.END) as bell:
             while True:
                 bell.clear()
-                execution = await self.get(execution_id)
+                is_over = await self._is_over(execution_id)
                 while batch := await self._records_after(execution_id, after):
                     for record in batch:
                         yield record
                     after = batch[-1].number
-                if execution.state.is_end:
-                    yield execution
+                if is_over:
+                    yield await self.get(execution_id)
                     return
                 if not await _rang(bell):
                     yield None
@@ -156,6 +155,12 @@ class Executions:
 
         await self.storage.write(forget)
 
+    async def _is_over(self, execution_id: str) -> bool:
+        state = await self.storage.read(lambda conn: store.state_of(conn, execution_id))
+        if state is None:
+            raise _unknown(execution_id)
+        return state.is_end
+
     async def _records_after(self, execution_id: str, after: int) -> list[Record]:
         return await self.storage.read(
             lambda conn: store.records_after(conn, execution_id, after, limit=RECORDS_AT_ONCE)
@@ -187,14 +192,16 @@ class Executions:
             self.dispatch.wake()
         return ended
 
-    def _new(
+    def new(
         self,
         agent: Agent,
         prompt: str,
-        timeout: timedelta | None,
-        metadata: Mapping[str, Any],
-        label: str | None,
+        *,
+        timeout: timedelta | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        label: str | None = None,
     ) -> Execution:
+        """An execution for `agent` that nobody has accepted yet."""
         return Execution(
             execution_id=self.ids.new("exec"),
             number=0,
@@ -206,11 +213,15 @@ class Executions:
             state=State.QUEUED,
             label=label,
             prompt=prompt,
-            metadata=metadata,
+            metadata=metadata or {},
             timeout=timeout or agent.limits.timeout,
             queue_timeout=agent.limits.queue_timeout,
             queued_at=self.clock.now(),
         )
+
+
+def _unknown(execution_id: str) -> NotFound:
+    return NotFound(f"there is no execution {execution_id!r}; GET /executions lists them")
 
 
 async def _rang(bell: asyncio.Event) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any
@@ -24,6 +24,7 @@ def accept(conn: Connection, execution: Execution) -> Execution:
         "metadata": dict(execution.metadata),
         "timeout_ms": execution.timeout // MILLISECOND,
         "queue_timeout_ms": execution.queue_timeout // MILLISECOND,
+        "queue_ends_at": execution.queued_at + execution.queue_timeout,
     }
     del values["timeout"], values["queue_timeout"]
     conn.execute(insert(executions).values(**values))
@@ -69,11 +70,11 @@ def unfinished_of(conn: Connection, agent_id: str) -> list[Execution]:
     return [_execution(row) for row in conn.execute(query)]
 
 
-def queue_heads(conn: Connection) -> list[Execution]:
-    """The first queued execution of each agent, in order of acceptance."""
+def queue_heads(conn: Connection, *, busy: Collection[str]) -> list[Execution]:
+    """The first queued execution of each agent that is not `busy`, in order of acceptance."""
     heads = (
         select(func.min(executions.c.number))
-        .where(executions.c.state == State.QUEUED.value)
+        .where(executions.c.state == State.QUEUED.value, executions.c.agent_id.not_in(list(busy)))
         .group_by(executions.c.agent_id)
     )
     query = select(executions).where(executions.c.number.in_(heads)).order_by(executions.c.number)
@@ -90,18 +91,34 @@ def queue_lengths(conn: Connection) -> dict[str, int]:
     return dict(conn.execute(query).all())
 
 
+def queue_length(conn: Connection, agent_id: str) -> int:
+    """How many executions wait for one agent."""
+    waiting = executions.c.state == State.QUEUED.value
+    query = select(func.count()).select_from(executions).where(executions.c.agent_id == agent_id, waiting)
+    return conn.execute(query).scalar_one()
+
+
 def overdue(conn: Connection, now: datetime) -> list[Execution]:
     """Queued executions that have waited as long as they may."""
-    return [
-        execution
-        for execution in in_state(conn, State.QUEUED)
-        if execution.queued_at + execution.queue_timeout <= now
-    ]
+    query = (
+        select(executions)
+        .where(executions.c.state == State.QUEUED.value, executions.c.queue_ends_at <= now)
+        .order_by(executions.c.number)
+    )
+    return [_execution(row) for row in conn.execute(query)]
 
 
 def next_queue_deadline(conn: Connection) -> datetime | None:
     """When the first queued execution will have waited as long as it may."""
-    return min((e.queued_at + e.queue_timeout for e in in_state(conn, State.QUEUED)), default=None)
+    earliest = select(func.min(executions.c.queue_ends_at)).where(executions.c.state == State.QUEUED.value)
+    found: datetime | None = conn.scalar(earliest)
+    return found
+
+
+def state_of(conn: Connection, execution_id: str) -> State | None:
+    """Where an execution is, without reading its prompt and answer; None for one that is not there."""
+    found = conn.scalar(select(executions.c.state).where(executions.c.execution_id == execution_id))
+    return None if found is None else State(found)
 
 
 def start(
@@ -113,6 +130,7 @@ def start(
     moved_from: str | None,
     conversation_id: str,
     session_id: str,
+    driver: str,
     is_resume: bool,
     lock_token: int,
     now: datetime,
@@ -127,6 +145,7 @@ def start(
         moved_from=moved_from,
         conversation_id=conversation_id,
         session_id=session_id,
+        driver=driver,
         is_resume=is_resume,
         lock_token=lock_token,
         started_at=now,
@@ -134,9 +153,26 @@ def start(
     return _required(conn, execution.execution_id)
 
 
-def note_pid(conn: Connection, execution_id: str, pid: int) -> None:
-    """Remember the process that runs it."""
+def requeue(conn: Connection, execution_id: str) -> None:
+    """Put one back into its queue for which no process was ever started."""
+    _move(
+        conn,
+        execution_id,
+        State.QUEUED,
+        started_at=None,
+        conversation_id=None,
+        session_id=None,
+        driver=None,
+        is_resume=None,
+        lock_token=None,
+        moved_from=None,
+    )
+
+
+def note_pid(conn: Connection, execution_id: str, pid: int) -> Execution:
+    """Remember the process that runs it; returns the execution: somebody may have cancelled it meanwhile."""
     conn.execute(update(executions).where(executions.c.execution_id == execution_id).values(pid=pid))
+    return _required(conn, execution_id)
 
 
 def request_cancel(conn: Connection, execution_id: str, *, now: datetime) -> None:
@@ -253,6 +289,7 @@ def _execution(row: Row[Any]) -> Execution:
         metadata=row.metadata,
         conversation_id=row.conversation_id,
         session_id=row.session_id,
+        driver=row.driver,
         is_resume=row.is_resume,
         timeout=timedelta(milliseconds=row.timeout_ms),
         queue_timeout=timedelta(milliseconds=row.queue_timeout_ms),

@@ -81,6 +81,16 @@ def entries(
     return [_entry(row) for row in conn.execute(query)]
 
 
+def hand_overs(conn: Connection, *, after_entry: int) -> list[TimelineEntry]:
+    """Entries in which a playbook hands over to people, with ids above `after_entry`, in order."""
+    query = (
+        select(timeline)
+        .where(timeline.c.kind == EntryKind.HANDED_OVER.value, timeline.c.entry_id > after_entry)
+        .order_by(timeline.c.entry_id)
+    )
+    return [_entry(row) for row in conn.execute(query)]
+
+
 def undocumented(conn: Connection) -> list[int]:
     """Numbers of the incidents whose file is behind their timeline."""
     is_ahead = exists().where(

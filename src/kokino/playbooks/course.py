@@ -16,7 +16,7 @@ from kokino.playbooks import store, words
 from kokino.playbooks.execute import StepRunner
 from kokino.playbooks.model import Await, Pattern, Playbook, RunMode, Section, Step
 from kokino.playbooks.patterns import Match, choose
-from kokino.playbooks.run import Run, RunState, StepRun, StepState
+from kokino.playbooks.run import Outcome, Run, RunState, StepRun, StepState
 from kokino.playbooks.verify import VerifyState, judge
 from kokino.storage import Storage
 
@@ -58,9 +58,7 @@ class Course:
         elif looks < LOOKS:
             await self._postpone(run, LOOK_AGAIN, reason=f"{found.reason}; looking again")
         else:
-            text, data = words.unknown(playbook, found)
-            await self._tell(run, EntryKind.PATTERN, text, data)
-            await self._give_up(run, found.reason)
+            await self.storage.write(partial(self._do_not_know, run=run, playbook=playbook, found=found))
 
     def _recognise(self, conn: Connection, run: Run, playbook: Playbook, found: Match) -> None:
         now = self.clock.now()
@@ -76,6 +74,11 @@ class Course:
             pattern=pattern,
             inputs=dict(found.inputs),
         )
+
+    def _do_not_know(self, conn: Connection, run: Run, playbook: Playbook, found: Match) -> None:
+        text, data = words.unknown(playbook, found)
+        self._append(conn, run, EntryKind.PATTERN, text, data)
+        self._hand_over(conn, run, found.reason)
 
     async def _mitigate(self, run: Run, playbook: Playbook) -> None:
         """Run the pattern's actions, in order, each once; stop at the first that does not work."""
@@ -161,13 +164,18 @@ class Course:
 
     async def _act(self, run: Run, step: Step, kind: EntryKind) -> bool:
         """Run a step that changes something and tell of it; hand over and return False if it fails."""
-        ran = await self._step(run, step)
-        text = f"{step.title}: {words.how(ran)}{words.inputs_of(step, run.inputs)}"
-        await self._tell(run, kind, text, {"step": step.id, "state": ran.state.value})
-        if ran.state is StepState.PASSED:
-            return True
-        await self._give_up(run, f"{step.title}: {words.how(ran)}")
-        return False
+        entry, outcome = await self._ran(run, step)
+
+        def write(conn: Connection) -> bool:
+            # One transaction: a crash must not leave a step that failed and a run that goes on.
+            ran = store.end_step(conn, entry, outcome, now=self.clock.now())
+            text = f"{step.title}: {words.how(ran)}{words.inputs_of(step, run.inputs)}"
+            self._append(conn, run, kind, text, {"step": step.id, "state": ran.state.value})
+            if ran.state is not StepState.PASSED:
+                self._hand_over(conn, run, f"{step.title}: {words.how(ran)}")
+            return ran.state is StepState.PASSED
+
+        return await self.storage.write(write)
 
     async def _why_not(self, playbook: Playbook, step: Step) -> str | None:
         """Why the broker may not run an action by itself, or None."""
@@ -185,11 +193,15 @@ class Course:
 
     async def _step(self, run: Run, step: Step) -> StepRun:
         """Run one step, with its start and its end in the database."""
-        began = self.clock.now()
-        entry = await self.storage.write(lambda conn: store.begin_step(conn, run.run_id, step, now=began))
-        outcome = await self.runner.run(step, subject=f"playbook {run.playbook_id}", inputs=_inputs(run))
+        entry, outcome = await self._ran(run, step)
         ended = self.clock.now()
         return await self.storage.write(lambda conn: store.end_step(conn, entry, outcome, now=ended))
+
+    async def _ran(self, run: Run, step: Step) -> tuple[int, Outcome]:
+        """Run a step whose start is written down and whose end is the caller's to write."""
+        began = self.clock.now()
+        entry = await self.storage.write(lambda conn: store.begin_step(conn, run.run_id, step, now=began))
+        return entry, await self.runner.run(step, subject=f"playbook {run.playbook_id}", inputs=_inputs(run))
 
     async def _steps(self, run: Run) -> list[StepRun]:
         return await self.storage.read(lambda conn: store.steps_of(conn, run.run_id))
@@ -204,13 +216,12 @@ class Course:
         await self.storage.write(lambda conn: store.postpone(conn, run.run_id, due_at=due_at, reason=reason))
 
     async def _give_up(self, run: Run, reason: str) -> None:
-        """Hand over to people: the next tier hears of it at once."""
+        await self.storage.write(partial(self._hand_over, run=run, reason=reason))
 
-        def write(conn: Connection) -> None:
-            self._append(conn, run, EntryKind.HANDED_OVER, f"The playbook can do no more: {reason}")
-            store.move(conn, run.run_id, RunState.ESCALATED, reason=reason, now=self.clock.now())
-
-        await self.storage.write(write)
+    def _hand_over(self, conn: Connection, run: Run, reason: str) -> None:
+        """Hand over to people: somebody new hears of it, or those who look after it do."""
+        self._append(conn, run, EntryKind.HANDED_OVER, f"The playbook can do no more: {reason}")
+        store.move(conn, run.run_id, RunState.ESCALATED, reason=reason, now=self.clock.now())
 
     async def _tell(
         self, run: Run, kind: EntryKind, text: str, data: Mapping[str, object] | None = None

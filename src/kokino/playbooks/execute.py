@@ -35,7 +35,7 @@ SCOPES: Mapping[Effect, frozenset[Scope]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepRunner:
-    """Runs steps. Their processes end with their timeout or with the broker."""
+    """Runs steps. Their processes end with their timeout; what a dead broker left, the next one ends."""
 
     warden: Warden
     clock: Clock

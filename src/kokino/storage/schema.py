@@ -139,10 +139,13 @@ executions = Table(
     Column("metadata", Document, nullable=False),
     _id("conversation_id"),
     Column("session_id", Text),
+    Column("driver", String(64)),
     Column("is_resume", Boolean),
     Column("timeout_ms", BigInteger, nullable=False),
     Column("queue_timeout_ms", BigInteger, nullable=False),
     Column("queued_at", Instant, nullable=False),
+    # When it will have waited as long as it may: `queued_at` and its queue timeout.
+    Column("queue_ends_at", Instant, nullable=False),
     Column("started_at", Instant),
     Column("ended_at", Instant),
     Column("cancel_requested_at", Instant),
@@ -154,9 +157,9 @@ executions = Table(
     Column("usage", Document),
     Column("cost_usd", Float),
     Column("cli_version", Text),
-    Column("peak_memory_mb", Float),
     Index(None, "agent_id", "number"),
     Index(None, "state", "number"),
+    Index(None, "state", "queue_ends_at"),
     Index(None, "ended_at"),
 )
 
@@ -366,8 +369,6 @@ playbook_runs = Table(
     Column("reason", Text),
     Column("started_at", Instant, nullable=False),
     Column("verifying_at", Instant),
-    # Since when Verify has held without a break.
-    Column("holds_since", Instant),
     Column("due_at", Instant),
     Column("ended_at", Instant),
     UniqueConstraint("playbook_id", "episode_id"),
@@ -410,6 +411,8 @@ escalations = Table(
     Column("due_at", Instant),
     Column("started_at", Instant, nullable=False),
     Column("reason", Text, nullable=False),
+    # The timeline entry up to which a playbook's handing over was passed on.
+    Column("handed_over_up_to", BigInteger, nullable=False),
     Index(None, "state", "due_at"),
 )
 

@@ -149,10 +149,12 @@ def upgrade() -> None:
         sa.Column("metadata", sa.JSON(none_as_null=True), nullable=False),
         sa.Column("conversation_id", sa.String(length=160), nullable=True),
         sa.Column("session_id", sa.Text(), nullable=True),
+        sa.Column("driver", sa.String(length=64), nullable=True),
         sa.Column("is_resume", sa.Boolean(), nullable=True),
         sa.Column("timeout_ms", sa.BigInteger(), nullable=False),
         sa.Column("queue_timeout_ms", sa.BigInteger(), nullable=False),
         sa.Column("queued_at", sa.BigInteger(), nullable=False),
+        sa.Column("queue_ends_at", sa.BigInteger(), nullable=False),
         sa.Column("started_at", sa.BigInteger(), nullable=True),
         sa.Column("ended_at", sa.BigInteger(), nullable=True),
         sa.Column("cancel_requested_at", sa.BigInteger(), nullable=True),
@@ -164,7 +166,6 @@ def upgrade() -> None:
         sa.Column("usage", sa.JSON(none_as_null=True), nullable=True),
         sa.Column("cost_usd", sa.Float(), nullable=True),
         sa.Column("cli_version", sa.Text(), nullable=True),
-        sa.Column("peak_memory_mb", sa.Float(), nullable=True),
         sa.PrimaryKeyConstraint("execution_id", name=op.f("pk_executions")),
         sa.UniqueConstraint("number", name=op.f("uq_executions_number")),
     )
@@ -174,6 +175,9 @@ def upgrade() -> None:
         )
         batch_op.create_index(batch_op.f("ix_executions_ended_at"), ["ended_at"], unique=False)
         batch_op.create_index(batch_op.f("ix_executions_state_number"), ["state", "number"], unique=False)
+        batch_op.create_index(
+            batch_op.f("ix_executions_state_queue_ends_at"), ["state", "queue_ends_at"], unique=False
+        )
 
     op.create_table(
         "fallbacks",
@@ -323,6 +327,7 @@ def upgrade() -> None:
         sa.Column("due_at", sa.BigInteger(), nullable=True),
         sa.Column("started_at", sa.BigInteger(), nullable=False),
         sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("handed_over_up_to", sa.BigInteger(), nullable=False),
         sa.ForeignKeyConstraint(["incident"], ["incidents.number"], name=op.f("fk_escalations_incident")),
         sa.PrimaryKeyConstraint("episode_id", name=op.f("pk_escalations")),
     )
@@ -356,7 +361,6 @@ def upgrade() -> None:
         sa.Column("reason", sa.Text(), nullable=True),
         sa.Column("started_at", sa.BigInteger(), nullable=False),
         sa.Column("verifying_at", sa.BigInteger(), nullable=True),
-        sa.Column("holds_since", sa.BigInteger(), nullable=True),
         sa.Column("due_at", sa.BigInteger(), nullable=True),
         sa.Column("ended_at", sa.BigInteger(), nullable=True),
         sa.ForeignKeyConstraint(["incident"], ["incidents.number"], name=op.f("fk_playbook_runs_incident")),
@@ -499,6 +503,7 @@ def downgrade() -> None:
     op.drop_table("incidents")
     op.drop_table("fallbacks")
     with op.batch_alter_table("executions", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_executions_state_queue_ends_at"))
         batch_op.drop_index(batch_op.f("ix_executions_state_number"))
         batch_op.drop_index(batch_op.f("ix_executions_ended_at"))
         batch_op.drop_index(batch_op.f("ix_executions_agent_id_number"))
