@@ -16,7 +16,7 @@ import pytest
 
 from kokino.config import FILE_NAME
 from kokino.testing.broker import TestBroker
-from tests.acceptance.serving import Served, serving
+from tests.acceptance.serving import Served, serving, until
 
 TOML = """
 [cli_types.gone]
@@ -222,16 +222,19 @@ def test_a_database_locked_under_a_running_broker_loses_nothing(tmp_path: Path) 
     """While it is locked, new work is refused with a message; afterwards everything goes on."""
     (tmp_path / "home" / "work").mkdir(parents=True)
     with serving(tmp_path / "home", TOML) as broker:
-        running = broker.accept("writer", "script: stream 20 lines every 50ms; emit done")
+        running = broker.accept("writer", "script: stream 100 lines every 50ms")
+        until(lambda: len(lines_of(broker, running)) > 1)
         database = tmp_path / "home" / "broker" / "data" / "kokino.db"
         with locked(database):
-            answer = broker.execute("writer")
-            assert (answer.status_code, answer.json()["error"]) == (503, "storage")
-            assert answer.headers["content-type"] == "application/problem+json"
-            assert str(database) in answer.json()["detail"]
-            assert "another program holds it" in answer.json()["detail"]
+            # Twice: between the two a record of the running execution could not be written either.
+            for answer in (broker.execute("writer"), broker.execute("writer")):
+                assert (answer.status_code, answer.json()["error"]) == (503, "storage")
+                assert answer.headers["content-type"] == "application/problem+json"
+                assert str(database) in answer.json()["detail"]
+                assert "another program holds it" in answer.json()["detail"]
         assert broker.ended(running)["state"] == "completed"
-        assert "done" in broker.get(f"/executions/{running}")["content"]
+        recorded = "".join(line["body"] for line in lines_of(broker, running))
+        assert [number for number in range(1, 101) if f'line {number}"' not in recorded] == []
         assert broker.execute("writer").status_code == 200
         assert broker.get("/readyz")["status"] == "ok"
 
@@ -247,6 +250,12 @@ def test_what_was_accepted_before_a_sigkill_is_finished_after_the_restart(tmp_pa
         assert [(end["state"], end["content"]) for end in ends] == [
             ("completed", f"number {number}") for number in range(5)
         ]
+
+
+def lines_of(broker: Served, execution: str) -> list[dict[str, Any]]:
+    """What the writer's execution has written so far."""
+    lines: list[dict[str, Any]] = broker.get("/agents/writer/logs?lines=10000")["lines"]
+    return [line for line in lines if line["executionId"] == execution]
 
 
 @contextmanager

@@ -50,8 +50,7 @@ def test_after_a_sigkill_nothing_of_ten_executions_is_left_alive(tmp_path: Path)
         broker.start()
         for number, execution in enumerate(executions):
             ended = broker.ended(execution)
-            assert ended["state"] in {"failed", "lost"}, ended
-            assert ended["kind"] is not None
+            assert ended["state"] == "lost", ended
             assert ended["error"]
             assert broker.execute(f"agent-{number}").status_code == 200
         status = broker.get("/agents/sessions/status")

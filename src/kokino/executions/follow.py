@@ -28,7 +28,7 @@ KEPT = 64 * 1024
 #: How long to wait before looking at a silent stream again, in seconds. The end itself is told by the keeper,
 #: so this delays only what people watch: half of what an eye notices.
 LOOK_AGAIN = 0.05
-#: Pause after a write that failed, in seconds: a lock of another program, a full disk, a server that restarts.
+#: Pause after a write that failed, in seconds: another program's lock, a full disk, a restart.
 AFTER_FAILURE = 1.0
 
 
@@ -129,7 +129,7 @@ class Follow:
             self.on_records(self.execution.execution_id)
 
     async def _write(self, added: list[Record]) -> None:
-        """Write them, again and again while the database is away: what the CLI says meanwhile waits in its spool."""
+        """Write them, again and again while the database is away: what is said meanwhile waits in the spool."""
         execution_id = self.execution.execution_id
         while True:
             try:
