@@ -12,7 +12,7 @@ import pytest
 
 SOURCE = Path(__file__).resolve().parents[2] / "src" / "kokino"
 
-BASE = ("clock", "ids", "errors", "log", "metrics", "config", "tasks", "tokens")
+BASE = ("clock", "ids", "errors", "log", "metrics", "config", "tasks", "barrier", "tokens")
 SEAMS = ("storage", "process", "notify")
 NOUNS = (
     "telemetry", "conversations", "agents", "executions", "shadow", "doctor", "integrity",

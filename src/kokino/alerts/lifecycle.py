@@ -9,7 +9,6 @@ from enum import StrEnum
 from kokino.alerts.evaluate import Verdict
 from kokino.alerts.model import Alert, Phase, Transition
 from kokino.alerts.rule import AlertRule
-from kokino.ids import Ids
 
 
 class Input(StrEnum):
@@ -36,11 +35,11 @@ TRANSITIONS = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
-    """What became of an alert at one look."""
+class Reaction:
+    """What becomes of an alert at one look."""
 
     alert: Alert
-    #: The change of state, if there was one.
+    #: The change of state, if there is one.
     transition: Transition | None = None
 
 
@@ -52,19 +51,31 @@ def advance(phase: Phase, input: Input) -> Phase:
         raise ValueError(f"an alert that is {phase} cannot be {input}") from None
 
 
-def step(rule: AlertRule, alert: Alert, verdict: Verdict, *, now: datetime, ids: Ids) -> Step:
-    """What the verdict makes of the alert at `now`; `ids` names a new episode.
+def react(rule: AlertRule, alert: Alert, verdict: Verdict, *, now: datetime, episode_id: str) -> Reaction:
+    """What the verdict makes of the alert at `now`; `episode_id` names a new episode, if one begins.
 
-    The same alert, verdict and instant give the same step, and taking a step twice changes nothing more.
+    The same arguments give the same reaction, and reacting twice changes nothing more.
     """
     seen = _seen(alert, verdict, now)
     found = _input(rule, seen, verdict, now)
     if found is None:
-        return Step(alert=seen)
+        return Reaction(alert=seen)
     input, reason = found
-    phase = advance(seen.state, input)
-    entered = _ENTER[phase](replace(seen, state=phase, since=now), now, ids)
-    entered = replace(entered, measured={**verdict.measured.to_document(), "reason": reason})
+    measured = replace(seen, measured={**verdict.measured.to_document(), "reason": reason})
+    return _change(measured, input, reason, now=now, episode_id=episode_id)
+
+
+def retire(alert: Alert, *, reason: str, now: datetime) -> Reaction:
+    """The end of a pending or firing alert that no rule looks at any more."""
+    told = replace(alert, measured={**alert.measured, "reason": reason})
+    return _change(told, Input.CLEARED, reason, now=now, episode_id=alert.episode_id)
+
+
+def _change(alert: Alert, input: Input, reason: str, *, now: datetime, episode_id: str | None) -> Reaction:
+    phase = advance(alert.state, input)
+    entered = _ENTER[phase](replace(alert, state=phase, since=now), now)
+    if phase is Phase.FIRING:
+        entered = replace(entered, episode_id=episode_id)
     transition = Transition(
         alert_id=alert.alert_id,
         episode_id=entered.episode_id if phase in {Phase.FIRING, Phase.RESOLVED} else None,
@@ -74,7 +85,7 @@ def step(rule: AlertRule, alert: Alert, verdict: Verdict, *, now: datetime, ids:
         reason=reason,
         measured=entered.measured,
     )
-    return Step(alert=entered, transition=transition)
+    return Reaction(alert=entered, transition=transition)
 
 
 def _seen(alert: Alert, verdict: Verdict, now: datetime) -> Alert:
@@ -103,19 +114,18 @@ def _input(rule: AlertRule, alert: Alert, verdict: Verdict, now: datetime) -> tu
     return None
 
 
-def _enter_inactive(alert: Alert, _now: datetime, _ids: Ids) -> Alert:
+def _enter_inactive(alert: Alert, _now: datetime) -> Alert:
     return replace(alert, pending_at=None)
 
 
-def _enter_pending(alert: Alert, now: datetime, _ids: Ids) -> Alert:
+def _enter_pending(alert: Alert, now: datetime) -> Alert:
     return replace(alert, pending_at=now)
 
 
-def _enter_firing(alert: Alert, now: datetime, ids: Ids) -> Alert:
+def _enter_firing(alert: Alert, now: datetime) -> Alert:
     """A new episode: nobody has acknowledged it yet."""
     return replace(
         alert,
-        episode_id=ids.uuid(),
         firing_at=now,
         resolved_at=None,
         clear_at=None,
@@ -125,7 +135,7 @@ def _enter_firing(alert: Alert, now: datetime, ids: Ids) -> Alert:
     )
 
 
-def _enter_resolved(alert: Alert, now: datetime, _ids: Ids) -> Alert:
+def _enter_resolved(alert: Alert, now: datetime) -> Alert:
     """What was answered for is not counted again: the windows start anew."""
     return replace(alert, resolved_at=now, pending_at=None, clear_at=None, windows_from=now)
 

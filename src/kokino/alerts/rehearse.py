@@ -11,7 +11,6 @@ from kokino.alerts.model import Alert, Transition
 from kokino.alerts.module import look, unseen
 from kokino.alerts.rule import AlertRule, Expectation, RuleTest
 from kokino.clock import iso
-from kokino.ids import Ids
 from kokino.slo.model import Objectives
 from kokino.telemetry.model import Counts
 
@@ -62,7 +61,6 @@ class Rehearsal:
     rule: AlertRule
     objectives: Objectives
     timeline: Timeline
-    ids: Ids
     alert: Alert
     #: Every change of state, in order.
     changes: list[Transition] = field(default_factory=list)
@@ -81,16 +79,17 @@ class Rehearsal:
                 yield now
 
     def _look(self, now: datetime) -> datetime | None:
-        seen = look(self.rule, self.objectives, self.alert, self.timeline, now=now, ids=self.ids)
-        self.alert = seen.step.alert
-        if seen.step.transition is not None:
-            self.changes.append(seen.step.transition)
+        episode_id = f"episode-{len(self.changes) + 1}"
+        seen = look(self.rule, self.objectives, self.alert, self.timeline, now=now, episode_id=episode_id)
+        self.alert = seen.reaction.alert
+        if seen.reaction.transition is not None:
+            self.changes.append(seen.reaction.transition)
         return seen.due_at
 
 
-def rehearse(rule: AlertRule, test: RuleTest, objectives: Objectives, ids: Ids) -> list[str]:
+def rehearse(rule: AlertRule, test: RuleTest, objectives: Objectives) -> list[str]:
     """What went otherwise than one test of the rule expects, as sentences; nothing when it passed."""
-    run = rehearsal(rule, _ends(test), objectives, ids)
+    run = rehearsal(rule, _ends(test), objectives)
     expected = sorted(test.expect, key=lambda expectation: expectation.at)
     wrong: list[str] = []
     for now in run.run(START + expectation.at for expectation in expected):
@@ -100,9 +99,9 @@ def rehearse(rule: AlertRule, test: RuleTest, objectives: Objectives, ids: Ids) 
     return wrong
 
 
-def rehearsal(rule: AlertRule, ends: Iterable[Ended], objectives: Objectives, ids: Ids) -> Rehearsal:
+def rehearsal(rule: AlertRule, ends: Iterable[Ended], objectives: Objectives) -> Rehearsal:
     """A rehearsal of `rule` that begins at `START` with an alert that is inactive."""
-    return Rehearsal(rule, objectives, Timeline(ends), ids, unseen(rule, now=START, ids=ids))
+    return Rehearsal(rule, objectives, Timeline(ends), unseen(rule, now=START, alert_id=rule.id))
 
 
 def _counts(ends: Iterable[Ended]) -> Counts:

@@ -63,7 +63,7 @@ def why(conn: Connection, alert_id: str, *, limit: int = 100) -> list[Transition
     """How the alert came to its state: its latest changes with their reasons, oldest first."""
     query = select(alert_transitions).where(alert_transitions.c.alert_id == alert_id)
     newest = conn.execute(query.order_by(alert_transitions.c.transition_id.desc()).limit(limit)).all()
-    return [_transition(row) for row in reversed(newest)]
+    return [to_transition(row) for row in reversed(newest)]
 
 
 def acknowledge(conn: Connection, alert_id: str, *, by: str, at: datetime, ends_at: datetime | None) -> Alert:
@@ -86,6 +86,7 @@ def _alert(row: Row[Any]) -> Alert:
     return Alert(**{**values, "state": Phase(row.state)})
 
 
-def _transition(row: Row[Any]) -> Transition:
+def to_transition(row: Row[Any]) -> Transition:
+    """The change in a row of its table."""
     values = {name: getattr(row, name) for name in Transition.__slots__}
     return Transition(**{**values, "from_state": Phase(row.from_state), "to_state": Phase(row.to_state)})

@@ -9,13 +9,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import create_engine
 
-from kokino.alerts import store
+from kokino.alerts import episode_store, store
 from kokino.alerts.model import Alert, Phase
 from kokino.alerts.module import AlertRules, look, unseen
 from kokino.alerts.observe import Stored
 from kokino.alerts.rehearse import START, Ended, Timeline
 from kokino.alerts.rulefile import packaged
+from kokino.barrier import Faults
 from kokino.errors import Conflict, NotFound
+from kokino.ids import RandomIds
 from kokino.slo.defaults import defaults
 from kokino.storage import Storage, open_storage
 from kokino.storage.schema import metadata
@@ -224,6 +226,71 @@ async def test_a_killed_broker_finds_its_alert_firing(storage_url: str) -> None:
     assert alert.state is Phase.FIRING
 
 
+async def test_an_alert_whose_rule_is_gone_is_resolved_at_the_first_run(broker: Broker) -> None:
+    """The file was removed or renamed while it fired: its episode ends, and ``why`` says so."""
+    await broker.outage()
+    without = AlertRules(broker.storage, SequentialIds(), (), defaults())
+    await without.run(T + MINUTE)
+    alert = await broker.alert()
+    assert (alert.state, alert.resolved_at) == (Phase.RESOLVED, T + MINUTE)
+    change = (await broker.storage.read(lambda conn: store.why(conn, alert.alert_id)))[-1]
+    assert (change.to_state, change.reason) == (Phase.RESOLVED, "its rule is gone")
+    assert change.episode_id == alert.episode_id
+
+
+async def test_an_alert_with_labels_that_its_rule_has_no_more_is_resolved(broker: Broker) -> None:
+    """The rule looks at another alert now, which fires by itself."""
+    await broker.outage()
+    changed = RULE.model_copy(update={"labels": {"slo": "availability", "site": "b"}})
+    await AlertRules(broker.storage, RandomIds(), (changed,), defaults()).run(T)
+    states = {alert.labels.get("site"): alert.state for alert in await broker.storage.read(store.listed)}
+    assert states == {None: Phase.RESOLVED, "b": Phase.FIRING}
+
+
+async def test_a_rule_that_cannot_be_looked_at_keeps_no_other_from_firing(broker: Broker) -> None:
+    """The others are looked at, and the module's health tells of the one."""
+    broken = RULE.model_copy(update={"id": "broken", "slo": "nonsense"})
+    rules = AlertRules(broker.storage, SequentialIds(), (broken, RULE), defaults())
+    await broker.happen(ended(T), ended(T))
+    with pytest.raises(Faults, match="broken: "):
+        await rules.run(T)
+    assert (await broker.alert()).state is Phase.FIRING
+
+
+async def test_a_look_that_changes_nothing_draws_no_ids(broker: Broker) -> None:
+    """Reading is reading: names are made where something is written down."""
+    ids = SequentialIds()
+    await AlertRules(broker.storage, ids, packaged(), defaults()).run(T)
+    assert (ids.new("alert"), ids.uuid()) == (SequentialIds().new("alert"), SequentialIds().uuid())
+
+
+async def test_the_end_of_an_earlier_episode_is_known(broker: Broker) -> None:
+    """The last one until an instant, of these alerts."""
+    await broker.outage()
+    await broker.happen(*(ended(T + MINUTE, good=True) for _ in range(3)))
+    await broker.module.run(T + 5 * MINUTE)
+    alert_id, over = (await broker.alert()).alert_id, T + 5 * MINUTE
+    for asked, until, known in (([alert_id], over, over), ([alert_id], T, None), (["other"], over, None)):
+        found = await broker.storage.read(
+            lambda conn, asked=asked, until=until: episode_store.last_end(conn, asked, until=until)
+        )
+        assert found == known
+
+
+async def test_an_episode_tells_how_it_began_and_ended(broker: Broker) -> None:
+    """From its history; while it goes on it has no end, and then it fires no more."""
+    await broker.outage()
+    [episode] = await broker.storage.read(episode_store.firing)
+    assert (episode.rule_id, episode.fired_at) == (RULE.id, T)
+    assert await broker.storage.read(lambda conn: episode_store.end(conn, episode.episode_id)) is None
+    await broker.happen(*(ended(T + MINUTE, good=True) for _ in range(3)))
+    await broker.module.run(T + 5 * MINUTE)
+    start = await broker.storage.read(lambda conn: episode_store.start(conn, episode.episode_id))
+    end = await broker.storage.read(lambda conn: episode_store.end(conn, episode.episode_id))
+    assert (start and start.at, end and end.at) == (T, T + 5 * MINUTE)
+    assert await broker.storage.read(episode_store.firing) == []
+
+
 ENDS = st.lists(
     st.builds(
         lambda seconds, good, probe: Ended(START + seconds * SECOND, good, probe),
@@ -238,7 +305,7 @@ ENDS = st.lists(
 @settings(max_examples=25, deadline=None)
 @given(ENDS, st.lists(st.integers(0, 9 * 3_600), min_size=1, max_size=5))
 def test_a_rehearsal_sees_what_the_database_sees(ends: list[Ended], instants: list[int]) -> None:
-    """The timeline of rule tests and the store give the same verdict, step and due instant at any time."""
+    """Rule tests' timeline and the store give the same verdict, reaction and due instant at any time."""
     engine = create_engine("sqlite://")
     try:
         with engine.begin() as conn:
@@ -247,13 +314,13 @@ def test_a_rehearsal_sees_what_the_database_sees(ends: list[Ended], instants: li
                 telemetry.append(
                     conn, ended(end.at, good=end.is_good, label="probe" if end.is_probe else None)
                 )
-            alert = unseen(RULE, now=START, ids=SequentialIds())
+            alert = unseen(RULE, now=START, alert_id="alert-1")
             for now in (START + seconds * SECOND for seconds in sorted(instants)):
                 stored, rehearsed = (
-                    look(RULE, defaults(), alert, source, now=now, ids=SequentialIds())
+                    look(RULE, defaults(), alert, source, now=now, episode_id=f"episode at {now}")
                     for source in (Stored(conn), Timeline(ends))
                 )
                 assert stored == rehearsed
-                alert = stored.step.alert
+                alert = stored.reaction.alert
     finally:
         engine.dispose()

@@ -9,7 +9,7 @@ from itertools import product
 import pytest
 
 from kokino.alerts.evaluate import Verdict, evaluate
-from kokino.alerts.lifecycle import TRANSITIONS, Input, Step, advance, step
+from kokino.alerts.lifecycle import TRANSITIONS, Input, Reaction, advance, react, retire
 from kokino.alerts.model import Alert, Phase, fingerprint
 from kokino.alerts.module import unseen
 from kokino.alerts.observe import Measurements
@@ -17,7 +17,6 @@ from kokino.alerts.rule import AlertRule
 from kokino.alerts.rulefile import packaged
 from kokino.slo.defaults import defaults
 from kokino.telemetry.model import Counts
-from kokino.testing.ids import SequentialIds
 
 [RULE] = packaged()
 PATIENT = RULE.model_copy(
@@ -39,15 +38,12 @@ CLEAR = replace(QUIET, clears=True, clear_reason="recovered: 5 of 5 executions o
 
 def fresh() -> Alert:
     """An alert that nothing happened to."""
-    return unseen(RULE, now=T, ids=SequentialIds())
+    return unseen(RULE, now=T, alert_id="alert-1")
 
 
-def take(alert: Alert, verdict: Verdict, now: datetime, rule: AlertRule = RULE) -> Step:
-    """One step, with an id of its own for a new episode."""
-    ids = SequentialIds()
-    for _ in range(int((now - T) / MINUTE)):
-        ids.uuid()
-    return step(rule, alert, verdict, now=now, ids=ids)
+def take(alert: Alert, verdict: Verdict, now: datetime, rule: AlertRule = RULE) -> Reaction:
+    """What one look makes of it, with an id of its own for a new episode."""
+    return react(rule, alert, verdict, now=now, episode_id=f"episode at {now}")
 
 
 @pytest.mark.parametrize(("phase", "input"), sorted(set(product(Phase, Input)) - set(TRANSITIONS)))
@@ -67,7 +63,7 @@ def test_a_breach_fires_at_once_where_the_rule_asks_for_no_delay() -> None:
     assert taken.alert.measured["reason"] == BREACH.reason
 
 
-def test_a_step_that_is_taken_twice_changes_nothing_more() -> None:
+def test_a_second_look_at_the_same_instant_changes_nothing_more() -> None:
     """The same instant and verdict leave the alert as it is."""
     once = take(fresh(), BREACH, T).alert
     again = take(once, BREACH, T)
@@ -136,6 +132,28 @@ def test_a_second_firing_is_a_new_episode_that_nobody_has_acknowledged() -> None
     assert again.episode_id != firing.episode_id
     assert (again.acknowledged_at, again.acknowledged_by, again.acknowledgement_ends_at) == (None, None, None)
     assert again.resolved_at is None
+
+
+def test_a_firing_alert_without_a_rule_is_resolved_with_its_episode() -> None:
+    """Nobody looks at it any more, so nobody would ever say that it is over."""
+    firing = take(fresh(), BREACH, T).alert
+    retired = retire(firing, reason="its rule is gone", now=T + MINUTE)
+    assert (retired.alert.state, retired.alert.resolved_at) == (Phase.RESOLVED, T + MINUTE)
+    assert retired.transition is not None
+    assert retired.transition.episode_id == firing.episode_id
+    assert (retired.transition.reason, retired.transition.measured["reason"]) == ("its rule is gone",) * 2
+
+
+def test_a_pending_alert_without_a_rule_was_nothing() -> None:
+    """Nobody was told of it."""
+    pending = take(fresh(), BREACH, T, PATIENT).alert
+    assert retire(pending, reason="its rule is gone", now=T).alert.state is Phase.INACTIVE
+
+
+def test_what_is_over_cannot_be_retired() -> None:
+    """There is no change from inactive to anything that ends."""
+    with pytest.raises(ValueError, match="inactive cannot be cleared"):
+        retire(fresh(), reason="its rule is gone", now=T)
 
 
 def test_a_fingerprint_depends_on_the_rule_and_its_labels_alone() -> None:

@@ -12,7 +12,6 @@ from kokino.alerts.rule import AlertRule, RuleTest
 from kokino.alerts.rulefile import packaged, read_rule
 from kokino.errors import Fault
 from kokino.slo.defaults import defaults
-from kokino.testing.ids import SequentialIds
 
 TEXT = (files("kokino.alerts") / "rules" / "availability-slo-breach.yaml").read_text(encoding="utf-8")
 
@@ -35,7 +34,7 @@ def line(of: str, text: str = TEXT) -> int:
 )
 def test_every_shipped_rule_passes_its_own_tests(rule: AlertRule, test: RuleTest) -> None:
     """The file proves itself, in virtual time."""
-    assert rehearse(rule, test, defaults(), SequentialIds()) == []
+    assert rehearse(rule, test, defaults()) == []
 
 
 @pytest.mark.parametrize("rule", packaged(), ids=lambda rule: rule.id)
@@ -50,7 +49,7 @@ def test_a_rule_that_breaks_its_test_is_told_with_what_happened() -> None:
     [rule] = packaged()
     too_early = rule.tests[0].expect[1].model_copy(update={"at": timedelta(0)})
     test = rule.tests[0].model_copy(update={"expect": (too_early,)})
-    [first, second] = rehearse(rule, test, defaults(), SequentialIds())
+    [first, second] = rehearse(rule, test, defaults())
     assert first.startswith("an outage pages")
     assert "the alert is inactive, not firing; it never changed" in first
     assert "it fired by None, not by rate-1h" in second
@@ -129,5 +128,5 @@ def test_the_ungated_form_of_the_specification_can_be_switched_on() -> None:
             "expect": [{"at": "0m", "state": "firing"}],
         }
     )
-    assert rehearse(rule, alone, defaults(), SequentialIds()) == []
-    assert rehearse(gated, alone, defaults(), SequentialIds()) != []
+    assert rehearse(rule, alone, defaults()) == []
+    assert rehearse(gated, alone, defaults()) != []
