@@ -21,8 +21,9 @@ PROMPTS = (
 
 def fleet(count: int, *, hold: str, drain: str = "20s", grace: str = "5s") -> str:
     """A configuration with `count` scripted agents, named ``agent-0`` and so on."""
+    limits = f'limits = {{ grace = "{grace}" }}'
     agents = "".join(
-        f'[[agents]]\nid = "agent-{number}"\ncli_type = "scripted"\ncwd = "."\nlimits = {{ grace = "{grace}" }}\n'
+        f'[[agents]]\nid = "agent-{number}"\ncli_type = "scripted"\ncwd = "."\n{limits}\n'
         for number in range(count)
     )
     return f'[server]\ndrain = "{drain}"\n[process]\nhold = "{hold}"\n{agents}'

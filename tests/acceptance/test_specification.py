@@ -36,9 +36,11 @@ SECTION = "Availability SLO Breach (P1)"
 EXCEPTIONS: Mapping[str, tuple[str, str]] = {
     "Send page": (
         "it pages a person at pagerduty.com; the broker's own pages go to a recording PagerDuty elsewhere",
-        "curl -X POST https://pagerduty.com/api/v1/incidents \\\n"
-        "  -H 'Authorization: Token token=YOUR_TOKEN' \\\n"
-        '  -d \'{"incident":{"type":"incident","title":"P1: Kokino Availability SLO Breach"}}\'',
+        (
+            "curl -X POST https://pagerduty.com/api/v1/incidents \\\n"
+            "  -H 'Authorization: Token token=YOUR_TOKEN' \\\n"
+            '  -d \'{"incident":{"type":"incident","title":"P1: Kokino Availability SLO Breach"}}\''
+        ),
     ),
     "Or via Slack": (
         "it needs a program of somebody else's; the broker's own posts go to a recording Slack elsewhere",
@@ -139,7 +141,7 @@ def broker(tmp_path: Path) -> Iterator[Served]:
         with contextlib.suppress(OSError):
             probe.bind(("127.0.0.1", PORT))
         if probe.getsockname()[1] != PORT:
-            pytest.fail(f"port {PORT} is in use; the specification's commands name it: stop what listens there")
+            pytest.fail(f"port {PORT}, which the specification's commands name, is in use: stop its user")
     toml = (ROOT / "kokino.toml").read_text(encoding="utf-8")
     with serving(tmp_path / "kokino", toml, options=()) as served:
         yield served

@@ -129,7 +129,7 @@ class Follow:
             self.on_records(self.execution.execution_id)
 
     async def _write(self, added: list[Record]) -> None:
-        """Write them, again and again while the database is away: what is said meanwhile waits in the spool."""
+        """Write them, again and again while the database is away: the spool keeps what is said meanwhile."""
         execution_id = self.execution.execution_id
         while True:
             try:
