@@ -16,19 +16,16 @@ from kokino.storage.schema import executions, records
 
 
 def accept(conn: Connection, execution: Execution) -> Execution:
-    """Put an execution at the end of the queue; returns it with its number."""
-    number = (conn.scalar(select(func.max(executions.c.number))) or 0) + 1
+    """Put an execution at the end of the queue; returns it with its number, which the database gives."""
     values = asdict(execution) | {
-        "number": number,
         "state": execution.state.value,
         "metadata": dict(execution.metadata),
         "timeout_ms": execution.timeout // MILLISECOND,
         "queue_timeout_ms": execution.queue_timeout // MILLISECOND,
         "queue_ends_at": execution.queued_at + execution.queue_timeout,
     }
-    del values["timeout"], values["queue_timeout"]
-    conn.execute(insert(executions).values(**values))
-    return _required(conn, execution.execution_id)
+    del values["number"], values["timeout"], values["queue_timeout"]
+    return _execution(conn.execute(insert(executions).values(**values).returning(executions)).one())
 
 
 def get(conn: Connection, execution_id: str) -> Execution | None:

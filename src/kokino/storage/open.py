@@ -5,16 +5,19 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
 
-from sqlalchemy import URL, create_engine, make_url
+from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from kokino.errors import StorageError
+from kokino.storage import postgresql, sqlite
 from kokino.storage.base import Storage
+from kokino.storage.claim import claim_file
 from kokino.storage.migrate import migrate
 from kokino.storage.postgresql import PostgresqlStorage
-from kokino.storage.sqlite import SqliteStorage, writing_engine
+from kokino.storage.sqlite import SqliteStorage
 
 #: How long to wait for another program's lock before saying that it holds one, in seconds.
 PATIENCE = 5.0
@@ -25,16 +28,19 @@ def default_url(home: Path) -> str:
     return f"sqlite:///{home / 'broker' / 'data' / 'kokino.db'}"
 
 
-async def open_storage(url: str) -> Storage:
+async def open_storage(url: str, *, alone: bool = True) -> Storage:
     """Open, migrate and return the database at `url`.
 
-    Raises `StorageError` for a URL that is not one, a server that does not answer, and a file that is
-    damaged, locked or in a folder that may not be written.
+    A broker opens it `alone`: a second one is refused until the first has closed it, or has died. Who only
+    wants to look beside a broker opens it not alone, and is never refused for that.
+
+    Raises `StorageError` for a URL that is not one, a server that does not answer, a file that is damaged,
+    locked or in a folder that may not be written, and a database that another broker uses.
     """
     parsed = _parsed(url)
     if parsed.get_backend_name() == "sqlite":
-        return await asyncio.to_thread(_open_sqlite, parsed)
-    return await asyncio.to_thread(_open_postgresql, parsed)
+        return await asyncio.to_thread(_open_sqlite, parsed, alone=alone)
+    return await asyncio.to_thread(_open_postgresql, parsed, alone=alone)
 
 
 def _parsed(url: str) -> URL:
@@ -53,29 +59,33 @@ def _parsed(url: str) -> URL:
     )
 
 
-def _open_sqlite(url: URL) -> Storage:
-    path = Path(str(url.database)).absolute()
-    try:
+def _open_sqlite(url: URL, *, alone: bool) -> Storage:
+    # As SQLite itself does: whoever comes by a symbolic link must find the same log, and the same claim.
+    path = Path(str(url.database)).resolve()
+    with _told(path), contextlib.ExitStack() as failing:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        claim = failing.enter_context(claim_file(path)) if alone else None
         with contextlib.closing(sqlite3.connect(path, timeout=PATIENCE, isolation_level=None)) as conn:
             _probe(conn, path)
         path.chmod(0o600)
-        _migrate_sqlite(path)
+        writing = sqlite.writing_engine(path)
+        failing.callback(writing.dispose)
+        migrate(writing)
+        failing.pop_all()
+    return SqliteStorage(path, writing, claim=claim)
+
+
+@contextlib.contextmanager
+def _told(path: Path) -> Iterator[None]:
+    """Say what is wrong with the file, and what to do next."""
+    try:
+        yield
     except OSError as error:
         raise StorageError(
             f"{path}: {error.strerror}: choose another home or give this user the folder"
         ) from error
     except (sqlite3.DatabaseError, DBAPIError) as error:
         raise _cannot_open(path, error) from error
-    return SqliteStorage(path)
-
-
-def _migrate_sqlite(path: Path) -> None:
-    engine = writing_engine(path)
-    try:
-        migrate(engine)
-    finally:
-        engine.dispose()
 
 
 def _probe(conn: sqlite3.Connection, path: Path) -> None:
@@ -103,13 +113,17 @@ def _cannot_open(path: Path, error: Exception) -> StorageError:
     return StorageError(f"{path}: {said}")
 
 
-def _open_postgresql(url: URL) -> Storage:
-    engine = create_engine(url)
-    try:
-        migrate(engine)
-    except DBAPIError as error:
-        shown = url.render_as_string(hide_password=True)
-        raise StorageError(f"{shown}: {error.orig}: is the server up, and may this user log in?") from error
-    finally:
-        engine.dispose()
-    return PostgresqlStorage(url)
+def _open_postgresql(url: URL, *, alone: bool) -> Storage:
+    writing = postgresql.writing_engine(url, alone=alone)
+    with contextlib.ExitStack() as failing:
+        failing.callback(writing.dispose)
+        try:
+            # Who waits to migrate must then see what was migrated meanwhile.
+            migrate(writing.execution_options(isolation_level="READ COMMITTED"))
+        except DBAPIError as error:
+            shown = url.render_as_string(hide_password=True)
+            raise StorageError(
+                f"{shown}: {error.orig}: is the server up, and may this user log in?"
+            ) from error
+        failing.pop_all()
+    return PostgresqlStorage(url, writing)

@@ -120,9 +120,9 @@ pauses = Table(
 executions = Table(
     "executions",
     metadata,
-    _id("execution_id", primary_key=True),
-    # Order of acceptance: first come, first served.
-    Column("number", BigInteger, nullable=False, unique=True),
+    # Order of acceptance: first come, first served. The database counts; a number is never given twice.
+    Column("number", Serial, primary_key=True, autoincrement=True),
+    _id("execution_id", nullable=False, unique=True),
     _id("agent_id", nullable=False),
     # The CLI type and account that it ran on, which a fallback may have changed.
     _id("cli_type", nullable=False),
@@ -161,6 +161,7 @@ executions = Table(
     Index(None, "state", "number"),
     Index(None, "state", "queue_ends_at"),
     Index(None, "ended_at"),
+    sqlite_autoincrement=True,
 )
 
 records = Table(

@@ -1,22 +1,20 @@
-"""SQLite: one writer thread that commits together whatever waited while it committed last."""
+"""SQLite: one connection that writes, a few that read, and what its errors mean."""
 
 from __future__ import annotations
 
 import asyncio
-import queue
 import sqlite3
-import threading
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import BinaryIO, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.pool import NullPool, QueuePool
+from sqlalchemy.pool import QueuePool
 
 from kokino.errors import StorageError
+from kokino.storage.writer import Blame, Writer
 
 T = TypeVar("T")
 
@@ -28,30 +26,19 @@ READERS = 4
 BUSY_TIMEOUT_MS = 5_000
 
 
-@dataclass(slots=True)
-class _Write:
-    """One `fn` on its way through the writer."""
-
-    fn: Callable[[Connection], Any]
-    future: Future[Any] = field(default_factory=Future)
-    value: Any = None
-    error: BaseException | None = None
-
-
 class SqliteStorage:
     """A SQLite file in WAL mode, synchronous=FULL: what was answered survives a power cut."""
 
     dialect = "sqlite"
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, writing: Engine, *, claim: BinaryIO | None) -> None:
+        """`writing` is a `writing_engine` of the same `path`; it and the `claim` are the storage's own."""
         self.path = path
+        self._claim = claim
         self._reader = _engine(path, readonly=True)
-        self._writer = writing_engine(path)
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="kokino-read")
-        self._queue: queue.SimpleQueue[_Write | None] = queue.SimpleQueue()
+        self._writer = Writer(writing, blame=blame, explained=self._explained, largest_batch=LARGEST_BATCH)
         self._closed = False
-        self._thread = threading.Thread(target=self._run, name="kokino-write", daemon=True)
-        self._thread.start()
 
     async def read(self, fn: Callable[[Connection], T]) -> T:
         """Run `fn` on a snapshot; see `Storage.read`."""
@@ -61,21 +48,19 @@ class SqliteStorage:
     async def write(self, fn: Callable[[Connection], T]) -> T:
         """Run `fn` in the next commit; see `Storage.write`."""
         self._check_open()
-        write = _Write(fn)
-        self._queue.put(write)
-        value: T = await asyncio.wrap_future(write.future)
-        return value
+        return await self._writer.write(fn)
 
     async def close(self) -> None:
         """Commit what waits, then close the file."""
         if self._closed:
             return
         self._closed = True
-        self._queue.put(None)
-        await asyncio.to_thread(self._thread.join)
-        self._readers.shutdown()
+        await asyncio.to_thread(self._readers.shutdown)
         self._reader.dispose()
-        self._writer.dispose()
+        # Last of all connections, so that the log is folded into the file.
+        await asyncio.to_thread(self._writer.close)
+        if self._claim is not None:
+            self._claim.close()
 
     def _check_open(self) -> None:
         if self._closed:
@@ -88,79 +73,21 @@ class SqliteStorage:
         except DBAPIError as error:
             raise _explained(self.path, error) from error
 
-    def _run(self) -> None:
-        # One connection for the writer's whole life: it is the only one that checkpoints.
-        with self._writer.connect() as conn:
-            while (first := self._queue.get()) is not None:
-                batch, is_last = self._gather(first)
-                self._commit(conn, batch)
-                if is_last:
-                    return
-
-    def _gather(self, first: _Write) -> tuple[list[_Write], bool]:
-        batch = [first]
-        while len(batch) < LARGEST_BATCH:
-            try:
-                following = self._queue.get_nowait()
-            except queue.Empty:
-                break
-            if following is None:
-                return _wanted(batch), True
-            batch.append(following)
-        return _wanted(batch), False
-
-    def _commit(self, conn: Connection, batch: list[_Write]) -> None:
-        try:
-            with conn.begin():
-                for write in batch:
-                    _apply(conn, write)
-        except BaseException as error:  # noqa: BLE001 - whatever it was, every waiting caller must hear of it
-            # After a COMMIT that failed, SQLite may hold the transaction still; SQLAlchemy thinks it over.
-            _driver(conn).rollback()
-            failure = _explained(self.path, error)
-            for write in batch:
-                write.future.set_exception(failure)
-            return
-        for write in batch:
-            if write.error is None:
-                write.future.set_result(write.value)
-            else:
-                write.future.set_exception(write.error)
+    def _explained(self, error: BaseException) -> StorageError:
+        return _explained(self.path, error)
 
 
-def _wanted(batch: list[_Write]) -> list[_Write]:
-    """Leave out what its caller has given up on; from here on the rest can no longer be cancelled."""
-    return [write for write in batch if write.future.set_running_or_notify_cancel()]
+def blame(error: BaseException) -> Blame:
+    """Whom an error of a write concerns.
 
-
-def _apply(conn: Connection, write: _Write) -> None:
-    savepoint = conn.begin_nested()
-    try:
-        write.value = write.fn(conn)
-    except Exception as error:
-        # A full disk or a broken file fails the whole batch: SQLite has undone all of it already, or will.
-        if _is_about_the_file(error) or not _driver(conn).in_transaction:
-            raise
-        savepoint.rollback()
-        write.error = error  # handed to its caller; the others' work stands
-    else:
-        savepoint.commit()
-
-
-def _driver(conn: Connection) -> sqlite3.Connection:
-    """The driver's own connection, which knows what SQLite has made of the transaction."""
-    driver = conn.connection.dbapi_connection
-    assert isinstance(driver, sqlite3.Connection)  # noqa: S101 - for the type: the engine below makes no other
-    return driver
-
-
-def _is_about_the_file(error: Exception) -> bool:
-    """True where the next write would fail alike; a faulty statement or value is its own writer's alone."""
+    A full disk or a broken file is everybody's: SQLite has undone the whole transaction already, or will.
+    """
     of_the_statement = sqlite3.IntegrityError | sqlite3.ProgrammingError | sqlite3.DataError
     said = error.orig if isinstance(error, DBAPIError) else None
     if not isinstance(said, sqlite3.DatabaseError) or isinstance(said, of_the_statement):
-        return False
-    return getattr(said, "sqlite_errorcode", None) != sqlite3.SQLITE_ERROR
+        return Blame.CALLER
+    is_faulty_sql = getattr(said, "sqlite_errorcode", None) == sqlite3.SQLITE_ERROR
+    return Blame.CALLER if is_faulty_sql else Blame.DATABASE
 
 
 def _explained(path: Path, error: BaseException) -> StorageError:
@@ -180,17 +107,18 @@ def _explained(path: Path, error: BaseException) -> StorageError:
 
 
 def writing_engine(path: Path) -> Engine:
-    """Connections that write, each of its transactions begun as such: what else writes waits."""
+    """The one connection that writes, and checkpoints; what else writes waits while it does."""
     return _engine(path, readonly=False)
 
 
 def _engine(path: Path, *, readonly: bool) -> Engine:
     engine = create_engine(
         f"sqlite:///{path}",
-        poolclass=QueuePool if readonly else NullPool,
+        poolclass=QueuePool,
+        pool_size=READERS if readonly else 1,
+        max_overflow=0,
         # We say BEGIN ourselves, below: the driver's own guess when to begin breaks savepoints.
         connect_args={"check_same_thread": False, "isolation_level": None, "timeout": BUSY_TIMEOUT_MS / 1000},
-        **({"pool_size": READERS, "max_overflow": 0} if readonly else {}),
     )
 
     @event.listens_for(engine, "connect")

@@ -133,8 +133,10 @@ def upgrade() -> None:
 
     op.create_table(
         "executions",
+        sa.Column(
+            "number", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False
+        ),
         sa.Column("execution_id", sa.String(length=160), nullable=False),
-        sa.Column("number", sa.BigInteger(), nullable=False),
         sa.Column("agent_id", sa.String(length=160), nullable=False),
         sa.Column("cli_type", sa.String(length=160), nullable=False),
         sa.Column("account", sa.String(length=300), nullable=False),
@@ -166,8 +168,9 @@ def upgrade() -> None:
         sa.Column("usage", sa.JSON(none_as_null=True), nullable=True),
         sa.Column("cost_usd", sa.Float(), nullable=True),
         sa.Column("cli_version", sa.Text(), nullable=True),
-        sa.PrimaryKeyConstraint("execution_id", name=op.f("pk_executions")),
-        sa.UniqueConstraint("number", name=op.f("uq_executions_number")),
+        sa.PrimaryKeyConstraint("number", name=op.f("pk_executions")),
+        sa.UniqueConstraint("execution_id", name=op.f("uq_executions_execution_id")),
+        sqlite_autoincrement=True,
     )
     with op.batch_alter_table("executions", schema=None) as batch_op:
         batch_op.create_index(
