@@ -28,6 +28,7 @@ def started(conn: Connection, execution_id: str) -> None:
         **fields,
         conversation_id="conv-1",
         session_id="s-1",
+        driver="scripted",
         is_resume=True,
         lock_token=7,
         now=at(1),
@@ -69,6 +70,7 @@ async def test_every_field_of_a_life_is_kept(queue: Queue, storage: Storage) -> 
         moved_from="claude",
         conversation_id="conv-1",
         session_id="s-1",
+        driver="scripted",
         is_resume=True,
         lock_token=7,
         pid=4711,
@@ -90,10 +92,12 @@ async def test_only_the_table_of_transitions_lets_a_state_change(queue: Queue, s
         conn.execute(update(executions).where(executions.c.execution_id == name).values(state=before.value))
         if after is State.RUNNING:
             started(conn, name)
+        elif after is State.QUEUED:
+            store.requeue(conn, name)
         else:
             store.end(conn, name, Ending(state=after), now=at(1))
 
-    tried = [(before, after) for before in State for after in State if after is not State.QUEUED]
+    tried = [(before, after) for before in State for after in State]
     for before, after in tried:
         name = f"{before}-to-{after}"
         await queue.accept(execution(name))
@@ -122,8 +126,10 @@ async def test_the_queue_knows_its_heads_lengths_and_deadlines(queue: Queue, sto
         execution("b", "reviewer", queue_timeout=hurried),
         execution("c", queued_at=at(-1)),
     )
-    heads = await storage.read(store.queue_heads)
+    heads = await storage.read(lambda conn: store.queue_heads(conn, busy=()))
     assert [head.execution_id for head in heads] == ["a", "b"]
+    free = await storage.read(lambda conn: store.queue_heads(conn, busy={"writer"}))
+    assert [head.execution_id for head in free] == ["b"]
     assert await storage.read(store.queue_lengths) == {"writer": 2, "reviewer": 1}
     assert await storage.read(store.next_queue_deadline) == at(10)
     late = await storage.read(lambda conn: store.overdue(conn, at(10)))
