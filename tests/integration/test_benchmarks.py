@@ -60,3 +60,9 @@ def test_an_unknown_benchmark_is_answered_with_those_there_are() -> None:
     ran = run("execution-overheat")
     assert ran.returncode == 2
     assert "execution-overhead, durable-events" in ran.stderr
+
+
+def test_every_benchmark_is_explained(result: dict[str, Any]) -> None:
+    """docs/performance.md has a heading for each."""
+    page = (ROOT / "docs" / "performance.md").read_text(encoding="utf-8")
+    assert [each["name"] for each in result["benchmarks"] if f"\n## {each['name']}\n" not in page] == []
