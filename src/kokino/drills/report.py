@@ -99,7 +99,7 @@ def print_verdict(console: Console, missed: Missed | None, *, took: timedelta, s
         return
     said = f"Missed: {missed.step.id} ({missed.step.title}): {missed.reason}"
     console.print()
-    console.print(Text(said, style="bold red1"), soft_wrap=True)
+    console.print(Text(said, style="bold red1"), soft_wrap=not console.is_terminal)
     if missed.instead is not None:
         _print_lines(console, f"Seen instead: {missed.instead}")
 
@@ -125,6 +125,6 @@ def log_file(home: Path) -> Path:
 
 
 def _print_lines(console: Console, *lines: str) -> None:
-    """Unwrapped: a path or an address that is cut in two is none."""
+    """Between words on a terminal, uncut in a pipe: programs look for whole lines."""
     for line in lines:
-        console.print(Text(line), soft_wrap=True)
+        console.print(Text(line), soft_wrap=not console.is_terminal)

@@ -150,11 +150,12 @@ def story_blocks(told: Told, now: datetime) -> list[list[RenderableType]]:
 def fitted(blocks: Sequence[Sequence[T]], height: int) -> list[T]:
     """At most `height` rows: the latest blocks in full, of others the first row, the first ones left out."""
     rows: list[T] = []
+    is_full = False
     for age, block in enumerate(reversed(blocks)):
-        earlier = len(blocks) - age - 1
         # Earlier blocks keep a row each, but not at the cost of the newest.
-        room = height - len(rows) - (earlier if age >= ALWAYS_IN_FULL else 0)
-        rows = [*(block if len(block) <= room else block[:1]), *rows]
+        kept_free = len(blocks) - age - 1 if age >= ALWAYS_IN_FULL else 0
+        is_full = is_full or len(rows) + len(block) + kept_free > height
+        rows = [*(block[:1] if is_full else block), *rows]
     return rows[-height:]
 
 
