@@ -77,6 +77,8 @@ class Deliveries:
 
         What is being sent is not in that answer: its end wakes the engine.
         """
+        if await self._storage.read(store.oldest_waiting) is None:
+            return None  # the engine turns at every end of an execution: most times there is nothing to send
         sending = frozenset(self._sending)
         busy = Counter(self._sending.values())
         slots = {name: max(PER_RECEIVER - busy[name], 0) for name in self._channels}

@@ -53,7 +53,8 @@ class PlaybookRuns:
         if self._is_first:
             await self._storage.write(lambda conn: store.close_uncertain(conn, now=now))
             self._is_first = False
-        await self._storage.write(lambda conn: self._begin(conn, now))
+        if await self._storage.read(store.uncovered):
+            await self._storage.write(lambda conn: self._begin(conn, now))
         waiting = []
         for run in await self._storage.read(store.unfinished):
             if run.run_id in self._busy:

@@ -280,6 +280,7 @@ class Outage:
             moved_from=moved_from,
             conversation_id=f"conversation-{agent_id}",
             session_id="session",
+            driver="scripted",
             is_resume=False,
             lock_token=1,
             now=at,

@@ -8,8 +8,8 @@ from sqlalchemy import Connection
 
 from kokino.executions import summary_store
 from kokino.executions.model import State
-from kokino.incidents import step_store
 from kokino.notify import receiver_store
+from kokino.playbooks import evidence_store
 from kokino.playbooks import store as run_store
 from kokino.playbooks.library import load_library
 from kokino.playbooks.run import Outcome, StepState
@@ -82,6 +82,6 @@ async def test_an_entry_shows_the_last_run_before_it(outage: Outage) -> None:
     await outage.storage.write(again)
     until = at - timedelta(seconds=15)
     found = await outage.storage.read(
-        lambda conn: step_store.last_runs(conn, number, until=until, step_ids=["by-cli"])
+        lambda conn: evidence_store.last_runs(conn, number, until=until, step_ids=["by-cli"])
     )
     assert [evidence.output for evidence in found] == ["second look"]
