@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from kokino.storage.schema import metadata
+
 SOURCE = Path(__file__).resolve().parents[2] / "src" / "kokino"
 
 BASE = ("clock", "ids", "errors", "log", "metrics", "config", "tasks", "barrier", "tokens")
@@ -45,6 +47,25 @@ PROGRAMS = ("kokino.process.warden", "kokino.testing.scripted_agent")
 
 #: What a function that is handed a connection needs in its signature, and nothing that builds a query.
 SQLALCHEMY_FOR_ALL = frozenset({"Connection", "Row", "RowMapping"})
+
+#: Who reads and writes which table; everybody else asks the owner.
+TABLES = {
+    "storage": frozenset({"installation"}),
+    "telemetry": frozenset({"events", "rollups"}),
+    "conversations": frozenset({"conversations", "turns"}),
+    "agents": frozenset({"agents", "sessions", "agent_locks", "fallbacks", "pauses"}),
+    "executions": frozenset({"executions", "records"}),
+    "alerts": frozenset({"alerts", "alert_transitions"}),
+    "incidents": frozenset({"incidents", "incident_episodes", "timeline"}),
+    "playbooks": frozenset({"playbook_runs", "playbook_steps"}),
+    "escalation": frozenset({"escalations"}),
+    "notify": frozenset({"deliveries", "delivery_attempts"}),
+}
+#: Tables of others that a module reads all the same, and why.
+BORROWED = {
+    # One look into an index for each agent, in one query: the agents' own list of ids would be a query each.
+    "executions/summary_store.py": frozenset({"agents"}),
+}
 
 VAGUE = frozenset({"utils", "util", "helpers", "helper", "common", "misc", "managers"})
 
@@ -143,6 +164,21 @@ def sql_faults(module: str, source: str) -> list[str]:
     ]
 
 
+def table_faults(module: str, source: str) -> list[str]:
+    """Tables that a module takes though they are another part's."""
+    here = place_of(module)
+    if here == "storage":
+        return []
+    own = TABLES.get(here, frozenset()) | BORROWED.get(module, frozenset())
+    package, schema = "kokino.storage", "kokino.storage.schema"
+    return [
+        f"{module}:{wanted.line}: {wanted.target}: its owner answers for it; name the tables that are yours"
+        for wanted in imports(source)
+        if wanted.target in {schema, f"{package}.*"}
+        or (wanted.target.startswith(f"{schema}.") and wanted.target.removeprefix(f"{schema}.") not in own)
+    ]
+
+
 def program(entry: str) -> set[str]:
     """The modules of Kokino that a program loads: its own and, in turn, what they import."""
     found: set[str] = set()
@@ -194,6 +230,24 @@ def test_only_the_clock_asks_for_the_time() -> None:
 def test_only_stores_speak_sql() -> None:
     """A query is found in the store of its noun."""
     assert_kept(sql_faults)
+
+
+def test_a_table_is_read_and_written_by_its_owner_alone() -> None:
+    """What others want to know of it, or changed in it, they ask a function of the owner for."""
+    assert_kept(table_faults)
+
+
+def test_every_table_has_one_owner() -> None:
+    """A new table is put into TABLES before anything is written into it."""
+    owned = [table for tables in TABLES.values() for table in tables]
+    assert sorted(owned) == sorted(metadata.tables)
+
+
+def test_what_is_borrowed_is_used() -> None:
+    """An exception that nobody needs any more is taken away."""
+    for module, tables in BORROWED.items():
+        taken = {wanted.target.rpartition(".")[2] for wanted in imports(read(module))}
+        assert tables <= taken
 
 
 @pytest.mark.parametrize("entry", PROGRAMS)
@@ -293,3 +347,23 @@ def test_building_a_query_outside_a_store_is_seen(source: str) -> None:
     assert len(sql_faults("slo/service.py", source)) == 1
     assert sql_faults("slo/store.py", source) == []
     assert sql_faults("slo/service.py", "from sqlalchemy import Connection") == []
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "from kokino.storage.schema import alerts",
+        "from kokino.storage.schema import incidents, alerts as theirs",
+        "from kokino.storage import schema",
+        "import kokino.storage.schema",
+    ],
+)
+def test_taking_another_parts_table_is_seen(source: str) -> None:
+    """By its name, under another name, and all tables at once."""
+    assert len(table_faults("incidents/store.py", source)) == 1
+
+
+def test_taking_an_own_table_passes() -> None:
+    """Whatever its module is called."""
+    source = "from kokino.storage.schema import incidents as _incidents, timeline"
+    assert table_faults("incidents/impact_store.py", source) == []

@@ -27,11 +27,12 @@ class AlertShape(Shape):
 
     alert_id: str
     rule_id: str
+    #: The rule's; its id where the rule is gone, of which then nothing else is known.
     title: str
-    severity: str
-    owner: str
+    severity: str | None
+    owner: str | None
     channel: str | None
-    playbook: str
+    playbook: str | None
     labels: dict[str, str]
     fingerprint: str
     state: str
@@ -67,7 +68,7 @@ async def everything(given: Given, state: Phase | None = None) -> list[AlertShap
     """All alerts, those that fire first."""
     wanted = tuple(Phase) if state is None else (state,)
     found = await given.storage.read(lambda conn: store.listed(conn, wanted))
-    return [_shape(alert, given) for alert in found if alert.rule_id in given.rules]
+    return [_shape(alert, given) for alert in found]
 
 
 @router.get("/{alert_id}")
@@ -89,20 +90,19 @@ async def acknowledge(
     """Say that somebody looks after it. A P1's further tiers still go unless it is mitigated."""
     by = (body.by if body else None) or caller.subject
     await given.acknowledgements.acknowledge_alert(alert_id, by=by, now=given.clock.now())
-    given.engine.wake()
     return await one(alert_id, given)
 
 
 def _shape(alert: Alert, given: Services) -> AlertShape:
-    rule = given.rules[alert.rule_id]
+    rule = given.rules.get(alert.rule_id)
     return AlertShape(
         alert_id=alert.alert_id,
         rule_id=alert.rule_id,
-        title=rule.title,
-        severity=rule.severity,
-        owner=rule.owner,
-        channel=rule.channel,
-        playbook=rule.playbook,
+        title=alert.rule_id if rule is None else rule.title,
+        severity=None if rule is None else rule.severity,
+        owner=None if rule is None else rule.owner,
+        channel=None if rule is None else rule.channel,
+        playbook=None if rule is None else rule.playbook,
         labels=dict(alert.labels),
         fingerprint=alert.fingerprint,
         state=alert.state.value,

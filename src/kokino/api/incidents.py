@@ -129,9 +129,8 @@ async def document(incident_id: str, given: Given) -> Response:
 @router.post("/{incident_id}/notes", status_code=201)
 async def note(incident_id: str, body: SayBody, given: Given, caller: Caller) -> IncidentInFull:
     """Write a remark into the timeline."""
-    number, now, by = incident_number(incident_id), given.clock.now(), body.by or caller.subject
-    await given.storage.write(lambda conn: store.note(conn, number, at=now, author=by, text=body.text))
-    given.engine.wake()
+    number, by = incident_number(incident_id), body.by or caller.subject
+    await given.incidents.note(number, by=by, text=body.text)
     return await one(incident_id, given)
 
 
@@ -143,7 +142,6 @@ async def acknowledge(
     by = (body.by if body else None) or caller.subject
     number = incident_number(incident_id)
     await given.acknowledgements.acknowledge_incident(number, by=by, now=given.clock.now())
-    given.engine.wake()
     return await one(incident_id, given)
 
 
@@ -153,36 +151,30 @@ async def escalate(incident_id: str, body: EscalateBody, given: Given, caller: C
     by = body.by or caller.subject
     number = incident_number(incident_id)
     await given.escalations.escalate(number, reason=f"{by}: {body.reason}", now=given.clock.now())
-    given.engine.wake()
     return await one(incident_id, given)
 
 
 @router.post("/{incident_id}/mitigate")
 async def mitigate(incident_id: str, body: SayBody, given: Given, caller: Caller) -> IncidentInFull:
     """Say that a repair holds: no further tier is told."""
-    number, now, by = incident_number(incident_id), given.clock.now(), body.by or caller.subject
-    await given.storage.write(lambda conn: store.mitigate(conn, number, at=now, author=by, text=body.text))
-    given.engine.wake()
+    number, by = incident_number(incident_id), body.by or caller.subject
+    await given.incidents.mitigate(number, by=by, text=body.text)
     return await one(incident_id, given)
 
 
 @router.post("/{incident_id}/review")
 async def review(incident_id: str, body: SayBody, given: Given, caller: Caller) -> IncidentInFull:
     """Say that it was looked back on."""
-    number, now, by = incident_number(incident_id), given.clock.now(), body.by or caller.subject
-    await given.storage.write(lambda conn: store.review(conn, number, at=now, author=by, text=body.text))
-    given.engine.wake()
+    number, by = incident_number(incident_id), body.by or caller.subject
+    await given.incidents.review(number, by=by, text=body.text)
     return await one(incident_id, given)
 
 
 @router.post("/{incident_id}/action-items", status_code=201)
 async def add_action_item(incident_id: str, body: SayBody, given: Given, caller: Caller) -> IncidentInFull:
     """Note something to be done so that it does not happen again."""
-    number, now, by = incident_number(incident_id), given.clock.now(), body.by or caller.subject
-    await given.storage.write(
-        lambda conn: store.add_action_item(conn, number, at=now, author=by, text=body.text)
-    )
-    given.engine.wake()
+    number, by = incident_number(incident_id), body.by or caller.subject
+    await given.incidents.add_action_item(number, by=by, text=body.text)
     return await one(incident_id, given)
 
 

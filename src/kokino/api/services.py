@@ -21,6 +21,7 @@ from kokino.escalation.module import Escalations
 from kokino.executions.probes import Probes
 from kokino.executions.service import Executions
 from kokino.ids import Ids
+from kokino.incidents.service import IncidentResponse
 from kokino.playbooks.library import Library
 from kokino.process.client import Warden
 from kokino.slo.model import Objectives
@@ -43,6 +44,7 @@ class Services:
     agents: Agents
     executions: Executions
     probes: Probes
+    incidents: IncidentResponse
     acknowledgements: Acknowledgements
     escalations: Escalations
     desk: Desk

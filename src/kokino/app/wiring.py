@@ -32,8 +32,10 @@ from kokino.executions.service import Executions
 from kokino.executions.watch import Watch
 from kokino.incidents.documents import IncidentDocuments
 from kokino.incidents.module import Incidents
+from kokino.incidents.service import IncidentResponse
 from kokino.notify import channels
 from kokino.notify.module import Deliveries
+from kokino.playbooks import evidence_store
 from kokino.playbooks.course import Course
 from kokino.playbooks.execute import StepRunner
 from kokino.playbooks.library import load_library
@@ -75,7 +77,7 @@ def wire(checked: Checked, ground: Ground) -> tuple[Services, LocalDispatch, Fas
     )
     tokens = Tokens.open(folder / "token.key")
     desk = _desk(checked, ground)
-    escalations = Escalations(ground.storage, desk)
+    escalations = Escalations(ground.storage, desk, on_change=bells.wake)
     library = load_library(checked.config.home)
     course = Course(
         storage=ground.storage, clock=ground.world.clock, runner=_step_runner(checked, ground, tokens)
@@ -87,7 +89,12 @@ def wire(checked: Checked, ground: Ground) -> tuple[Services, LocalDispatch, Fas
         (
             probes,
             AlertRules(ground.storage, ground.world.ids, rulefile.packaged(), defaults()),
-            Incidents(ground.storage, desk.rules, availability=defaults().availability),
+            Incidents(
+                ground.storage,
+                desk.rules,
+                availability=defaults().availability,
+                runs=evidence_store,
+            ),
             escalations,
             runs,
             _deliveries(checked, ground, bells),
@@ -109,7 +116,8 @@ def wire(checked: Checked, ground: Ground) -> tuple[Services, LocalDispatch, Fas
         ),
         executions=executions,
         probes=probes,
-        acknowledgements=Acknowledgements(ground.storage, desk),
+        incidents=IncidentResponse(storage=ground.storage, clock=ground.world.clock, on_change=bells.wake),
+        acknowledgements=Acknowledgements(ground.storage, desk, on_change=bells.wake),
         escalations=escalations,
         desk=desk,
         warden=ground.warden,
@@ -183,8 +191,9 @@ def _documents(checked: Checked, ground: Ground) -> IncidentDocuments:
     return IncidentDocuments(
         ground.storage,
         checked.config.home / INCIDENTS,
-        zone=ZoneInfo(checked.calendar.timezone),
         availability=defaults().availability,
+        runs=evidence_store,
+        zone=ZoneInfo(checked.calendar.timezone),
     )
 
 

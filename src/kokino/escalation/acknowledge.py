@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 from functools import partial
 
 from sqlalchemy import Connection
 
-from kokino.errors import Conflict, NotFound
-from kokino.escalation import store
+from kokino.alerts import episode_store
+from kokino.alerts import store as alert_store
+from kokino.errors import Conflict
 from kokino.escalation.desk import Desk
-from kokino.escalation.model import Acknowledgement
-from kokino.escalation.store import Subject
-from kokino.incidents import episode_store, words
+from kokino.escalation.model import Acknowledgement, Subject
 from kokino.incidents import store as incident_store
+from kokino.incidents import words
 from kokino.incidents.model import EntryKind, incident_id
 from kokino.notify.model import Action
 from kokino.storage import Storage
@@ -22,17 +23,23 @@ from kokino.storage import Storage
 class Acknowledgements:
     """Stores acknowledgements, once, on the alert's episode, and tells whoever was told."""
 
-    def __init__(self, storage: Storage, desk: Desk) -> None:
+    def __init__(self, storage: Storage, desk: Desk, *, on_change: Callable[[], None]) -> None:
+        """`on_change` is called after each: messages go out, and tiers may be held back."""
         self._storage = storage
         self._desk = desk
+        self._on_change = on_change
 
     async def acknowledge_alert(self, alert_id: str, *, by: str, now: datetime) -> Acknowledgement:
         """`by` looks after an alert. Raises `NotFound`, and `Conflict` for one that does not fire."""
-        return await self._storage.write(partial(self._alert, alert_id=alert_id, by=by, now=now))
+        given = await self._storage.write(partial(self._alert, alert_id=alert_id, by=by, now=now))
+        self._on_change()
+        return given
 
     async def acknowledge_incident(self, number: int, *, by: str, now: datetime) -> list[Acknowledgement]:
         """The same for every alert of an incident that fires; `Conflict` where none does."""
-        return await self._storage.write(partial(self._incident, number=number, by=by, now=now))
+        given = await self._storage.write(partial(self._incident, number=number, by=by, now=now))
+        self._on_change()
+        return given
 
     def _incident(self, conn: Connection, number: int, by: str, now: datetime) -> list[Acknowledgement]:
         incident_store.get(conn, number)
@@ -43,14 +50,10 @@ class Acknowledgements:
         return [self._alert(conn, episode.alert_id, by, now) for episode in firing]
 
     def _alert(self, conn: Connection, alert_id: str, by: str, now: datetime) -> Acknowledgement:
-        subject = store.subject(conn, alert_id)
-        if subject is None or subject.rule_id not in self._desk.rules:
-            raise NotFound(f"there is no alert {alert_id!r}")
-        if not subject.is_firing:
-            raise Conflict(f"the alert {alert_id!r} does not fire: there is nothing to acknowledge")
-        lasts = self._desk.policy(subject).handling.acknowledgement_lasts
+        subject = Subject.of(alert_store.get(conn, alert_id))
+        lasts = self._desk.policy(conn, subject).handling.acknowledgement_lasts
         given = Acknowledgement(by=by, at=now, ends_at=None if lasts is None else now + lasts)
-        store.acknowledge(conn, alert_id, given)
+        alert_store.acknowledge(conn, alert_id, by=given.by, at=given.at, ends_at=given.ends_at)
         self._tell(conn, subject, given)
         return given
 

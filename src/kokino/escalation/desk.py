@@ -10,14 +10,13 @@ from typing import Protocol
 from sqlalchemy import Connection
 
 from kokino.escalation import message
-from kokino.escalation.model import Escalation, dedup_key
+from kokino.escalation.model import Escalation, Subject, dedup_key
 from kokino.escalation.policy import Policies, Policy
-from kokino.escalation.store import Subject
 from kokino.escalation.tellings import to_follow_up
 from kokino.incidents import lessons
 from kokino.incidents import store as incident_store
-from kokino.incidents.episode import RuleFacts, title
 from kokino.incidents.model import BROKER, EntryKind, Incident
+from kokino.incidents.rules import RuleFacts, title
 from kokino.notify import store as outbox
 from kokino.notify.model import Action, Delivery, Message, Severity
 from kokino.notify.settings import Routing
@@ -41,6 +40,17 @@ class EscalatedRule(RuleFacts, Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GoneRule:
+    """What is left of a rule whose file is gone: enough to end what it began."""
+
+    title: str
+    severity: str
+    owner: str
+    playbook: str
+    channel: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Desk:
     """Everything that telling people needs and that does not change while the broker runs."""
 
@@ -53,19 +63,31 @@ class Desk:
     #: ``server.public_url``.
     public_url: str
 
-    def policy(self, subject: Subject) -> Policy:
+    def policy(self, conn: Connection, subject: Subject) -> Policy:
         """The chain for an alert."""
-        rule = self.rules[subject.rule_id]
+        rule = self.rule(conn, subject)
         return self.policies.policy_for(
             subject.rule_id, severity=Severity(str(rule.severity)), owner=rule.owner
+        )
+
+    def rule(self, conn: Connection, subject: Subject) -> EscalatedRule:
+        """An alert's rule; one that is gone is remembered by its incident, which only a P3 has none of."""
+        if (known := self.rules.get(subject.rule_id)) is not None:
+            return known
+        incident = self.incident(conn, subject)
+        return GoneRule(
+            title=subject.rule_id,
+            severity=Severity.P3 if incident is None else incident.severity,
+            owner="" if incident is None else incident.owner,
+            playbook=subject.rule_id,
         )
 
     def tell(
         self, conn: Connection, subject: Subject, escalation: Escalation, *, reason: str, now: datetime
     ) -> None:
         """Tell the tier that `escalation` stands at, in its round."""
-        rule = self.rules[subject.rule_id]
-        owner = self.policy(subject).tiers[escalation.tier].owner
+        rule = self.rule(conn, subject)
+        owner = self.policy(conn, subject).tiers[escalation.tier].owner
         receivers = self.routing.receivers_for(owner, Severity(str(rule.severity)), rule.channel)
         is_first = escalation.tier == 0 and escalation.round == 0
         escalated = () if is_first else (("Escalated", f"to {owner}: {reason}"),)
@@ -115,7 +137,7 @@ class Desk:
         return None if subject.episode_id is None else incident_store.of_episode(conn, subject.episode_id)
 
     def _page(self, conn: Connection, subject: Subject) -> message.Page:
-        rule = self.rules[subject.rule_id]
+        rule = self.rule(conn, subject)
         incident = self.incident(conn, subject)
         return message.Page(
             severity=Severity(str(rule.severity)),

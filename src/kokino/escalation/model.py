@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Any, Self
 
+from kokino.alerts.model import Alert, Phase
 from kokino.incidents.model import IncidentState
 
 
@@ -61,6 +64,33 @@ class Acknowledgement:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """The alert that an escalation is about, as it stands."""
+
+    alert_id: str
+    rule_id: str
+    #: Of its present episode; None before its first.
+    episode_id: str | None
+    is_firing: bool
+    measured: Mapping[str, Any]
+    labels: Mapping[str, str]
+    acknowledgement: Acknowledgement | None
+
+    @classmethod
+    def of(cls, alert: Alert) -> Self:
+        """What an escalation asks of `alert`."""
+        return cls(
+            alert_id=alert.alert_id,
+            rule_id=alert.rule_id,
+            episode_id=alert.episode_id,
+            is_firing=alert.state is Phase.FIRING,
+            measured=alert.measured,
+            labels=alert.labels,
+            acknowledgement=_acknowledgement(alert),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Telling:
     """One time that a tier was told."""
 
@@ -97,3 +127,11 @@ def tier_and_round(key: str) -> tuple[int, int] | None:
     """The reverse of `dedup_key`; None for a key of somebody else's making."""
     found = re.search(r":t(\d+):r(\d+)$", key)
     return None if found is None else (int(found[1]), int(found[2]))
+
+
+def _acknowledgement(alert: Alert) -> Acknowledgement | None:
+    if alert.acknowledged_at is None or alert.acknowledged_by is None:
+        return None
+    return Acknowledgement(
+        by=alert.acknowledged_by, at=alert.acknowledged_at, ends_at=alert.acknowledgement_ends_at
+    )

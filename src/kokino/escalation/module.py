@@ -2,28 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 
 from sqlalchemy import Connection
 
+from kokino.alerts import episode_store
+from kokino.alerts import store as alert_store
+from kokino.alerts.episode import Episode
+from kokino.barrier import Barrier
 from kokino.errors import Conflict
 from kokino.escalation import decide, store
 from kokino.escalation.decide import STATES, Decision
 from kokino.escalation.desk import Desk
-from kokino.escalation.model import Escalation, EscalationState, Facts
-from kokino.escalation.store import Subject
+from kokino.escalation.model import Escalation, EscalationState, Facts, Subject
 from kokino.escalation.tellings import tellings
-from kokino.incidents import episode_store, words
 from kokino.incidents import store as incident_store
+from kokino.incidents import words
 from kokino.incidents.model import TimelineEntry, incident_id
 from kokino.notify.model import Action, Delivery
 from kokino.storage import Storage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Step:
+class _Plan:
     """What one escalation needs now, and how it stands afterwards."""
 
     subject: Subject
@@ -45,18 +49,24 @@ class Escalations:
 
     name = "escalations"
 
-    def __init__(self, storage: Storage, desk: Desk) -> None:
+    def __init__(self, storage: Storage, desk: Desk, *, on_change: Callable[[], None]) -> None:
+        """`on_change` is called when a person's word has sent messages on their way."""
         self._storage = storage
         self._desk = desk
+        self._on_change = on_change
 
     async def run(self, now: datetime) -> datetime | None:
-        """Start what fires, and take every escalation as far as it goes at `now`."""
-        for subject in await self._storage.read(store.not_started):
-            if subject.rule_id in self._desk.rules:
-                await self._storage.write(partial(self._start, alert_id=subject.alert_id, now=now))
-        await self._pass_on(now)
-        episodes = await self._storage.read(store.unfinished)
-        due = [await self._advance(episode_id, now) for episode_id in episodes]
+        """Start what fires, and take every escalation as far as it goes at `now`.
+
+        Raises `Faults` once each had its turn.
+        """
+        with Barrier() as barrier:
+            new = await self._storage.read(self._not_started)
+            await barrier.each(new, partial(self._start, now=now), name=lambda episode: episode.episode_id)
+            # Together behind one barrier: passing on a later one says that all before it were passed on.
+            await barrier.each([now], self._pass_on, name=lambda _: "what playbooks have handed over")
+            episodes = await self._storage.read(store.unfinished)
+            due = await barrier.each(episodes, partial(self._advance, now=now), name=str)
         return min((instant for instant in due if instant is not None), default=None)
 
     async def _pass_on(self, now: datetime) -> None:
@@ -67,17 +77,17 @@ class Escalations:
 
     def _hand_over(self, conn: Connection, entry: TimelineEntry, now: datetime) -> None:
         for escalation in store.of_incident(conn, entry.incident):
-            step = self._step(conn, escalation.episode_id, now)
-            if step is None or escalation.handed_over_up_to >= entry.entry_id:
+            plan = self._plan(conn, escalation.episode_id, now)
+            if plan is None or escalation.handed_over_up_to >= entry.entry_id:
                 continue
-            policy = self._desk.policy(step.subject)
-            decision = decide.on_hand_over(policy, escalation, step.facts, entry.text, now)
+            policy = self._desk.policy(conn, plan.subject)
+            decision = decide.on_hand_over(policy, escalation, plan.facts, entry.text, now)
             after = _told_again(escalation, decision, up_to=entry.entry_id)
             store.change(conn, after)
             if decision.tells:
-                self._desk.tell(conn, step.subject, after, reason=entry.text, now=now)
+                self._desk.tell(conn, plan.subject, after, reason=entry.text, now=now)
             else:
-                self._desk.follow_up(conn, step.subject, Action.UPDATE, now, ("Handed over", entry.text))
+                self._desk.follow_up(conn, plan.subject, Action.UPDATE, now, ("Handed over", entry.text))
 
     async def escalate(self, number: int, *, reason: str, now: datetime) -> None:
         """A person wants the next tier to hear of an incident now.
@@ -85,44 +95,56 @@ class Escalations:
         Raises `NotFound` for an unknown incident, and `Conflict` when nobody is left to be told.
         """
         await self._storage.write(partial(self._escalate, number=number, reason=reason, now=now))
+        self._on_change()
 
     def _escalate(self, conn: Connection, number: int, reason: str, now: datetime) -> None:
         incident_store.get(conn, number)
         told = False
         for episode_id in incident_store.episodes(conn, number):
-            step = self._step(conn, episode_id, now)
-            if step is None or not step.subject.is_firing or not self._has_next_tier(step):
+            plan = self._plan(conn, episode_id, now)
+            if plan is None or not plan.subject.is_firing or not self._has_next_tier(conn, plan):
                 continue
-            after = replace(step.before, tier=step.before.tier + 1, reason=reason)
+            after = replace(plan.before, tier=plan.before.tier + 1, reason=reason)
             store.change(conn, after)
-            self._desk.tell(conn, step.subject, after, reason=reason, now=now)
+            self._desk.tell(conn, plan.subject, after, reason=reason, now=now)
             told = True
         if not told:
             raise Conflict(
                 f"{incident_id(number)} has nobody left to be told: its alerts are over, or all were"
             )
 
-    def _has_next_tier(self, step: _Step) -> bool:
-        return step.before.tier + 1 < len(self._desk.policy(step.subject).tiers)
+    def _has_next_tier(self, conn: Connection, plan: _Plan) -> bool:
+        return plan.before.tier + 1 < len(self._desk.policy(conn, plan.subject).tiers)
 
     async def _advance(self, episode_id: str, now: datetime) -> datetime | None:
         while True:
-            step = await self._storage.read(partial(self._step, episode_id=episode_id, now=now))
-            if step is None or not step.is_due:
-                return None if step is None else step.decision.due_at
+            plan = await self._storage.read(partial(self._plan, episode_id=episode_id, now=now))
+            if plan is None or not plan.is_due:
+                return None if plan is None else plan.decision.due_at
             await self._storage.write(partial(self._carry_out, episode_id=episode_id, now=now))
 
-    def _start(self, conn: Connection, alert_id: str, now: datetime) -> None:
-        subject = store.subject(conn, alert_id)
-        if subject is None or not subject.is_firing or subject.episode_id is None:
+    def _not_started(self, conn: Connection) -> list[Episode]:
+        """Firing episodes of which nobody has been told, in the order of their start."""
+        return [
+            episode
+            for episode in episode_store.firing(conn)
+            if episode.rule_id in self._desk.rules and store.get(conn, episode.episode_id) is None
+        ]
+
+    async def _start(self, episode: Episode, now: datetime) -> None:
+        await self._storage.write(partial(self._begin, episode=episode, now=now))
+
+    def _begin(self, conn: Connection, episode: Episode, now: datetime) -> None:
+        subject = Subject.of(alert_store.get(conn, episode.alert_id))
+        if not subject.is_firing or subject.episode_id != episode.episode_id:
             return
-        if store.get(conn, subject.episode_id) is not None:
+        if store.get(conn, episode.episode_id) is not None:
             return
         incident = self._desk.incident(conn, subject)
         escalation = Escalation(
-            episode_id=subject.episode_id,
-            alert_id=alert_id,
-            policy=self._desk.policy(subject).id,
+            episode_id=episode.episode_id,
+            alert_id=episode.alert_id,
+            policy=self._desk.policy(conn, subject).id,
             incident=None if incident is None else incident.number,
             state=EscalationState.ACTIVE,
             tier=0,
@@ -134,11 +156,11 @@ class Escalations:
         store.start(conn, escalation)
         self._desk.tell(conn, subject, escalation, reason=escalation.reason, now=now)
 
-    def _step(self, conn: Connection, episode_id: str, now: datetime) -> _Step | None:
+    def _plan(self, conn: Connection, episode_id: str, now: datetime) -> _Plan | None:
         escalation = store.get(conn, episode_id)
-        row = None if escalation is None else store.subject(conn, escalation.alert_id)
-        if escalation is None or row is None or row.rule_id not in self._desk.rules:
+        if escalation is None:
             return None
+        row = Subject.of(alert_store.get(conn, escalation.alert_id))
         # The alert may fire anew by now; this escalation is about the episode before.
         is_firing = row.is_firing and row.episode_id == episode_id
         subject = replace(row, episode_id=episode_id, is_firing=is_firing)
@@ -150,8 +172,8 @@ class Escalations:
             acknowledgement=row.acknowledgement if is_firing else None,
             tellings=tellings(deliveries, self._desk.routing),
         )
-        decision = decide.decide(self._desk.policy(subject), escalation, facts, now)
-        return _Step(
+        decision = decide.decide(self._desk.policy(conn, subject), escalation, facts, now)
+        return _Plan(
             subject=subject,
             before=escalation,
             after=_after(escalation, decision, None if incident is None else incident.number),
@@ -161,22 +183,22 @@ class Escalations:
         )
 
     def _carry_out(self, conn: Connection, episode_id: str, now: datetime) -> None:
-        step = self._step(conn, episode_id, now)
-        if step is None or not step.is_due:
+        plan = self._plan(conn, episode_id, now)
+        if plan is None or not plan.is_due:
             return
-        store.change(conn, step.after)
-        if step.decision.tells:
-            self._desk.tell(conn, step.subject, step.after, reason=step.decision.reason, now=now)
-        elif step.news is not None:
-            self._desk.follow_up(conn, step.subject, Action.UPDATE, now)
-        if step.decision.action is decide.Action.FINISH:
-            self._take_back(conn, step, now)
+        store.change(conn, plan.after)
+        if plan.decision.tells:
+            self._desk.tell(conn, plan.subject, plan.after, reason=plan.decision.reason, now=now)
+        elif plan.news is not None:
+            self._desk.follow_up(conn, plan.subject, Action.UPDATE, now)
+        if plan.decision.action is decide.Action.FINISH:
+            self._take_back(conn, plan, now)
 
-    def _take_back(self, conn: Connection, step: _Step, now: datetime) -> None:
-        end = episode_store.end(conn, step.before.episode_id)
-        at, why = (now, step.decision.reason) if end is None else (end.at, end.reason)
-        after = words.length(at - step.before.started_at)
-        self._desk.follow_up(conn, step.subject, Action.RESOLVE, now, ("Resolved", f"after {after}: {why}"))
+    def _take_back(self, conn: Connection, plan: _Plan, now: datetime) -> None:
+        end = episode_store.end(conn, plan.before.episode_id)
+        at, why = (now, plan.decision.reason) if end is None else (end.at, end.reason)
+        after = words.length(at - plan.before.started_at)
+        self._desk.follow_up(conn, plan.subject, Action.RESOLVE, now, ("Resolved", f"after {after}: {why}"))
 
     def _news(self, conn: Connection, subject: Subject, deliveries: list[Delivery]) -> str | None:
         """The probable cause, unless some message has told it."""

@@ -18,7 +18,7 @@ from kokino.slo import yamlfile
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tier:
-    """One step of the chain."""
+    """One link of the chain."""
 
     #: Who is told: ``@platform-lead``.
     owner: str

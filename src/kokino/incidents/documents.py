@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime, timedelta, tzinfo
+from functools import partial
 from pathlib import Path
 
 import structlog
 from sqlalchemy import Connection
 
-from kokino.incidents import evidence_store, impact_store, store
+from kokino.barrier import Barrier
+from kokino.incidents import impact_store, store
 from kokino.incidents.document import Story, render
+from kokino.incidents.evidence import PlaybookFacts
 from kokino.incidents.files import rewrite
 from kokino.incidents.impact import Impact
-from kokino.incidents.model import EntryKind, Incident, TimelineEntry
-from kokino.slo.defaults import defaults
+from kokino.incidents.model import EntryKind, Incident, TimelineEntry, incident_id
 from kokino.slo.model import Objective
 from kokino.storage import Storage
 
@@ -34,19 +36,28 @@ class IncidentDocuments:
         storage: Storage,
         folder: Path,
         *,
+        availability: Objective,
+        runs: PlaybookFacts,
         zone: tzinfo = UTC,
-        availability: Objective | None = None,
     ) -> None:
-        """`folder` holds the documents, made with the first one; `zone` is that of their times."""
+        """`folder` holds the documents, made with the first one; `zone` is that of their times.
+
+        What an incident cost is measured by `availability`; `runs` knows what the playbooks did.
+        """
         self._storage = storage
         self._folder = folder
+        self._availability = availability
+        self._runs = runs
         self._zone = zone
-        self._availability = availability or defaults().availability
 
     async def run(self, now: datetime) -> datetime | None:
-        """Write every document that is behind; what cannot be written is tried again in a minute."""
+        """Write every document that is behind; what cannot be written is tried again in a minute.
+
+        Raises `Faults` once each had its turn.
+        """
         numbers = await self._storage.read(store.undocumented)
-        written = [await self._write(number, now) for number in numbers]
+        with Barrier() as barrier:
+            written = await barrier.each(numbers, partial(self._write, now=now), name=incident_id)
         return None if all(written) else now + RETRY_AFTER
 
     async def _write(self, number: int, now: datetime) -> bool:
@@ -67,7 +78,7 @@ class IncidentDocuments:
         return Story(
             incident=incident,
             entries=entries,
-            evidence=evidence_store.steps(conn, number),
+            evidence=self._runs.evidence(conn, number),
             impact=self._impact(conn, incident, entries, now),
             zone=self._zone,
         )

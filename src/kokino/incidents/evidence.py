@@ -1,9 +1,14 @@
-"""What the playbook's steps did, as an incident shows it. Their rows are the runner's, here they are read."""
+"""What an incident is told of the playbook runs for it; whoever runs playbooks answers."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
+from typing import Protocol
+
+from sqlalchemy import Connection
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,3 +31,26 @@ class Evidence:
     errors: str
     started_at: datetime
     ended_at: datetime | None
+
+
+class Repair(StrEnum):
+    """How far the broker's own repair of an incident is."""
+
+    #: None goes on.
+    NONE = "none"
+    #: What was done has yet to be verified.
+    REPAIRING = "repairing"
+    #: Verified; what was switched over for it has yet to be taken back.
+    RESTORING = "restoring"
+
+
+class PlaybookFacts(Protocol):
+    """Answers in the caller's transaction."""
+
+    def evidence(self, conn: Connection, number: int, /) -> Sequence[Evidence]:
+        """Every step that ran for an incident, in the order in which they started."""
+        ...
+
+    def repair(self, conn: Connection, number: int, /) -> Repair:
+        """How far the repair of an incident is."""
+        ...

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection
 
+from kokino.alerts import episode_store
+from kokino.incidents import store
 from kokino.incidents.impact import Impact
 from kokino.incidents.model import Incident
 from kokino.slo.budget import budget
 from kokino.slo.model import Objective
-from kokino.storage.schema import alert_transitions, incident_episodes
 from kokino.telemetry import rollup_store
 from kokino.telemetry.model import BAD, Counts, Scope
 
@@ -46,15 +47,7 @@ def impact(conn: Connection, incident: Incident, *, until: datetime, availabilit
 
 def _horizon(conn: Connection, incident: Incident) -> datetime:
     """Failures of the same alert's earlier episode are its own incident's."""
-    query = (
-        select(func.max(alert_transitions.c.at))
-        .join(incident_episodes, incident_episodes.c.alert_id == alert_transitions.c.alert_id)
-        .where(
-            incident_episodes.c.incident == incident.number,
-            alert_transitions.c.to_state == "resolved",
-            alert_transitions.c.at <= incident.opened_at,
-        )
-    )
-    earlier: datetime | None = conn.execute(query).scalar_one()
+    alert_ids = store.alert_ids(conn, incident.number)
+    earlier = episode_store.last_end(conn, alert_ids, until=incident.opened_at)
     look_back = incident.opened_at - LOOK_BACK
     return look_back if earlier is None else max(earlier, look_back)

@@ -9,10 +9,22 @@ from functools import partial
 from sqlalchemy import Connection
 
 from kokino.agents import traffic_store
-from kokino.incidents import episode_store, evidence_store, impact_store, lessons, store, words
-from kokino.incidents.episode import Episode, RuleFacts, Turn, title
-from kokino.incidents.model import BROKER, REVIEW_WITHIN, ActionItem, EntryKind, Incident, IncidentState
-from kokino.slo.defaults import defaults
+from kokino.alerts import episode_store
+from kokino.alerts.episode import Episode
+from kokino.alerts.model import Transition
+from kokino.barrier import Barrier
+from kokino.incidents import impact_store, lessons, store, words
+from kokino.incidents.evidence import PlaybookFacts, Repair
+from kokino.incidents.model import (
+    BROKER,
+    REVIEW_WITHIN,
+    ActionItem,
+    EntryKind,
+    Incident,
+    IncidentState,
+    incident_id,
+)
+from kokino.incidents.rules import RuleFacts, title
 from kokino.slo.model import Objective
 from kokino.storage import Storage
 
@@ -23,20 +35,40 @@ class Incidents:
     name = "incidents"
 
     def __init__(
-        self, storage: Storage, rules: Mapping[str, RuleFacts], *, availability: Objective | None = None
+        self,
+        storage: Storage,
+        rules: Mapping[str, RuleFacts],
+        *,
+        availability: Objective,
+        runs: PlaybookFacts,
     ) -> None:
-        """`rules` by rule id; an incident's cost in error budget is measured by `availability`."""
+        """`rules` by rule id; an incident's cost in error budget is measured by `availability`.
+
+        `runs` knows how far the playbooks are.
+        """
         self._storage = storage
         self._rules = rules
-        self._availability = availability or defaults().availability
+        self._availability = availability
+        self._runs = runs
 
     async def run(self, now: datetime) -> datetime | None:
-        """Open, join and resolve what is due; nothing here waits for time alone."""
-        for episode in await self._storage.read(self._uncovered):
-            await self._storage.write(partial(self._cover, episode=episode, now=now))
-        for number in await self._storage.read(_with_news):
-            await self._storage.write(partial(self._follow, number=number))
+        """Open, join and resolve what is due; nothing here waits for time alone.
+
+        Raises `Faults` once each episode and incident had its turn.
+        """
+        with Barrier() as barrier:
+            uncovered = await self._storage.read(self._uncovered)
+            await barrier.each(uncovered, partial(self._cover, now=now), name=lambda one: one.episode_id)
+            unresolved = await self._storage.read(_unresolved)
+            await barrier.each(unresolved, self._follow, name=incident_id)
         return None
+
+    async def _cover(self, episode: Episode, now: datetime) -> None:
+        await self._storage.write(partial(self._join_or_open, episode=episode, now=now))
+
+    async def _follow(self, number: int) -> None:
+        if await self._storage.read(partial(self._has_news, number=number)):
+            await self._storage.write(partial(self._take_down, number=number))
 
     def _uncovered(self, conn: Connection) -> list[Episode]:
         return [
@@ -49,7 +81,7 @@ class Incidents:
         rule = self._rules.get(episode.rule_id)
         return rule is not None and str(rule.severity) in REVIEW_WITHIN
 
-    def _cover(self, conn: Connection, episode: Episode, now: datetime) -> None:
+    def _join_or_open(self, conn: Connection, episode: Episode, now: datetime) -> None:
         if store.of_episode(conn, episode.episode_id) is not None:
             return
         incident = _same_outage(conn, episode) or self._open(conn, episode, now)
@@ -82,20 +114,34 @@ class Incidents:
             now=now,
         )
 
-    def _follow(self, conn: Connection, number: int) -> None:
+    def _has_news(self, conn: Connection, number: int) -> bool:
+        """True when it is over, or one of its episodes has ended since it was last looked at."""
+        ends = _ends(conn, number)
+        return bool(_news(conn, number, ends)) or self._over_at(conn, number, ends) is not None
+
+    def _take_down(self, conn: Connection, number: int) -> None:
         incident = store.get(conn, number)
         if incident.state.is_over:
             return
-        ends = {id: episode_store.end(conn, id) for id in store.episodes(conn, number)}
+        ends = _ends(conn, number)
         for episode_id, end in _news(conn, number, ends).items():
             text = f"Alert cleared: {end.reason}"
             data = {"episode": episode_id, "measured": dict(end.measured)}
             store.append(conn, number, at=end.at, kind=EntryKind.CLEARED, author=BROKER, text=text, data=data)
-        if (over_at := _over_at(conn, number, ends)) is not None:
+        if (over_at := self._over_at(conn, number, ends)) is not None:
             self._resolve(conn, incident, at=max(over_at, incident.mitigated_at or over_at))
 
+    def _over_at(
+        self, conn: Connection, number: int, ends: Mapping[str, Transition | None]
+    ) -> datetime | None:
+        """When the last of its alerts cleared; None while one fires, or a repair has yet to be verified."""
+        known = [end.at for end in ends.values() if end is not None]
+        if len(known) < len(ends) or self._runs.repair(conn, number) is Repair.REPAIRING:
+            return None
+        return max(known)
+
     def _resolve(self, conn: Connection, incident: Incident, *, at: datetime) -> None:
-        course = _course(conn, incident, at)
+        course = self._course(conn, incident, at)
         cause = lessons.found_cause(course.finding)
         found = f"; root cause: {course.finding.cause}" if cause and course.finding else ""
         impact = impact_store.impact(conn, incident, until=at, availability=self._availability)
@@ -110,6 +156,21 @@ class Incidents:
             data={"impact": impact.to_data()},
         )
 
+    def _course(self, conn: Connection, incident: Incident, ended_at: datetime) -> lessons.Course:
+        entries = store.entries(conn, incident.number)
+        kinds = {entry.kind for entry in entries}
+        # A playbook that still restores takes its fallback back by itself.
+        is_restoring = self._runs.repair(conn, incident.number) is Repair.RESTORING
+        fallbacks = {} if is_restoring else traffic_store.disabled(conn)
+        return lessons.Course(
+            rule_id=incident.rule_id,
+            lasted=ended_at - incident.opened_at,
+            finding=lessons.latest_pattern(entries),
+            disabled={name: off.reason for name, off in fallbacks.items() if off.since >= incident.opened_at},
+            was_repaired=EntryKind.ACTION in kinds,
+            was_acknowledged=EntryKind.ACKNOWLEDGED in kinds,
+        )
+
 
 def _same_outage(conn: Connection, episode: Episode) -> Incident | None:
     for incident in store.unresolved(conn):
@@ -118,42 +179,17 @@ def _same_outage(conn: Connection, episode: Episode) -> Incident | None:
     return None
 
 
-def _over_at(conn: Connection, number: int, ends: Mapping[str, Turn | None]) -> datetime | None:
-    """When the last of its alerts cleared; None while one fires, or a playbook has yet to verify its repair."""
-    known = [end.at for end in ends.values() if end is not None]
-    if len(known) < len(ends) or evidence_store.is_repairing(conn, number):
-        return None
-    return max(known)
+def _unresolved(conn: Connection) -> list[int]:
+    return [incident.number for incident in store.unresolved(conn)]
 
 
-def _with_news(conn: Connection) -> list[int]:
-    """Unresolved incidents that are over, or of which an episode has ended since they were last looked at."""
-    found = []
-    for incident in store.unresolved(conn):
-        ends = {id: episode_store.end(conn, id) for id in store.episodes(conn, incident.number)}
-        if _news(conn, incident.number, ends) or _over_at(conn, incident.number, ends) is not None:
-            found.append(incident.number)
-    return found
+def _ends(conn: Connection, number: int) -> dict[str, Transition | None]:
+    """How each of its episodes ended; None for one that goes on."""
+    return {id: episode_store.end(conn, id) for id in store.episodes(conn, number)}
 
 
-def _news(conn: Connection, number: int, ends: Mapping[str, Turn | None]) -> dict[str, Turn]:
+def _news(conn: Connection, number: int, ends: Mapping[str, Transition | None]) -> dict[str, Transition]:
     told = {
         entry.data.get("episode") for entry in store.entries(conn, number) if entry.kind is EntryKind.CLEARED
     }
     return {id: end for id, end in ends.items() if end is not None and id not in told}
-
-
-def _course(conn: Connection, incident: Incident, ended_at: datetime) -> lessons.Course:
-    entries = store.entries(conn, incident.number)
-    kinds = {entry.kind for entry in entries}
-    # A playbook that still restores takes its fallback back by itself.
-    is_restored = evidence_store.is_restoring(conn, incident.number)
-    fallbacks = {} if is_restored else traffic_store.disabled(conn)
-    return lessons.Course(
-        rule_id=incident.rule_id,
-        lasted=ended_at - incident.opened_at,
-        finding=lessons.latest_pattern(entries),
-        disabled={name: off.reason for name, off in fallbacks.items() if off.since >= incident.opened_at},
-        was_repaired=EntryKind.ACTION in kinds,
-        was_acknowledged=EntryKind.ACKNOWLEDGED in kinds,
-    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row, Select, exists, insert, select, update
 
@@ -66,6 +66,34 @@ def episodes(conn: Connection, number: int) -> list[str]:
     """Ids of the episodes that an incident covers."""
     query = select(incident_episodes.c.episode_id).where(incident_episodes.c.incident == number)
     return list(conn.scalars(query.order_by(incident_episodes.c.episode_id)))
+
+
+def alert_ids(conn: Connection, number: int) -> list[str]:
+    """Ids of the alerts whose episodes an incident covers."""
+    query = select(incident_episodes.c.alert_id).where(incident_episodes.c.incident == number)
+    return list(conn.scalars(query.distinct()))
+
+
+class OpenEpisode(NamedTuple):
+    """An episode of an open incident."""
+
+    rule_id: str
+    alert_id: str
+    episode_id: str
+    #: The incident's number.
+    incident: int
+
+
+def open_episodes(conn: Connection) -> list[OpenEpisode]:
+    """The episodes that open incidents cover, those of the oldest incident first."""
+    query = (
+        select(incidents.c.rule_id, incident_episodes.c.alert_id, incident_episodes.c.episode_id)
+        .add_columns(incident_episodes.c.incident)
+        .join(incidents, incidents.c.number == incident_episodes.c.incident)
+        .where(incidents.c.state == IncidentState.OPEN.value)
+        .order_by(incident_episodes.c.incident, incident_episodes.c.episode_id)
+    )
+    return [OpenEpisode(*row) for row in conn.execute(query)]
 
 
 def entries(

@@ -7,9 +7,10 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, insert, select, update
 
+from kokino.incidents.store import OpenEpisode, open_episodes
 from kokino.playbooks.model import Playbook, Step
 from kokino.playbooks.run import TRANSITIONS, Outcome, Run, RunState, StepRun, StepState
-from kokino.storage.schema import incident_episodes, incidents, playbook_runs, playbook_steps
+from kokino.storage.schema import playbook_runs, playbook_steps
 
 
 def begin(
@@ -39,21 +40,14 @@ def begin(
     return required(conn, run_id)
 
 
-def uncovered(conn: Connection) -> list[tuple[str, str, str, int]]:
-    """Episodes of open incidents for which no playbook has run: (rule, alert, episode, incident)."""
-    query = (
-        select(
-            incidents.c.rule_id,
-            incident_episodes.c.alert_id,
-            incident_episodes.c.episode_id,
-            incident_episodes.c.incident,
-        )
-        .join(incidents, incidents.c.number == incident_episodes.c.incident)
-        .outerjoin(playbook_runs, playbook_runs.c.episode_id == incident_episodes.c.episode_id)
-        .where(incidents.c.state == "open", playbook_runs.c.run_id.is_(None))
-        .order_by(incident_episodes.c.incident)
-    )
-    return [(row.rule_id, row.alert_id, row.episode_id, row.incident) for row in conn.execute(query)]
+def uncovered(conn: Connection) -> list[OpenEpisode]:
+    """Episodes of open incidents for which no playbook has run."""
+    return [episode for episode in open_episodes(conn) if not _has_run(conn, episode.episode_id)]
+
+
+def _has_run(conn: Connection, episode_id: str) -> bool:
+    query = select(playbook_runs.c.run_id).where(playbook_runs.c.episode_id == episode_id)
+    return conn.execute(query.limit(1)).one_or_none() is not None
 
 
 def get(conn: Connection, run_id: str) -> Run | None:

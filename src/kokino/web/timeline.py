@@ -11,10 +11,10 @@ from sqlalchemy import Connection
 
 from kokino.alerts import store as alert_store
 from kokino.alerts.model import Phase
-from kokino.incidents import step_store
 from kokino.incidents import store as incident_store
 from kokino.incidents.evidence import Evidence
 from kokino.incidents.model import EntryKind, Incident, TimelineEntry
+from kokino.playbooks import evidence_store
 from kokino.playbooks.model import Section
 from kokino.web import words
 from kokino.web.response import is_acknowledged_at
@@ -111,11 +111,11 @@ def _told(conn: Connection, number: int, entry: TimelineEntry) -> list[Evidence]
     """The steps that an entry speaks of."""
     match entry.kind:
         case EntryKind.EVIDENCE:
-            return step_store.last_runs(conn, number, until=entry.at, section=Section.INVESTIGATE.value)
+            return evidence_store.last_runs(conn, number, until=entry.at, section=Section.INVESTIGATE.value)
         case EntryKind.VERIFIED:
-            return step_store.last_runs(conn, number, until=entry.at, section=Section.VERIFY.value)
+            return evidence_store.last_runs(conn, number, until=entry.at, section=Section.VERIFY.value)
         case _ if "step" in entry.data:
-            return step_store.last_runs(conn, number, until=entry.at, step_ids=[str(entry.data["step"])])
+            return evidence_store.last_runs(conn, number, until=entry.at, step_ids=[str(entry.data["step"])])
     return []
 
 

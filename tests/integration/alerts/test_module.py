@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import pytest
 from hypothesis import given, settings
@@ -271,10 +272,8 @@ async def test_the_end_of_an_earlier_episode_is_known(broker: Broker) -> None:
     await broker.module.run(T + 5 * MINUTE)
     alert_id, over = (await broker.alert()).alert_id, T + 5 * MINUTE
     for asked, until, known in (([alert_id], over, over), ([alert_id], T, None), (["other"], over, None)):
-        found = await broker.storage.read(
-            lambda conn, asked=asked, until=until: episode_store.last_end(conn, asked, until=until)
-        )
-        assert found == known
+        read = partial(episode_store.last_end, alert_ids=asked, until=until)
+        assert await broker.storage.read(read) == known
 
 
 async def test_an_episode_tells_how_it_began_and_ended(broker: Broker) -> None:

@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from kokino.incidents import IncidentDocuments, Incidents, store
+from kokino.incidents import IncidentDocuments, store
 from kokino.incidents.documents import RETRY_AFTER
+from kokino.playbooks import evidence_store
+from kokino.slo.defaults import defaults
 from kokino.storage import Storage
-from tests.fixtures.episodes import RULES, Episodes
+from tests.fixtures.episodes import Episodes, incidents_of
 
 START = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
 NAME = "incident-20260105-0900.md"
@@ -23,17 +25,22 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "incidents"
 
 
+def new_module(storage: Storage, folder: Path) -> IncidentDocuments:
+    """The module, as after a start of the broker."""
+    return IncidentDocuments(storage, folder, availability=defaults().availability, runs=evidence_store)
+
+
 @pytest.fixture
 def module(storage: Storage, folder: Path) -> IncidentDocuments:
     """The module under test."""
-    return IncidentDocuments(storage, folder)
+    return new_module(storage, folder)
 
 
 @pytest.fixture
 async def opened(storage: Storage, episodes: Episodes) -> int:
     """The number of an open incident."""
     await episodes.fire(START)
-    await Incidents(storage, RULES).run(START)
+    await incidents_of(storage).run(START)
     return 1
 
 
@@ -97,7 +104,7 @@ async def test_a_restart_goes_on_where_the_file_is(
     """How far the file tells the story is in the database."""
     await module.run(START)
     changed_at = (folder / NAME).stat().st_mtime_ns
-    await IncidentDocuments(storage, folder).run(START)
+    await new_module(storage, folder).run(START)
     assert (folder / NAME).stat().st_mtime_ns == changed_at
 
 

@@ -14,7 +14,7 @@ from kokino.incidents.model import EntryKind, Incident, IncidentState, Pattern
 from kokino.storage import Storage
 from kokino.telemetry import store as telemetry
 from kokino.telemetry.model import Event
-from tests.fixtures.episodes import RULES, Episodes
+from tests.fixtures.episodes import Episodes, incidents_of
 
 START = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
 LABELS = {"agent": "reviewer"}
@@ -28,7 +28,7 @@ def minutes(count: float) -> timedelta:
 @pytest.fixture
 def module(storage: Storage) -> Incidents:
     """The module under test."""
-    return Incidents(storage, RULES)
+    return incidents_of(storage)
 
 
 async def all_incidents(storage: Storage) -> list[Incident]:

@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection
 
-from kokino.incidents import Incidents
 from kokino.incidents import store as incident_store
 from kokino.incidents.model import EntryKind, IncidentState
 from kokino.playbooks import store
@@ -27,7 +26,7 @@ from kokino.storage import Storage
 from kokino.testing.clock import ManualClock
 from kokino.testing.ids import SequentialIds
 from kokino.tokens import Tokens
-from tests.fixtures.episodes import RULES, Episodes
+from tests.fixtures.episodes import Episodes, incidents_of
 
 #: Far longer than anything here takes, in real seconds.
 PATIENCE = 60
@@ -146,7 +145,7 @@ class Desk:
     async def outage(self) -> None:
         """An alert fires and an incident is opened."""
         await self.episodes.fire(self.clock.now())
-        await Incidents(self.storage, RULES).run(self.clock.now())
+        await incidents_of(self.storage).run(self.clock.now())
 
     async def forward(self, minutes: float = 0) -> None:
         """Let time pass, stopping at every instant at which a run is due."""
@@ -306,7 +305,7 @@ async def test_an_action_over_its_limit_is_handed_over(desk: Desk) -> None:
     expected = [RunState.VERIFYING, RunState.ESCALATED, RunState.VERIFYING]
     for number, state in enumerate(expected, start=1):
         await desk.episodes.fire(desk.clock.now(), labels={"n": str(number)})
-        await Incidents(desk.storage, RULES).run(desk.clock.now())
+        await incidents_of(desk.storage).run(desk.clock.now())
         await desk.forward()
         newest = (await desk.storage.read(lambda conn: store.page(conn, skip=0, limit=1)))[0]
         assert newest.state is state, f"run {number}: {newest.reason}"
@@ -393,7 +392,7 @@ async def test_an_action_that_ran_when_the_broker_died_is_uncertain_and_not_repe
 async def test_an_outage_without_a_playbook_has_no_run(desk: Desk) -> None:
     """And an incident has one run, however often the module looks."""
     await desk.episodes.fire(desk.clock.now(), rule_id="circuit-breaker-opened")
-    await Incidents(desk.storage, RULES).run(desk.clock.now())
+    await incidents_of(desk.storage).run(desk.clock.now())
     await desk.forward(minutes=1)
     assert await desk.storage.read(store.unfinished) == []
 

@@ -1,15 +1,13 @@
-"""An alert's episode as an incident sees it."""
+"""What an incident takes over from the alert rule that opened it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Any, Protocol
+from typing import Protocol
 
 
 class RuleFacts(Protocol):
-    """What an incident takes over from the alert rule that opened it."""
+    """A rule, as far as an incident knows it."""
 
     @property
     def title(self) -> str:
@@ -25,29 +23,6 @@ class RuleFacts(Protocol):
     def owner(self) -> str:
         """``@backend-team``."""
         ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Episode:
-    """One time from firing to resolved."""
-
-    episode_id: str
-    alert_id: str
-    rule_id: str
-    labels: Mapping[str, str]
-    fired_at: datetime
-    #: What the rule measured when it last looked.
-    measured: Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Turn:
-    """How an episode began or came to its end."""
-
-    at: datetime
-    #: The rule's own words for why it fired or resolved.
-    reason: str
-    measured: Mapping[str, Any]
 
 
 def title(rule: str, labels: Mapping[str, str]) -> str:
