@@ -74,7 +74,8 @@ class Executions:
 
         def accept(conn: Connection) -> Execution:
             agent = required(conn, agent_id)
-            if store.queue_length(conn, agent_id) > agent.limits.queue:
+            # One may run, and so many may wait behind it.
+            if store.unfinished_count(conn, agent_id) > agent.limits.queue:
                 raise QueueFull(
                     f"{agent.limits.queue} executions wait for agent {agent_id!r} already;"
                     " come back later, or raise its limits.queue",

@@ -88,10 +88,10 @@ def queue_lengths(conn: Connection) -> dict[str, int]:
     return dict(conn.execute(query).all())
 
 
-def queue_length(conn: Connection, agent_id: str) -> int:
-    """How many executions wait for one agent."""
-    waiting = executions.c.state == State.QUEUED.value
-    query = select(func.count()).select_from(executions).where(executions.c.agent_id == agent_id, waiting)
+def unfinished_count(conn: Connection, agent_id: str) -> int:
+    """How many executions one agent runs or has waiting."""
+    unfinished = executions.c.state.in_([State.QUEUED.value, State.RUNNING.value])
+    query = select(func.count()).select_from(executions).where(executions.c.agent_id == agent_id, unfinished)
     return conn.execute(query).scalar_one()
 
 
