@@ -8,6 +8,7 @@ from __future__ import annotations
 import fcntl
 import os
 import socket
+import time
 from pathlib import Path
 from typing import BinaryIO
 
@@ -16,8 +17,10 @@ from psycopg.errors import LockNotAvailable
 
 from kokino.errors import StorageError
 
-#: How long a server may take to notice that an earlier broker has died, in seconds.
+#: How long an earlier broker may take to be gone once it was killed, in seconds.
 PATIENCE = 5.0
+#: How often a file is tried meanwhile, in seconds; a server has a queue of its own.
+PAUSE = 0.05
 #: The lock's number in a PostgreSQL database. Any constant will do, other than the one of `migrate`.
 ADVISORY_LOCK = 0x6B6F6B696E6F + 1
 
@@ -51,15 +54,26 @@ def claim_file(path: Path) -> BinaryIO:
     descriptor = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     # Stays when the claim ends: whoever removed it could remove the one that a successor has just locked.
     claim = os.fdopen(descriptor, "r+b", buffering=0)
-    try:
-        fcntl.flock(claim, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+    if not _lock(claim):
         holder = claim.read().decode(errors="replace")
         claim.close()
-        raise _taken(str(path), holder) from None
+        raise _taken(str(path), holder)
     claim.truncate()
     claim.write(claimant().encode())
     return claim
+
+
+def _lock(claim: BinaryIO) -> bool:
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        try:
+            fcntl.flock(claim, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= deadline:
+                return False
+        else:
+            return True
+        time.sleep(PAUSE)
 
 
 def claim_session(connection: psycopg.Connection, where: str) -> None:

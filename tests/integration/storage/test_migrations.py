@@ -73,9 +73,9 @@ def test_a_migration_that_is_cut_short_leaves_nothing(
     assert differences(engine) == []
 
 
-async def test_brokers_that_start_together_migrate_once(postgresql_url: str) -> None:
-    """Several on one empty server: one migrates, the others wait for it."""
-    opened = await asyncio.gather(*(open_storage(postgresql_url) for _ in range(3)))
+async def test_programs_that_open_it_together_migrate_once(postgresql_url: str) -> None:
+    """A broker and its onlookers on one empty server: one migrates, the others wait for it."""
+    opened = await asyncio.gather(*(open_storage(postgresql_url, alone=number == 0) for number in range(3)))
     for storage in opened:
         await storage.read(lambda conn: conn.exec_driver_sql("SELECT count(*) FROM executions").scalar_one())
         await storage.close()
