@@ -35,7 +35,7 @@ def start_logging(file: Path | None, *, level: str = "INFO", to_terminal: bool =
         handler.close()
     for handler in _handlers(file, to_terminal=to_terminal):
         handler.setFormatter(
-            structlog.stdlib.ProcessorFormatter(foreign_pre_chain=shared, processors=_rendering(handler))
+            structlog.stdlib.ProcessorFormatter(foreign_pre_chain=shared, processors=_RENDERING)
         )
         root.addHandler(handler)
     root.setLevel(level)
@@ -54,15 +54,6 @@ def _handlers(file: Path | None, *, to_terminal: bool) -> list[logging.Handler]:
             logging.handlers.RotatingFileHandler(file, maxBytes=ROTATE_AT, backupCount=KEEP, encoding="utf-8")
         )
     return handlers
-
-
-def _rendering(handler: logging.Handler) -> list[structlog.typing.Processor]:
-    """``2026-01-05T09:00:00Z ERROR message key=value``: grep by level, read by eye."""
-    to_person = not isinstance(handler, logging.FileHandler) and sys.stderr.isatty()
-    return [
-        structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-        structlog.dev.ConsoleRenderer(colors=True) if to_person else _line,
-    ]
 
 
 def _line(_logger: object, _method: str, record: structlog.typing.EventDict) -> str:
@@ -84,3 +75,9 @@ def _one_line(value: object) -> str:
 
 #: Control characters but the tab, and what Unicode counts as an end of line.
 _UNPRINTED = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029]")
+
+#: ``2026-01-05T09:00:00Z ERROR message key=value``: grep by level, read by eye, the same on the terminal.
+_RENDERING: list[structlog.typing.Processor] = [
+    structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+    _line,
+]

@@ -53,11 +53,8 @@ class Watched:
 
 @pytest.fixture
 async def broker(tmp_path: Path) -> AsyncIterator[TestBroker]:
-    """Two CLI types and three agents, all scripted; the login of claude-code is in order."""
-    home = tmp_path / "home"
-    home.mkdir()
-    (home / "claude-login").write_text("in order", encoding="utf-8")
-    async with TestBroker(home) as running:
+    """Two CLI types and three agents, all scripted."""
+    async with TestBroker(tmp_path / "home") as running:
         yield running
 
 

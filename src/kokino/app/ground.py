@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import hashlib
 import os
+import shutil
 import socket
 import tempfile
 from collections.abc import Mapping
@@ -42,6 +44,8 @@ class Ground:
     storage: Storage
     warden: Warden
     client: httpx.AsyncClient
+    #: Where the warden's socket lies.
+    runtime_folder: Path
     #: Tells this installation's pages from all others'.
     installation: str
 
@@ -61,6 +65,8 @@ class Ground:
         """End every process, then let go of the rest."""
         self.listener.close()
         await self.warden.close()
+        # While the database is still claimed: nobody else can be attaching to a warden of this home.
+        await asyncio.to_thread(shutil.rmtree, self.runtime_folder, ignore_errors=True)
         await self.client.aclose()
         await self.storage.close()
 
@@ -86,6 +92,7 @@ async def open_ground(checked: Checked, world: World, *, host: str | None, port:
             storage=storage,
             warden=warden,
             client=open_client(),
+            runtime_folder=folder,
             installation=await storage.write(lambda conn: identity(conn, fresh)),
         )
         opened.pop_all()

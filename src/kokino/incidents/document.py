@@ -130,14 +130,11 @@ def _folded(entries: Sequence[TimelineEntry]) -> Iterator[TimelineEntry]:
 
 
 def _times(moments: Sequence[datetime]) -> list[str]:
-    """``09:05``; with seconds where several share a minute, with the date once it is another day."""
+    """``09:05``; all with seconds when several share a minute, with the date once it is another day."""
     shared = Counter(f"{at:%Y%m%d%H%M}" for at in moments)
+    form = "%H:%M:%S" if any(count > 1 for count in shared.values()) else "%H:%M"
     first = moments[0].date() if moments else None
-    return [
-        (f"{at:%Y-%m-%d} " if at.date() != first else "")
-        + (f"{at:%H:%M:%S}" if shared[f"{at:%Y%m%d%H%M}"] > 1 else f"{at:%H:%M}")
-        for at in moments
-    ]
+    return [(f"{at:%Y-%m-%d} " if at.date() != first else "") + at.strftime(form) for at in moments]
 
 
 def _said(entry: TimelineEntry) -> str:

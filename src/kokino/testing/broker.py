@@ -18,11 +18,10 @@ from kokino.config import FILE_NAME, load
 from kokino.log import start_logging
 from kokino.testing.clock import ManualClock
 
-#: Two CLI types and three agents, all scripted.
+#: Two CLI types and three agents, all scripted and in good health.
 FLEET = """
 [cli_types.claude-code]
 driver = "scripted"
-env = { KOKINO_SCRIPTED_LOGIN = "claude-login" }
 [cli_types.codex]
 driver = "scripted"
 [[agents]]

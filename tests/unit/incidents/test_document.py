@@ -112,8 +112,8 @@ Times are UTC.
 
 - 12:00:00 - Alert fired: availability 98.20 % over 1 h is under 99 %
 - 12:00:12 - @backend-team paged by oncall
-- 12:03 - Acknowledged, for 30 minutes (ada)
-- 12:23 - Resolved after 23 minutes
+- 12:03:00 - Acknowledged, for 30 minutes (ada)
+- 12:23:00 - Resolved after 23 minutes
 
 ## Root Cause
 

@@ -34,10 +34,12 @@ def open_client() -> httpx.AsyncClient:
     """The HTTP client that channels share; the caller closes it.
 
     No connection is kept for the next request: the server may be closing it just then, and a page is too rare
-    to be worth that doubt. Redirects are not followed, for they would carry the secret elsewhere.
+    to be worth that doubt. Redirects are not followed, for they would carry the secret elsewhere. A proxy
+    that the environment names is used, but not for this machine, which it could not reach.
     """
     limits = httpx.Limits(max_keepalive_connections=0)
-    return httpx.AsyncClient(timeout=TIMEOUTS, limits=limits, follow_redirects=False)
+    direct = dict.fromkeys(("all://127.0.0.1", "all://localhost", "all://[::1]"))
+    return httpx.AsyncClient(timeout=TIMEOUTS, limits=limits, follow_redirects=False, mounts=direct)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
