@@ -45,11 +45,6 @@ def tail(k: int, n: int, p: float) -> float:
     return max(0.0, 1.0 - _sum(k - 1, n, p, step=-1))
 
 
-def least_failures(n: int, *, p: float, alpha: float) -> int:
-    """The fewest failures in `n` executions that are enough; `n` + 1 where not even `n` are."""
-    return next((k for k in range(1, n + 1) if tail(k, n, p) <= alpha), n + 1)
-
-
 def fewest_failures(*, p: float, alpha: float) -> int:
     """The fewest failures that can ever be enough: that many in as many executions."""
     return math.ceil(math.log(alpha) / math.log(p))

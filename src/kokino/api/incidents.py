@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Path, Query, Response
 from pydantic import Field
 from sqlalchemy import Connection
 
@@ -170,11 +170,33 @@ async def review(incident_id: str, body: SayBody, given: Given, caller: Caller) 
     return await one(incident_id, given)
 
 
+@router.post("/{incident_id}/root-cause")
+async def state_root_cause(incident_id: str, body: SayBody, given: Given, caller: Caller) -> IncidentInFull:
+    """Say, or say anew, why it happened."""
+    number, by = incident_number(incident_id), body.by or caller.subject
+    await given.incidents.state_root_cause(number, by=by, text=body.text)
+    return await one(incident_id, given)
+
+
 @router.post("/{incident_id}/action-items", status_code=201)
 async def add_action_item(incident_id: str, body: SayBody, given: Given, caller: Caller) -> IncidentInFull:
     """Note something to be done so that it does not happen again."""
     number, by = incident_number(incident_id), body.by or caller.subject
     await given.incidents.add_action_item(number, by=by, text=body.text)
+    return await one(incident_id, given)
+
+
+@router.post("/{incident_id}/action-items/{index}/done")
+async def finish_action_item(
+    incident_id: str,
+    index: Annotated[int, Path(ge=0)],
+    given: Given,
+    caller: Caller,
+    body: ByBody | None = None,
+) -> IncidentInFull:
+    """Tick off an action item, counted from 0."""
+    number, by = incident_number(incident_id), (body.by if body else None) or caller.subject
+    await given.incidents.finish_action_item(number, by=by, index=index)
     return await one(incident_id, given)
 
 

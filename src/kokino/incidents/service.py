@@ -6,8 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection
-
 from kokino.clock import Clock
 from kokino.incidents import store
 from kokino.storage import Storage
@@ -27,25 +25,29 @@ class IncidentResponse:
 
     async def note(self, number: int, *, by: str, text: str) -> None:
         """A remark."""
-        await self._write(store.note, number, by, text)
+        await self._write(store.note, number, by, text=text)
 
     async def mitigate(self, number: int, *, by: str, text: str) -> None:
         """A repair holds: no further tier is told. Raises `Conflict` unless it is open."""
-        await self._write(store.mitigate, number, by, text)
+        await self._write(store.mitigate, number, by, text=text)
 
     async def review(self, number: int, *, by: str, text: str) -> None:
         """It was looked back on. Raises `Conflict` unless it is resolved."""
-        await self._write(store.review, number, by, text)
+        await self._write(store.review, number, by, text=text)
+
+    async def state_root_cause(self, number: int, *, by: str, text: str) -> None:
+        """Why it happened; a later statement takes the place of an earlier one."""
+        await self._write(store.state_root_cause, number, by, text=text)
 
     async def add_action_item(self, number: int, *, by: str, text: str) -> None:
         """Something is to be done so that it does not happen again."""
-        await self._write(store.add_action_item, number, by, text)
+        await self._write(store.add_action_item, number, by, text=text)
 
-    async def _write(self, change: Callable[..., Any], number: int, by: str, text: str) -> None:
+    async def finish_action_item(self, number: int, *, by: str, index: int) -> None:
+        """The action item at `index`, from 0, is done. Raises `NotFound` where there is none."""
+        await self._write(store.finish_action_item, number, by, index=index)
+
+    async def _write(self, change: Callable[..., Any], number: int, by: str, **said: Any) -> None:
         now = self.clock.now()
-
-        def write(conn: Connection) -> None:
-            change(conn, number, at=now, author=by, text=text)
-
-        await self.storage.write(write)
+        await self.storage.write(lambda conn: change(conn, number, at=now, author=by, **said))
         self.on_change()

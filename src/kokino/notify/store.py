@@ -218,24 +218,6 @@ def oldest_waiting(conn: Connection) -> datetime | None:
     return found
 
 
-def accepted_since(
-    conn: Connection, *, episode_id: str, receivers: Collection[str], since: datetime
-) -> datetime | None:
-    """When one of `receivers` first accepted a page of this episode, at `since` or later; None when none did.
-
-    Uncertain is not accepted: nobody may have been reached.
-    """
-    first = select(func.min(_deliveries.c.delivered_at)).where(
-        _deliveries.c.episode_id == episode_id,
-        _deliveries.c.receiver.in_(receivers),
-        _deliveries.c.action == Action.TRIGGER,
-        _deliveries.c.state == DeliveryState.DELIVERED,
-        _deliveries.c.delivered_at >= since,
-    )
-    found: datetime | None = conn.execute(first).scalar()
-    return found
-
-
 def _is_head(receivers: Collection[str], exclude: Collection[int]) -> ColumnElement[bool]:
     """The oldest open one of its receiver and dedup key: a resolve never overtakes its trigger."""
     earlier = _deliveries.alias("earlier")

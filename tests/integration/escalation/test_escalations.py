@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
 import pytest
 from sqlalchemy import Connection
 
+from kokino.alerts.module import AlertRules
+from kokino.barrier import Faults
 from kokino.errors import Conflict, NotFound
 from kokino.escalation import store
 from kokino.escalation.acknowledge import Acknowledgements
@@ -23,8 +25,10 @@ from kokino.notify import store as outbox
 from kokino.notify.model import Action, Delivery, DeliveryState, Outcome, Receipt
 from kokino.notify.retry import Verdict
 from kokino.notify.settings import PagerDutyReceiver, Routing, SlackReceiver
+from kokino.slo.defaults import defaults
 from kokino.storage import Storage
-from tests.fixtures.episodes import RULES, Episodes, alert_id_of, incidents_of
+from kokino.testing.ids import SequentialIds
+from tests.fixtures.episodes import RULES, Episodes, FakeRule, alert_id_of, incidents_of
 
 START = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
 PAGER = PagerDutyReceiver(url="https://pager.example", routing_key="key")
@@ -60,7 +64,7 @@ class Broker:
     async def at(self, minutes: float) -> datetime | None:
         """Run everything at so many minutes from the start; when the escalations are due again."""
         now = after(minutes)
-        await incidents_of(self.storage).run(now)
+        await incidents_of(self.storage, self.desk.rules).run(now)
         return await Escalations(self.storage, self.desk, on_change=silent).run(now)
 
     async def sent(self) -> list[Delivery]:
@@ -375,3 +379,54 @@ async def test_a_person_may_escalate_early(storage: Storage, episodes: Episodes,
     assert (await broker.told(EntryKind.ESCALATED))[0].endswith(": ada: the database is gone")
     with pytest.raises(Conflict, match="INC-1 has nobody left to be told"):
         await escalations.escalate(1, reason="ada: help", now=after(4))
+
+
+async def test_what_a_rule_began_that_is_gone_is_finished(
+    storage: Storage, episodes: Episodes, broker: Broker
+) -> None:
+    """The pages are taken back as grave as they were, though nobody knows the rule's title any more."""
+    episode = await episodes.fire(START)
+    await broker.at(0)
+    await broker.answer(0, oncall=DeliveryState.DELIVERED)
+    await AlertRules(storage, SequentialIds(), (), defaults()).run(after(3))
+    without = Broker(storage, replace(DESK, rules={}))
+    assert await without.at(3) is None
+
+    resolved = [sent for sent in await broker.sent() if sent.action is Action.RESOLVE]
+    assert [sent.receiver for sent in resolved] == ["oncall", "headless"]
+    message = resolved[0].message
+    assert (message.severity, message.title) == ("P1", "availability-slo-breach")
+    assert message.summary[0] == ("Resolved", "after 3 minutes: its rule is gone")
+    assert (await broker.escalation(episode)).state is EscalationState.FINISHED
+
+
+async def test_an_alert_that_cannot_be_told_keeps_no_other_from_being_told(
+    storage: Storage, episodes: Episodes
+) -> None:
+    """The page after it goes out, and the module's health tells of the one."""
+    rules = {**RULES, "lock-timeout": FakeRule(title="Lock Timeout", severity="P?", owner="@backend-team")}
+    broker = Broker(storage, replace(DESK, rules=rules))
+    await episodes.fire(START, rule_id="lock-timeout")
+    await episodes.fire(START)
+    with pytest.raises(Faults, match="episode-1: ValueError: 'P\\?' is not a valid Severity"):
+        await broker.at(0)
+    assert await broker.pages() == [("oncall", "episode-2:t0:r0")]
+
+
+async def test_a_persons_word_rings_the_bell(storage: Storage, episodes: Episodes, broker: Broker) -> None:
+    """Messages are on their way; what is refused wakes nobody."""
+    rung: list[str] = []
+    acknowledgements = Acknowledgements(storage, DESK, on_change=lambda: rung.append("acknowledged"))
+    escalations = Escalations(storage, DESK, on_change=lambda: rung.append("escalated"))
+    await episodes.fire(START)
+    await broker.at(0)
+    alert = alert_id_of("availability-slo-breach")
+    await acknowledgements.acknowledge_alert(alert, by="ada", now=after(1))
+    await acknowledgements.acknowledge_incident(1, by="ada", now=after(2))
+    await escalations.escalate(1, reason="ada: help", now=after(3))
+    assert rung == ["acknowledged", "acknowledged", "escalated"]
+    with pytest.raises(NotFound):
+        await acknowledgements.acknowledge_incident(9, by="ada", now=after(4))
+    with pytest.raises(NotFound):
+        await escalations.escalate(9, reason="ada: help", now=after(4))
+    assert len(rung) == 3

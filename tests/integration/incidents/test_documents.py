@@ -6,9 +6,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Connection
 
+from kokino.barrier import Faults
 from kokino.incidents import IncidentDocuments, store
 from kokino.incidents.documents import RETRY_AFTER
+from kokino.incidents.evidence import Evidence, Repair
 from kokino.playbooks import evidence_store
 from kokino.slo.defaults import defaults
 from kokino.storage import Storage
@@ -42,6 +45,18 @@ async def opened(storage: Storage, episodes: Episodes) -> int:
     await episodes.fire(START)
     await incidents_of(storage).run(START)
     return 1
+
+
+class Torn:
+    """Playbook runs of which those of the first incident cannot be read."""
+
+    def evidence(self, conn: Connection, number: int) -> list[Evidence]:
+        if number == 1:
+            raise LookupError("unreadable")
+        return []
+
+    def repair(self, conn: Connection, number: int) -> Repair:
+        return Repair.NONE
 
 
 def names_in(folder: Path) -> list[str]:
@@ -142,3 +157,16 @@ async def test_a_file_that_is_no_text_is_left_alone(
     path = leave_no_text_in(folder)
     assert await module.run(START) == START + RETRY_AFTER
     assert path.read_bytes() == NO_TEXT
+
+
+async def test_a_story_that_cannot_be_read_keeps_no_other_from_its_file(
+    storage: Storage, episodes: Episodes, folder: Path
+) -> None:
+    """The second incident has its file, and the module's health tells of the first."""
+    for name in ("reviewer", "writer"):
+        await episodes.fire(START, rule_id="circuit-breaker-opened", labels={"agent": name})
+    await incidents_of(storage).run(START)
+    torn = IncidentDocuments(storage, folder, availability=defaults().availability, runs=Torn())
+    with pytest.raises(Faults, match="INC-1: LookupError: unreadable"):
+        await torn.run(START)
+    assert names_in(folder) == ["incident-20260105-0900-2.md"]

@@ -103,6 +103,18 @@ async def test_an_action_item_is_ticked_off(storage: Storage) -> None:
         await storage.write(lambda conn: store.finish_action_item(conn, 1, index=1, at=START, author="bob"))
 
 
+async def test_what_open_incidents_cover_is_listed(storage: Storage) -> None:
+    """Episodes of incidents that are mitigated or over are not among them."""
+    for number in (1, 2):
+        await storage.write(open_one)
+        await storage.write(
+            partial(store.join, number=number, episode_id=f"episode-{number}", alert_id=f"alert-{number}")
+        )
+    await storage.write(lambda conn: store.mitigate(conn, 1, at=START, author="ada", text="Better"))
+    found = await storage.read(store.open_episodes)
+    assert found == [("availability-slo-breach", "alert-2", "episode-2", 2)]
+
+
 async def test_pages_go_back_in_time(storage: Storage) -> None:
     """A list is read from the newest, each page from below the last number of the one before."""
     for _ in range(5):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -9,11 +10,16 @@ from sqlalchemy import Connection
 
 from kokino.agents import traffic_store
 from kokino.agents.model import Fallback
+from kokino.alerts.module import AlertRules
+from kokino.barrier import Faults
 from kokino.incidents import Incidents, store
+from kokino.incidents.evidence import Evidence, Repair
 from kokino.incidents.model import EntryKind, Incident, IncidentState, Pattern
+from kokino.slo.defaults import defaults
 from kokino.storage import Storage
 from kokino.telemetry import store as telemetry
 from kokino.telemetry.model import Event
+from kokino.testing.ids import SequentialIds
 from tests.fixtures.episodes import Episodes, incidents_of
 
 START = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
@@ -23,6 +29,22 @@ LABELS = {"agent": "reviewer"}
 def minutes(count: float) -> timedelta:
     """A length on the timeline."""
     return timedelta(minutes=count)
+
+
+@dataclass
+class Facts:
+    """Playbook runs that are as far as a test says, for each incident; those of one cannot be read."""
+
+    state: Repair = Repair.NONE
+    unreadable: int | None = None
+
+    def evidence(self, conn: Connection, number: int) -> list[Evidence]:
+        return []
+
+    def repair(self, conn: Connection, number: int) -> Repair:
+        if number == self.unreadable:
+            raise LookupError("unreadable")
+        return self.state
 
 
 @pytest.fixture
@@ -115,6 +137,63 @@ async def test_a_p3_opens_none(storage: Storage, episodes: Episodes, module: Inc
     await episodes.fire(START, rule_id="lock-timeout")
     await module.run(START)
     assert await all_incidents(storage) == []
+
+
+async def test_an_incident_waits_until_its_repair_is_verified(storage: Storage, episodes: Episodes) -> None:
+    """The alert may clear before a playbook has seen that it helped; what it takes back later is no matter."""
+    episode = await episodes.fire(START)
+    await incidents_of(storage).run(START)
+    await episodes.resolve(episode, START + minutes(5))
+    await incidents_of(storage, runs=Facts(Repair.REPAIRING)).run(START + minutes(5))
+    assert [incident.state for incident in await all_incidents(storage)] == [IncidentState.OPEN]
+
+    await incidents_of(storage, runs=Facts(Repair.RESTORING)).run(START + minutes(9))
+    assert [incident.state for incident in await all_incidents(storage)] == [IncidentState.RESOLVED]
+
+
+async def test_what_a_playbook_takes_back_by_itself_is_nobodys_action_item(
+    storage: Storage, episodes: Episodes
+) -> None:
+    """A CLI type that is still disabled is told of only where nothing will enable it."""
+    episode = await episodes.fire(START)
+    await incidents_of(storage).run(START)
+    off = Fallback(cli_type="codex", reason="single-cli", since=START, target=None, set_by="kokino")
+    await storage.write(lambda conn: traffic_store.disable(conn, off))
+    await episodes.resolve(episode, START + minutes(5))
+    await incidents_of(storage, runs=Facts(Repair.RESTORING)).run(START + minutes(5))
+    [incident] = await all_incidents(storage)
+    assert "Enable codex again" not in " ".join(item.text for item in incident.action_items)
+
+
+async def test_an_incident_that_cannot_be_followed_keeps_no_other_from_its_end(
+    storage: Storage, episodes: Episodes
+) -> None:
+    """The others are resolved, and the module's health tells of the one."""
+    fired = [
+        await episodes.fire(START, rule_id="circuit-breaker-opened", labels={"agent": name})
+        for name in ("reviewer", "writer")
+    ]
+    await incidents_of(storage).run(START)
+    for episode in fired:
+        await episodes.resolve(episode, START + minutes(5))
+    with pytest.raises(Faults, match="INC-1: LookupError: unreadable"):
+        await incidents_of(storage, runs=Facts(unreadable=1)).run(START + minutes(5))
+    states = [incident.state for incident in await all_incidents(storage)]
+    assert states == [IncidentState.OPEN, IncidentState.RESOLVED]
+
+
+async def test_an_incident_ends_with_its_alert_when_the_rule_is_gone(
+    storage: Storage, episodes: Episodes
+) -> None:
+    """It needs nothing more of the rule, and says why its alert cleared."""
+    await episodes.fire(START)
+    await incidents_of(storage).run(START)
+    await AlertRules(storage, SequentialIds(), (), defaults()).run(START + minutes(4))
+    await incidents_of(storage, rules={}).run(START + minutes(4))
+    [incident] = await all_incidents(storage)
+    assert (incident.state, incident.resolved_at) == (IncidentState.RESOLVED, START + minutes(4))
+    told = [entry.text for entry in await storage.read(lambda conn: store.entries(conn, 1))]
+    assert "Alert cleared: its rule is gone" in told
 
 
 async def test_other_labels_are_another_incident(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
 import pytest
@@ -314,42 +313,6 @@ async def test_the_oldest_waiting_delivery_tells_how_long_somebody_has_not_been_
     outbox.clock.advance(minutes=3)
     await outbox.put(key="younger")
     assert await outbox.storage.read(store.oldest_waiting) == start
-
-
-@pytest.mark.parametrize(
-    ("change", "is_reached"),
-    [
-        pytest.param(lambda o: o.put(), True, id="a page that was accepted"),
-        pytest.param(lambda o: o.put(episode="e2"), False, id="a page of another episode"),
-        pytest.param(lambda o: o.put(receiver="headless"), False, id="a post"),
-        pytest.param(lambda o: o.put(Action.ACKNOWLEDGE), False, id="something else than a page"),
-    ],
-)
-async def test_somebody_is_reached_when_a_paging_receiver_accepted_a_page(
-    outbox: Outbox,
-    change: Callable[[Outbox], Awaitable[int]],
-    is_reached: bool,
-) -> None:
-    """Posts, other episodes and other actions reach nobody for this one."""
-    since = outbox.clock.now()
-    await change(outbox)
-    outbox.clock.advance(seconds=2)
-    await outbox.settle(ACCEPTED, DELIVERED)
-    found = await outbox.storage.read(
-        lambda conn: store.accepted_since(conn, episode_id="e1", receivers={"oncall"}, since=since)
-    )
-    assert found == (outbox.clock.now() if is_reached else None)
-
-
-async def test_a_page_before_the_tier_does_not_count_for_it(outbox: Outbox) -> None:
-    """Each tier asks anew."""
-    await outbox.put()
-    await outbox.settle(ACCEPTED, DELIVERED)
-    since = outbox.clock.now() + timedelta(seconds=1)
-    found = await outbox.storage.read(
-        lambda conn: store.accepted_since(conn, episode_id="e1", receivers={"oncall"}, since=since)
-    )
-    assert found is None
 
 
 async def test_lists_are_newest_first_and_go_on_from_an_id(outbox: Outbox) -> None:
