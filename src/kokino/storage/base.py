@@ -26,8 +26,9 @@ class Storage(Protocol):
     async def write(self, fn: Callable[[Connection], T]) -> T:
         """Run `fn` in a transaction and return its value once that is durable.
 
-        What `fn` raises undoes only what `fn` wrote and comes back to the caller.
-        Raises `StorageError` when the commit failed: then nothing of it is kept.
+        `fn` shares the transaction with others that wait, and may be run again. What it raises undoes only
+        what it wrote and comes back to the caller. Raises `StorageError` when the commit failed: then nothing
+        of it is kept, unless a server was lost in the very moment of the commit.
         """
         ...
 

@@ -119,7 +119,7 @@ class Writer:
             return
         for write in batch:
             if (collision := self._persist([write], TRIES_ALONE)) is not None:
-                write.future.set_exception(self._explained(collision))
+                write.future.set_exception(self._failure(collision))
 
     def _persist(self, batch: list[_Write], tries: int) -> BaseException | None:
         """Commit the batch and answer its callers; returns the last collision where all tries were lost."""
@@ -142,7 +142,7 @@ class Writer:
         except BaseException as error:  # noqa: BLE001 - whatever it was, every waiting caller must hear of it
             if self._blame(error) is Blame.COLLISION:
                 return error
-            failure = self._explained(error)
+            failure = self._failure(error)
             for write in batch:
                 write.future.set_exception(failure)
         else:
@@ -174,6 +174,12 @@ class Writer:
         for write in doubtful:
             write.is_second_run = True
             self._settle([write])
+
+    def _failure(self, error: BaseException) -> StorageError:
+        failure = self._explained(error)
+        if failure is not error:
+            failure.__cause__ = error  # the log shows where it came from
+        return failure
 
     def _is_doubtful(self, write: _Write) -> bool:
         if write.error is None or write.is_second_run:
