@@ -6,6 +6,7 @@ The claim is the operating system's or the server's own lock, so a broker that d
 from __future__ import annotations
 
 import fcntl
+import math
 import os
 import socket
 import time
@@ -64,16 +65,14 @@ def claim_file(path: Path) -> BinaryIO:
 
 
 def _lock(claim: BinaryIO) -> bool:
-    deadline = time.monotonic() + PATIENCE
-    while True:
+    for _ in range(math.ceil(PATIENCE / PAUSE)):
         try:
             fcntl.flock(claim, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            if time.monotonic() >= deadline:
-                return False
+            time.sleep(PAUSE)
         else:
             return True
-        time.sleep(PAUSE)
+    return False
 
 
 def claim_session(connection: psycopg.Connection, where: str) -> None:
