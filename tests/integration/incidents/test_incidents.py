@@ -140,7 +140,7 @@ async def test_a_p3_opens_none(storage: Storage, episodes: Episodes, module: Inc
 
 
 async def test_an_incident_waits_until_its_repair_is_verified(storage: Storage, episodes: Episodes) -> None:
-    """The alert may clear before a playbook has seen that it helped; what it takes back later is no matter."""
+    """The alert may clear before a playbook has seen that it helped; what it takes back later may wait."""
     episode = await episodes.fire(START)
     await incidents_of(storage).run(START)
     await episodes.resolve(episode, START + minutes(5))
