@@ -141,7 +141,7 @@ def test_a_second_broker_of_a_home_is_refused_and_the_first_works_on(tmp_path: P
         second.launch()
         assert second.wait() == 1
         said = second.said.removeprefix(said_before)
-        assert f"the broker with pid {first.process.pid if first.process else ''} holds it" in said
+        assert f"another broker uses this database (pid {first.process.pid if first.process else ''} " in said
         assert "Traceback" not in said
         assert first.execute("writer").status_code == 200
 

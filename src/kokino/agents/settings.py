@@ -90,8 +90,10 @@ def read_cli_types(config: Config, faults: Faults) -> dict[str, CliType]:
     for name, section in config.section("cli_types").tables():
         if problem := ids.fault_in(name):
             faults.add(section.fault("", problem))
-        elif (cli_type := _cli_type(name, section, faults)) is not None:
-            cli_types[name] = cli_type
+        else:
+            # A faulty one is known all the same: its agents are not to blame as well.
+            unknown = CliType(name=name, driver=name, command=(name,))
+            cli_types[name] = _cli_type(name, section, faults) or unknown
     return cli_types
 
 

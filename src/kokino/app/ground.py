@@ -18,11 +18,16 @@ import httpx
 from kokino.app.server import bind
 from kokino.app.settings import Checked, database_url
 from kokino.clock import Clock
+from kokino.errors import ProcessError
 from kokino.ids import Ids
 from kokino.notify.channels import open_client
 from kokino.process.client import Warden
 from kokino.storage import Storage, open_storage
 from kokino.storage.installation import identity
+
+
+#: A socket's path has room for 107 bytes; the home's folder and ``warden.sock`` take 29 of them.
+LONGEST_ROOT = 107 - 29
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,7 +106,16 @@ async def open_ground(checked: Checked, world: World, *, host: str | None, port:
 
 def runtime_folder(home: Path, environment: Mapping[str, str]) -> Path:
     """Where the warden's socket lies: short enough for a socket path, private, and the home's own."""
-    base = environment.get("XDG_RUNTIME_DIR")
-    root = Path(base) / "kokino" if base else Path(tempfile.gettempdir()) / f"kokino-{os.getuid()}"
+    root = _runtime_root(environment)
     root.mkdir(mode=0o700, exist_ok=True)
+    if root.stat().st_uid != os.getuid():
+        raise ProcessError(f"{root} belongs to somebody else: set XDG_RUNTIME_DIR to a folder of your own")
     return root / hashlib.sha256(str(home.resolve()).encode()).hexdigest()[:16]
+
+
+def _runtime_root(environment: Mapping[str, str]) -> Path:
+    if base := environment.get("XDG_RUNTIME_DIR"):
+        return Path(base) / "kokino"
+    own = f"kokino-{os.getuid()}"
+    usual = Path(tempfile.gettempdir()) / own
+    return usual if len(str(usual)) <= LONGEST_ROOT else Path("/tmp") / own  # noqa: S108 - made private

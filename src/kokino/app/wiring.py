@@ -213,7 +213,7 @@ def _rules(checked: Checked, ground: Ground, tokens: Tokens) -> Rules:
     if checked.server.public_url is not None:
         names.append(urlsplit(checked.server.public_url).hostname or ground.host)
     return Rules(
-        hosts=tuple(dict.fromkeys(names)),
+        hosts=tuple(dict.fromkeys(name.lower() for name in names)),
         is_token_required=checked.server.auth == "required" or not is_loopback(ground.host),
         tokens=tokens,
         now=ground.world.clock.now,

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
+_REFUSED = re.compile("[\x00\ud800-\udfff]")
+
 
 def storable(text: str) -> str:
     """`text` with a replacement character for what PostgreSQL or UTF-8 refuse: NUL and lone surrogates."""
-    return text.encode("utf-8", "replace").decode("utf-8").replace("\x00", "\ufffd")
+    return _REFUSED.sub("\ufffd", text)

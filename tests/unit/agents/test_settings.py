@@ -184,8 +184,8 @@ def test_all_faults_are_told_at_once_each_at_its_line(read: Read) -> None:
         (16, "is no setting here; did you mean 'flags'?"),
         (18, "must be longer than 0"),
         (25, "'good' is the id of an earlier agent"),
-        (26, "there is no CLI type 'claud'; known: claude-code, scripted"),
-        (28, "'nowhere' is neither park nor a CLI type; known: claude-code, scripted"),
+        (26, "there is no CLI type 'claud'; known: claude-code, codex, gemini, scripted"),
+        (28, "'nowhere' is neither park nor a CLI type; known: claude-code, codex, gemini, scripted"),
     ],
 )
 def test_a_fault_says_what_would_be_right(read: Read, line: int, said: str) -> None:
