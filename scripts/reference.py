@@ -35,12 +35,13 @@ SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
 CONFIGURATION = """# Configuration
 
 One file, `kokino.toml` in the broker's home: `--home`, else `$KOKINO_HOME`, else `~/.kokino`.
-Without a file everything has its default. Whatever is wrong in it is said at once, with its line, and the broker
-does not start. This page is written by `make docs` from the code.
+Without a file everything has its default.
+Whatever is wrong in it is said at once, with its line, and the broker does not start.
+This page is written by `make docs` from the code.
 
 Lengths of time are written `"90s"`, `"5m"`, `"1h"`. `KOKINO_DATABASE_URL` goes before `storage.url`.
-Agents inherit the broker's environment without its `KOKINO_*` variables and without those that settings ending in
-`_env` name.
+Agents inherit the broker's environment without its `KOKINO_*` variables and without those that settings
+ending in `_env` name.
 """
 
 RECEIVERS = """
@@ -51,15 +52,17 @@ See [notifications](notifications.md).
 
 API = """# The HTTP API
 
-The broker answers on `http://127.0.0.1:5050`. This page is written by `make docs` from the code; the whole schema is
-at `/openapi.json`.
+The broker answers on `http://127.0.0.1:5050`.
+This page is written by `make docs` from the code; the whole schema is at `/openapi.json`.
 
-Answers are JSON with camelCase names and times in UTC. A list that can grow takes `limit` and `cursor` and answers
-`{items, nextCursor}`. What goes wrong is answered as [RFC 9457](https://www.rfc-editor.org/rfc/rfc9457)
-`application/problem+json` with an extra word in `error`, for machines, and in `detail` what to do next, for people:
+Answers are JSON with camelCase names and times in UTC.
+A list that can grow takes `limit` and `cursor` and answers `{items, nextCursor}`.
+What goes wrong is answered as [RFC 9457](https://www.rfc-editor.org/rfc/rfc9457)
+`application/problem+json` with a word in `error`, for machines, and in `detail` what to do next, for people:
 
 ```json
-{"type": "https://kokino.dev/problems/not-found", "title": "Not Found", "status": 404, "error": "not_found",
+{"type": "https://kokino.dev/problems/not-found", "title": "Not Found", "status": 404,
+ "error": "not_found",
  "detail": "there is no agent 'writr'; GET /agents lists them, POST /agents/register adds one"}
 ```
 

@@ -25,7 +25,6 @@ from kokino.process.client import Warden
 from kokino.storage import Storage, open_storage
 from kokino.storage.installation import identity
 
-
 #: A socket's path has room for 107 bytes; the home's folder and ``warden.sock`` take 29 of them.
 LONGEST_ROOT = 107 - 29
 

@@ -39,7 +39,9 @@ class ServerSettings(Settings):
 class StorageSettings(Settings):
     """``[storage]``: where everything is kept."""
 
-    url: str | None = Field(None, description="sqlite:///… or postgresql://…; default: broker/data/kokino.db")
+    url: str | None = Field(
+        None, description="sqlite:///… or postgresql://…, one broker for each; default: broker/data/kokino.db"
+    )
 
 
 class ProcessSettings(Settings):

@@ -84,8 +84,13 @@ class PlaybookRuns:
         self._busy.add(run.run_id)
         self._tasks.start(self._advance(run), name=f"playbook run {run.run_id}")
 
-    async def _advance(self, run: Run) -> None:
+    async def _advance(self, seen: Run) -> None:
+        run = seen
         try:
+            # Its last stage may have ended between that look and now: only here does it stand still.
+            run = await self._storage.read(lambda conn: store.required(conn, seen.run_id))
+            if run.state.is_end or run.due_at != seen.due_at:
+                return
             playbook = self._library.playbooks.get(run.playbook_id)
             if playbook is None or playbook.digest != run.playbook_hash:
                 await self._storage.write(partial(self._abandon, run=run))

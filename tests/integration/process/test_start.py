@@ -83,7 +83,7 @@ async def test_a_cli_starts_with_default_signals_in_a_session_of_its_own(box: Bo
     script = """
         import os
         lines = dict(line.split(":\\t") for line in open("/proc/self/status") if ":\\t" in line)
-        # Python itself ignores SIGPIPE (13) and SIGXFSZ (25) when it starts; 32 and 33 are the C library's own.
+        # Python itself ignores SIGPIPE (13) and SIGXFSZ (25) as it starts; 32 and 33 are the C library's.
         ignored = int(lines["SigIgn"], 16) & ~(1 << 31 | 1 << 32)
         print(int(lines["SigBlk"], 16), hex(ignored), os.getsid(0) == os.getpid())
     """
