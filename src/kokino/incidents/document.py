@@ -162,12 +162,24 @@ def _action_items(story: Story) -> str:
 def _evidence(story: Story) -> str:
     if not story.evidence:
         return "No playbook step ran."
-    return "\n\n".join(_step(step, story.zone) for step in story.evidence)
+    return "\n\n".join(_step(step, times, story.zone) for step, times in _once_each(story.evidence))
 
 
-def _step(step: Evidence, zone: tzinfo) -> str:
+def _once_each(evidence: Sequence[Evidence]) -> list[tuple[Evidence, int]]:
+    """Each step with how often it ran, as it ended last: a playbook looks again and again until all is well.
+
+    The broker keeps every run; here dozens that say the same would bury the few that tell something.
+    """
+    latest: dict[tuple[str, str], tuple[Evidence, int]] = {}
+    for step in evidence:
+        _, times = latest.get((step.playbook_id, step.step_id), (step, 0))
+        latest[step.playbook_id, step.step_id] = (step, times + 1)
+    return list(latest.values())
+
+
+def _step(step: Evidence, times: int, zone: tzinfo) -> str:
     ended = step.state if step.exit_code is None else f"{step.state}, exit code {step.exit_code}"
-    at = f"{step.started_at.astimezone(zone):%H:%M:%S}"
+    at = f"{step.started_at.astimezone(zone):%H:%M:%S}" + (f", the last of {times} runs" if times > 1 else "")
     heading = f"**{line(step.section)}: {line(step.step_id)}** ({line(step.playbook_id)}, {at}, {ended})"
     shown = [
         fenced(step.block, "sh"),

@@ -250,3 +250,14 @@ def test_an_agent_cannot_write_the_document() -> None:
     assert text.count("<!-- /kokino:timeline -->") == 1
     assert text.count("\n## Root Cause\n") == 1
     assert "![](" not in text
+
+
+def test_a_step_that_ran_again_and_again_is_shown_once_as_it_ended() -> None:
+    """Forty rounds of Verify that waited say no more than the one that passed."""
+    first = STORY.evidence[0]
+    rounds = [replace(first, step_id="service", output=f"successes {count}") for count in range(40)]
+    text = shown(render(replace(STORY, evidence=(first, *rounds))))
+    assert text.count("service**") == 1
+    assert "the last of 40 runs" in text
+    assert "successes 39" in text
+    assert "successes 38" not in text
