@@ -27,7 +27,7 @@ demo: $(RUNTIME) ## watch an outage being noticed, paged, repaired and written d
 
 test: $(DEV) ## run all tests; one that is skipped fails
 	@scripts/install-debian-packages test
-	KOKINO_NO_SKIPS=1 $(BIN)/pytest -n 2 --dist loadgroup --no-loadscope-reorder --junit-xml=build/tests.xml
+	KOKINO_NO_SKIPS=1 $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder --junit-xml=build/tests.xml
 
 lint: $(DEV) ## check style, format and types
 	$(BIN)/ruff check .

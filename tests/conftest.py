@@ -22,11 +22,8 @@ def anyio_backend() -> str:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put cheap tests first, and keep a file's tests in one worker, whose module fixtures they share."""
+    """Put cheap tests first."""
     items.sort(key=_rung)
-    for item in items:
-        if item.get_closest_marker("xdist_group") is None:
-            item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
 
 
 def _rung(item: pytest.Item) -> int:

@@ -22,9 +22,8 @@ import pytest
 
 from tests.acceptance.serving import PATIENCE, Served, serving
 
-#: The specification's commands name this port.
+#: The specification's commands name this port. `make test` runs a file's tests in one worker, one by one.
 PORT = 5050
-pytestmark = pytest.mark.xdist_group("port-5050")
 
 #: How a program moves about on a terminal.
 ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
@@ -167,6 +166,13 @@ def test_only_commands_that_do_not_concern_the_broker_are_left_out() -> None:
     assert left_out == {title: command for title, (_, command) in EXCEPTIONS.items()}
     run = [title for title in COMMANDS if title not in EXCEPTIONS]
     assert run == list(QUIET) == list(OUTAGE)
+
+
+def test_the_documentation_lists_every_command_of_the_section() -> None:
+    """In the specification's order, those that are not run last."""
+    page = (ROOT / "docs" / "specification.md").read_text(encoding="utf-8")
+    listed = [row for row in re.findall(r"^\| ([^|]+?) \|", page, re.MULTILINE) if row in COMMANDS]
+    assert listed == [*QUIET, *EXCEPTIONS]
 
 
 def test_every_command_works_before_anything_has_run(shell: Shell) -> None:
