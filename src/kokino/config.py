@@ -22,7 +22,7 @@ from kokino.errors import ConfigInvalid, Fault
 
 FILE_NAME = "kokino.toml"
 
-#: The sections of DESIGN.md §15; a word that is none of them is a fault, not a silent default.
+#: All sections there are; a word that is none of them is a fault, not a silent default.
 SECTIONS = ("server", "storage", "process", "calendar", "cli_types", "agents", "receivers", "owners")
 #: Those that are written as an array of tables, ``[[agents]]``; the others are one table each.
 ARRAYS = frozenset({"agents"})
@@ -131,7 +131,7 @@ class Section:
 class Config:
     """Everything that was configured, still raw."""
 
-    #: Where data, logs and incidents go (DESIGN.md §15).
+    #: Where data, logs and incidents go.
     home: Path
     #: The file that was read; None when there was none and defaults hold.
     file: Path | None = None

@@ -7,7 +7,7 @@ import secrets
 import uuid
 from typing import Protocol
 
-#: What an id from outside may look like (DESIGN.md §11): safe in paths, URLs, shells and logs.
+#: What an id from outside may look like: safe in paths, URLs, shells and logs.
 ID_PATTERN = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}"
 _ID = re.compile(ID_PATTERN)
 

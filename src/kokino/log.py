@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import logging
 import logging.handlers
+import os
 import re
 import sys
 from pathlib import Path
+from typing import Any
 
 import structlog
 
@@ -44,15 +46,21 @@ def start_logging(file: Path | None, *, level: str = "INFO", to_terminal: bool =
         logging.getLogger(chatty).setLevel("WARNING")
 
 
+class _PrivateFile(logging.handlers.RotatingFileHandler):
+    """For this user only: what agents say and why they fail is nobody else's business."""
+
+    def _open(self) -> Any:
+        descriptor = os.open(self.baseFilename, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        return os.fdopen(descriptor, self.mode, encoding=self.encoding, errors=self.errors)
+
+
 def _handlers(file: Path | None, *, to_terminal: bool) -> list[logging.Handler]:
     handlers: list[logging.Handler] = []
     if to_terminal:
         handlers.append(logging.StreamHandler(sys.stderr))
     if file is not None:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        handlers.append(
-            logging.handlers.RotatingFileHandler(file, maxBytes=ROTATE_AT, backupCount=KEEP, encoding="utf-8")
-        )
+        file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        handlers.append(_PrivateFile(file, maxBytes=ROTATE_AT, backupCount=KEEP, encoding="utf-8"))
     return handlers
 
 

@@ -25,7 +25,7 @@ KEY_LENGTH = 32
 
 
 class Scope(StrEnum):
-    """What a token may be good for (DESIGN.md §12)."""
+    """What a token may be good for."""
 
     READ = "read"
     RUN = "run"

@@ -1,4 +1,4 @@
-"""Every route answers in the shape that DESIGN.md's table of HTTP gives it, and OpenAPI lists them all."""
+"""Every route answers in the shape that its users rely on, and OpenAPI lists them all."""
 
 from __future__ import annotations
 

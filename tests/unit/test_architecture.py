@@ -119,7 +119,7 @@ def imports(source: str) -> Iterator[Import]:
 
 
 def may_import(module: str, wanted: Import) -> bool:
-    """The rule of DESIGN.md §2."""
+    """The rule above."""
     here, there = place_of(module), wanted.place
     if there is None or here in {there, "testing"}:
         return True
@@ -212,7 +212,7 @@ def assert_kept(rule: Callable[[str, str], list[str]], exempt: Collection[str] =
 
 
 def test_a_module_imports_only_what_stands_below_it() -> None:
-    """Imports follow the order of DESIGN.md §2."""
+    """Imports follow the order above."""
     assert_kept(import_faults)
 
 

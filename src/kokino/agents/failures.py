@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class FailureKind(StrEnum):
-    """The one kind that every failure gets (DESIGN.md §4)."""
+    """The one kind that every failure gets."""
 
     #: The login is missing, expired or refused.
     AUTH = "auth"
@@ -56,7 +56,7 @@ class FailureKind(StrEnum):
 
     @property
     def counts_for_breaker(self) -> bool:
-        """False where the agent itself did nothing wrong (DESIGN.md §4)."""
+        """False where the agent itself did nothing wrong."""
         return self not in {
             FailureKind.QUOTA,
             FailureKind.RATE_LIMIT,

@@ -31,7 +31,7 @@ class Source(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """What one execution of an agent may take. Defaults are DESIGN.md §3 and §4."""
+    """What one execution of an agent may take. The defaults suit a coding agent that works by itself."""
 
     #: Wall deadline from start to end.
     timeout: timedelta = timedelta(seconds=300)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from pydantic import Field, field_validator
 
@@ -121,29 +122,36 @@ def read_agents(
 ) -> list[Agent]:
     """The agents that the file names."""
     found: dict[str, Agent] = {}
+    seen: set[str] = set()
     for section in config.sections("agents"):
         settings = section.read(AgentSettings, faults)
-        if settings is None:
-            continue
-        problems = list(_problems(settings, cli_types))
-        if settings.id in found:
-            problems.append(("id", f"{settings.id!r} is the id of an earlier agent"))
+        problems = _problems(section.values, cli_types, seen)
         for name, message in problems:
             faults.add(section.fault(name, message))
-        if not problems:
+        if settings is not None and not problems:
             found[settings.id] = _agent(settings, cli_types, config.home, now)
     return list(found.values())
 
 
-def _problems(settings: AgentSettings, cli_types: Mapping[str, CliType]) -> list[tuple[str, str]]:
+def _problems(
+    values: Mapping[str, Any], cli_types: Mapping[str, CliType], seen: set[str]
+) -> list[tuple[str, str]]:
+    """What is wrong with names that are texts, whatever else is wrong: all of it is told at once."""
     problems = []
-    if settings.id.startswith(PROBE_AGENT):
-        problems.append(("id", f"must not begin with {PROBE_AGENT!r}: these are the broker's own"))
     known = ", ".join(sorted(cli_types))
-    if settings.cli_type not in cli_types:
-        problems.append(("cli_type", f"there is no CLI type {settings.cli_type!r}; known: {known}"))
-    if settings.fallback not in {None, PARK, *cli_types}:
-        problems.append(("fallback", f"{settings.fallback!r} is neither park nor a CLI type; known: {known}"))
+    match values.get("id"):
+        case str(id_) if id_.startswith(PROBE_AGENT):
+            problems.append(("id", f"must not begin with {PROBE_AGENT!r}: these are the broker's own"))
+        case str(id_) if id_ in seen:
+            problems.append(("id", f"{id_!r} is the id of an earlier agent"))
+        case str(id_):
+            seen.add(id_)
+    match values.get("cli_type"):
+        case str(name) if name not in cli_types:
+            problems.append(("cli_type", f"there is no CLI type {name!r}; known: {known}"))
+    match values.get("fallback"):
+        case str(name) if name not in {PARK, *cli_types}:
+            problems.append(("fallback", f"{name!r} is neither park nor a CLI type; known: {known}"))
     return problems
 
 

@@ -13,10 +13,7 @@ from kokino.alerts.rule import AlertRule
 from kokino.clock import MILLISECOND
 from kokino.slo.model import Objective
 from kokino.telemetry import rollup_store
-from kokino.telemetry.model import BAD, GOOD, Counts
-
-#: The label of executions that we run ourselves to see whether a CLI type works again.
-PROBE = "probe"
+from kokino.telemetry.model import BAD, GOOD, PROBE, Counts
 
 
 class Source(Protocol):

@@ -201,7 +201,7 @@ async def sessions(given: Given) -> list[SessionStatus]:
 
 @router.get("/agents/circuits/status")
 async def circuits(given: Given) -> Circuits:
-    """How many counted failures in a row each agent has had."""
+    """How many counted failures in a row each agent has had; in this version no breaker opens."""
 
     def read(conn: Connection) -> Circuits:
         return Circuits(circuits=[_circuit(conn, agent) for agent in store.everyone(conn)])

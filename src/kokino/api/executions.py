@@ -22,7 +22,7 @@ from kokino.executions.model import Execution, Record, State
 
 router = APIRouter(tags=["executions"])
 
-#: The status that a failed execution answers a waiting caller with (DESIGN.md §11).
+#: The status that a failed execution answers a waiting caller with.
 STATUS = {
     State.FAILED: 502,
     State.LOST: 502,
@@ -94,9 +94,18 @@ class Cancelled(Shape):
 
 @router.post("/agents/{agent_id}/execute", response_model=Answer)
 async def execute(
-    agent_id: str, body: ExecuteBody, given: Given, prefer: Annotated[str, Header()] = ""
+    agent_id: str,
+    body: ExecuteBody,
+    given: Given,
+    prefer: Annotated[str, Header()] = "",
+    idempotency_key: Annotated[str | None, Header()] = None,
 ) -> Response:
     """Run a prompt and wait for its end; with ``Prefer: respond-async`` only for its acceptance."""
+    if idempotency_key is not None:
+        message = (
+            "is not in this version: leave it out, and look at GET /executions before you repeat a request"
+        )
+        raise Invalid(f"Idempotency-Key: {message}", [Fault(field="Idempotency-Key", message=message)])
     timeout = None if body.timeout_ms is None else timedelta(milliseconds=body.timeout_ms)
     accepted = await given.executions.submit(agent_id, body.prompt, timeout=timeout, metadata=body.metadata)
     if "respond-async" in prefer:

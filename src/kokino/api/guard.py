@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,7 +21,7 @@ from kokino.tokens import Scope as TokenScope
 LARGEST_BODY = 12_000_000
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 #: Asking for these runs an agent and changes nothing else.
-_RUN_SUFFIXES = ("/execute",)
+_EXECUTE = re.compile(r"/agents/[^/]+/execute")
 #: Without a token, whoever reaches the loopback address is this machine's user.
 LOCAL = Grant(subject="local", scopes=frozenset({TokenScope.READ, TokenScope.RUN, TokenScope.OPERATE}))
 
@@ -162,7 +163,8 @@ def scope_for(method: str, path: str) -> TokenScope:
     """What a token must allow for this request."""
     if method in SAFE:
         return TokenScope.READ
-    return TokenScope.RUN if path.endswith(_RUN_SUFFIXES) else TokenScope.OPERATE
+    is_run = method == "POST" and _EXECUTE.fullmatch(path) is not None
+    return TokenScope.RUN if is_run else TokenScope.OPERATE
 
 
 def is_loopback(host: str) -> bool:

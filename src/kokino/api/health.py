@@ -72,7 +72,7 @@ class DiagnosisShape(Shape):
 class Environment(Shape):
     """All CLI types that agents use."""
 
-    #: ``healthy`` or ``degraded``.
+    #: ``healthy`` or ``degraded``; ``no_data`` while no agent uses any.
     overall: str
     results: list[DiagnosisShape]
 
@@ -124,9 +124,13 @@ async def environment(given: Given, cli: str | None = None) -> Environment | Dia
         return _examined(given, cli, agents)
     used = sorted({agent.cli_type for agent in agents if agent.cli_type in given.cli_types})
     results = [_examined(given, cli_type, agents) for cli_type in used]
-    return Environment(
-        overall="healthy" if all(one.passed for one in results) else "degraded", results=results
-    )
+    return Environment(overall=_overall(results), results=results)
+
+
+def _overall(results: list[DiagnosisShape]) -> str:
+    if not results:
+        return "no_data"
+    return "healthy" if all(one.passed for one in results) else "degraded"
 
 
 def _examined(given: Services, cli_type: str, agents: list[Agent]) -> DiagnosisShape:

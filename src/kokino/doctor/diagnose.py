@@ -12,7 +12,7 @@ from pathlib import Path
 from kokino.agents.model import Agent, CliType
 from kokino.doctor.model import Check, Diagnosis
 
-#: Fullness of a file system that is warned of, and that fails (DESIGN.md §10).
+#: Fullness of a file system that is warned of, and that fails.
 DISK_WARNS_AT = 0.85
 DISK_FAILS_AT = 0.95
 

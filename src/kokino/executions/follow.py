@@ -91,6 +91,8 @@ class Follow:
         )
         try:
             while not ended.done():
+                if deadlines.done():
+                    deadlines.result()  # raises what went wrong with it: without deadlines nothing goes on
                 if not await self._look():
                     await asyncio.wait({ended}, timeout=LOOK_AGAIN)
         finally:

@@ -16,10 +16,10 @@ from kokino.agents.routing import Route, Traffic, Way, route
 from kokino.conversations import store as conversation_store
 from kokino.conversations.model import Role
 from kokino.executions import store
-from kokino.executions.model import PROBE, Ending, Execution, State
+from kokino.executions.model import Ending, Execution, State
 from kokino.ids import Ids
 from kokino.telemetry import store as telemetry
-from kokino.telemetry.model import END_TYPES, Event, EventType
+from kokino.telemetry.model import END_TYPES, PROBE, Event, EventType
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

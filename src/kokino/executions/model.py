@@ -38,9 +38,6 @@ TRANSITIONS: Mapping[State, frozenset[State]] = {
     ),
 }
 
-#: Label of an execution that asks whether a disabled CLI type works again.
-PROBE = "probe"
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Execution:

@@ -12,18 +12,21 @@ from sqlalchemy import Connection
 
 from kokino.agents import session_store, traffic_store
 from kokino.agents import store as agent_store
-from kokino.agents.model import PROBE_AGENT, Agent, CliType, Fallback, Limits, Source, account_of
+from kokino.agents.model import PROBE_AGENT, Agent, CliType, Fallback, Limits, Scope, Source, account_of
 from kokino.clock import Clock
 from kokino.errors import Conflict, Invalid, NotFound
 from kokino.executions import store
-from kokino.executions.model import PROBE, Execution, State
+from kokino.executions.model import Execution, State
 from kokino.executions.service import Executions
 from kokino.storage import Storage
+from kokino.telemetry.model import PROBE
 
 log = structlog.get_logger(__name__)
 
-#: The distance between two probes.
+#: The distance between two probes while they succeed, and in the first ten minutes.
 INTERVAL = timedelta(seconds=60)
+#: The longest distance: somebody has to renew that login by hand, and each question costs a little.
+LONGEST = timedelta(minutes=15)
 #: Good probes in a row after which a CLI type may be enabled again: two can be luck.
 WANTED = 3
 #: Says little, costs little, and any model that works can do it.
@@ -100,14 +103,19 @@ class Probes:
         outcome = _outcome(execution)
         await self._storage.write(
             lambda conn: traffic_store.judge_probe(
-                conn, execution_id, good=good, outcome=outcome, at=now, due_at=now + INTERVAL
+                conn,
+                execution_id,
+                good=good,
+                outcome=outcome,
+                at=now,
+                due_at=now + pause(fallback, now, good=good),
             )
         )
         log.info("probe ended", cli_type=fallback.cli_type, outcome=outcome, good=good)
 
     def _agent(self, conn: Connection, cli_type: str, cwd: Path) -> Agent:
         """The broker's own agent for this CLI type: like a user's agent, in a folder of its own."""
-        like = next((agent for agent in agent_store.everyone(conn) if agent.cli_type == cli_type), None)
+        like = _example(conn, cli_type)
         env = like.env if like else {}
         return Agent(
             agent_id=f"{PROBE_AGENT}{cli_type}"[:128],
@@ -121,6 +129,20 @@ class Probes:
             source=Source.BROKER,
             registered_at=self._clock.now(),
         )
+
+
+def pause(fallback: Fallback, now: datetime, *, good: int) -> timedelta:
+    """How long to wait for the next probe: the longer it has been out of use, the less often it is asked."""
+    if good:
+        return INTERVAL
+    return min(max((now - fallback.since) / 10, INTERVAL), LONGEST)
+
+
+def _example(conn: Connection, cli_type: str) -> Agent | None:
+    """A user's agent of that CLI type, one whose account is parked before all others: that is in doubt."""
+    parked = {pause.scope_id for pause in traffic_store.paused(conn) if pause.scope is Scope.ACCOUNT}
+    own = [agent for agent in agent_store.everyone(conn) if agent.cli_type == cli_type]
+    return min(own, key=lambda agent: agent.account not in parked, default=None)
 
 
 def _outcome(execution: Execution | None) -> str:

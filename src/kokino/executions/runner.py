@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -27,6 +28,8 @@ log = structlog.get_logger(__name__)
 
 #: Pause before an end is written again that could not be, in seconds.
 AFTER_FAILURE = 1.0
+#: How long a stop waits for ends to be written, in seconds: a ladder's grace, and a database's worst moment.
+LONGEST_STOP = 15.0
 
 
 @dataclass(slots=True, kw_only=True)
@@ -69,10 +72,13 @@ class Runner:
         await self._tasks.settled()
 
     async def stop(self) -> None:
-        """End every tree, write every end."""
+        """End every tree, write every end; what cannot be written in time is found by the next broker."""
         for process in list(self._running.values()):
             process.interrupt(Stop.SHUTDOWN)
-        await self._tasks.settled()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LONGEST_STOP):
+                await self._tasks.settled()
+        await self._tasks.stop()
 
     def _process(self, execution: Execution, limits: Limits) -> Headless:
         return Headless(
@@ -131,8 +137,9 @@ def _tell(ended: Execution) -> None:
         "cli_type": ended.cli_type,
         "state": ended.state.value,
     }
-    if ended.state in {State.COMPLETED, State.CANCELLED}:
-        log.info("execution ended", **facts)
+    # A probe that fails is an answer, not somebody's lost work.
+    if ended.label is not None or ended.state in {State.COMPLETED, State.CANCELLED}:
+        log.info("execution ended", **facts, label=ended.label)
     else:
         log.error("execution failed", **facts, kind=ended.kind and ended.kind.value, reason=ended.error)
 

@@ -140,9 +140,14 @@ class Executions:
 
     async def end_session(self, agent_id: str) -> tuple[Execution | None, int]:
         """Cancel what runs and forget the agent's sessions; what was cancelled, and how many sessions."""
+
+        def forget(conn: Connection) -> int:
+            required(conn, agent_id)
+            return session_store.forget(conn, agent_id)
+
+        # In this order: the end of what runs lets the next one start, and that one must find no session.
+        forgotten = await self.storage.write(forget)
         cancelled = await self.cancel_running(agent_id)
-        forgotten = await self.storage.write(lambda conn: session_store.forget(conn, agent_id))
-        self.dispatch.wake()
         return cancelled, forgotten
 
     async def forget_agent(self, agent_id: str) -> None:

@@ -24,7 +24,7 @@ from kokino.tasks import Tasks
 
 log = structlog.get_logger(__name__)
 
-#: A broker that dies while it sends keeps a delivery to itself for this long (DESIGN.md §7).
+#: A broker that dies while it sends keeps a delivery to itself for this long.
 LEASE = timedelta(minutes=1)
 #: Deliveries that may be on their way to one receiver at a time: a slow one cannot take every connection.
 PER_RECEIVER = 8

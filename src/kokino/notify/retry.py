@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from kokino.notify.model import Delivery, DeliveryState, Outcome, Receipt
 
-#: The pause is drawn between nothing and a ceiling that doubles from the first to the last (DESIGN.md §7).
+#: The pause is drawn between nothing and a ceiling that doubles from the first to the last.
 FIRST_CEILING = timedelta(seconds=1)
 LAST_CEILING = timedelta(minutes=5)
 #: A page that nobody took for a day is history, and its receiver is not coming back by itself.

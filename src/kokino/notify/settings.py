@@ -16,7 +16,7 @@ from kokino.notify.model import Severity
 #: The receiver that is always there.
 LOG = "log"
 PAGERDUTY_URL = "https://events.pagerduty.com"
-#: Types that DESIGN.md §7 names and this version does not have.
+#: Types that are planned and that this version does not have.
 LATER_TYPES = ("email", "webhook", "alertmanager")
 
 

@@ -63,7 +63,7 @@ class Course:
     def _recognise(self, conn: Connection, run: Run, playbook: Playbook, found: Match) -> None:
         now = self.clock.now()
         text, data = words.recognised(playbook, found)
-        self._append(conn, run, EntryKind.PATTERN, text, data)
+        self._append(conn, run, EntryKind.PATTERN, text, data, now=now)
         pattern = None if found.pattern is None else found.pattern.id
         store.move(
             conn,
@@ -76,9 +76,10 @@ class Course:
         )
 
     def _do_not_know(self, conn: Connection, run: Run, playbook: Playbook, found: Match) -> None:
+        now = self.clock.now()
         text, data = words.unknown(playbook, found)
-        self._append(conn, run, EntryKind.PATTERN, text, data)
-        self._hand_over(conn, run, found.reason)
+        self._append(conn, run, EntryKind.PATTERN, text, data, now=now)
+        self._hand_over(conn, run, found.reason, now=now)
 
     async def _mitigate(self, run: Run, playbook: Playbook) -> None:
         """Run the pattern's actions, in order, each once; stop at the first that does not work."""
@@ -120,7 +121,7 @@ class Course:
 
     def _verified(self, conn: Connection, run: Run, playbook: Playbook, text: str) -> None:
         now = self.clock.now()
-        self._append(conn, run, EntryKind.VERIFIED, text)
+        self._append(conn, run, EntryKind.VERIFIED, text, now=now)
         if incident_store.get(conn, run.incident).state is IncidentState.OPEN:
             told = "Mitigated: the repair holds; no further tier is told."
             incident_store.mitigate(conn, run.incident, at=now, author=BROKER, text=told)
@@ -168,11 +169,12 @@ class Course:
 
         def write(conn: Connection) -> bool:
             # One transaction: a crash must not leave a step that failed and a run that goes on.
-            ran = store.end_step(conn, entry, outcome, now=self.clock.now())
+            now = self.clock.now()
+            ran = store.end_step(conn, entry, outcome, now=now)
             text = f"{step.title}: {words.how(ran)}{words.inputs_of(step, run.inputs)}"
-            self._append(conn, run, kind, text, {"step": step.id, "state": ran.state.value})
+            self._append(conn, run, kind, text, {"step": step.id, "state": ran.state.value}, now=now)
             if ran.state is not StepState.PASSED:
-                self._hand_over(conn, run, f"{step.title}: {words.how(ran)}")
+                self._hand_over(conn, run, f"{step.title}: {words.how(ran)}", now=now)
             return ran.state is StepState.PASSED
 
         return await self.storage.write(write)
@@ -216,24 +218,29 @@ class Course:
         await self.storage.write(lambda conn: store.postpone(conn, run.run_id, due_at=due_at, reason=reason))
 
     async def _give_up(self, run: Run, reason: str) -> None:
-        await self.storage.write(partial(self._hand_over, run=run, reason=reason))
+        now = self.clock.now()
+        await self.storage.write(lambda conn: self._hand_over(conn, run, reason, now=now))
 
-    def _hand_over(self, conn: Connection, run: Run, reason: str) -> None:
+    def _hand_over(self, conn: Connection, run: Run, reason: str, *, now: datetime) -> None:
         """Hand over to people: somebody new hears of it, or those who look after it do."""
-        self._append(conn, run, EntryKind.HANDED_OVER, f"The playbook can do no more: {reason}")
-        store.move(conn, run.run_id, RunState.ESCALATED, reason=reason, now=self.clock.now())
+        self._append(conn, run, EntryKind.HANDED_OVER, f"The playbook can do no more: {reason}", now=now)
+        store.move(conn, run.run_id, RunState.ESCALATED, reason=reason, now=now)
 
-    async def _tell(
-        self, run: Run, kind: EntryKind, text: str, data: Mapping[str, object] | None = None
-    ) -> None:
-        await self.storage.write(lambda conn: self._append(conn, run, kind, text, data))
+    async def _tell(self, run: Run, kind: EntryKind, text: str) -> None:
+        now = self.clock.now()
+        await self.storage.write(lambda conn: self._append(conn, run, kind, text, now=now))
 
     def _append(
-        self, conn: Connection, run: Run, kind: EntryKind, text: str, data: Mapping[str, object] | None = None
+        self,
+        conn: Connection,
+        run: Run,
+        kind: EntryKind,
+        text: str,
+        data: Mapping[str, object] | None = None,
+        *,
+        now: datetime,
     ) -> None:
-        incident_store.append(
-            conn, run.incident, at=self.clock.now(), kind=kind, author=BROKER, text=text, data=data
-        )
+        incident_store.append(conn, run.incident, at=now, kind=kind, author=BROKER, text=text, data=data)
 
 
 def _pattern(run: Run, playbook: Playbook) -> Pattern:

@@ -25,7 +25,7 @@ from kokino.tokens import Scope, Tokens
 KEPT = 256 * 1024
 #: A step's token outlives its longest timeout, and not by much.
 TOKEN_LASTS = timedelta(minutes=15)
-#: What a step's token allows (DESIGN.md §8): this bounds its effect on the broker, whatever it says.
+#: What a step's token allows: this bounds its effect on the broker, whatever it says.
 SCOPES: Mapping[Effect, frozenset[Scope]] = {
     Effect.READ: frozenset({Scope.READ}),
     Effect.WRITE: frozenset({Scope.READ, Scope.RUN, Scope.OPERATE}),

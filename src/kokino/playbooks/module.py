@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 
 import structlog
 from sqlalchemy import Connection
 
+from kokino.errors import StorageError
 from kokino.ids import Ids
 from kokino.incidents import store as incident_store
 from kokino.incidents.model import BROKER, EntryKind
@@ -20,6 +21,9 @@ from kokino.storage import Storage
 from kokino.tasks import Tasks
 
 log = structlog.get_logger(__name__)
+
+#: Pause before a run goes on whose database was away.
+AFTER_FAILURE = timedelta(seconds=5)
 
 
 class PlaybookRuns:
@@ -37,6 +41,8 @@ class PlaybookRuns:
         self._wake = wake
         self._tasks = Tasks()
         self._busy: set[str] = set()
+        #: Runs that failed for want of the database, and when to try again.
+        self._later: dict[str, datetime] = {}
         self._is_first = True
 
     @property
@@ -59,8 +65,9 @@ class PlaybookRuns:
         for run in await self._storage.read(store.unfinished):
             if run.run_id in self._busy:
                 continue
-            if run.due_at is not None and run.due_at > now:
-                waiting.append(run.due_at)
+            due_at = self._later.get(run.run_id) or run.due_at
+            if due_at is not None and due_at > now:
+                waiting.append(due_at)
             else:
                 self._start(run)
         return min(waiting, default=None)
@@ -81,6 +88,7 @@ class PlaybookRuns:
                 )
 
     def _start(self, run: Run) -> None:
+        self._later.pop(run.run_id, None)
         self._busy.add(run.run_id)
         self._tasks.start(self._advance(run), name=f"playbook run {run.run_id}")
 
@@ -96,6 +104,10 @@ class PlaybookRuns:
                 await self._storage.write(partial(self._abandon, run=run))
             else:
                 await self._course.advance(run, playbook)
+        except StorageError as error:
+            # The database will be back, and the run stands where it stood: what was written is whole.
+            log.error("a playbook run waits for the database", run=run.run_id, reason=error.message)  # noqa: TRY400
+            self._later[run.run_id] = self._course.clock.now() + AFTER_FAILURE
         except Exception as error:
             # A fault of ours must not leave the run hanging: people take over.
             log.exception("a playbook run failed", run=run.run_id)

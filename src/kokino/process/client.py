@@ -40,7 +40,7 @@ __all__ = [
 
 #: Ends that are remembered for those who ask late.
 REMEMBERED = 1000
-#: How long children are kept without a broker (DESIGN.md §3).
+#: How long children are kept without a broker.
 HOLD = timedelta(seconds=30)
 
 

@@ -29,7 +29,7 @@ class Launch:
     stderr: Path
     #: Where the keeper leaves how it ended; see `read_exit_file`.
     exit_file: Path
-    #: Between being asked to end and being killed (DESIGN.md §3).
+    #: Between being asked to end and being killed.
     grace: timedelta = timedelta(seconds=5)
     #: The same for what the CLI leaves behind when it has ended itself: that has no work to finish.
     leftover_grace: timedelta = timedelta(seconds=2)

@@ -8,7 +8,7 @@ from enum import StrEnum
 
 
 class SloId(StrEnum):
-    """The service levels that Kokino knows how to measure, or will (DESIGN.md §5)."""
+    """The service levels that Kokino knows how to measure, or will."""
 
     AVAILABILITY = "availability"
     LATENCY = "latency"

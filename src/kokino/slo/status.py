@@ -28,7 +28,7 @@ from kokino.telemetry import rollup_store
 from kokino.telemetry.histogram import Histogram
 from kokino.telemetry.model import Counts, Scope
 
-#: What ``current`` of availability looks back over: its alert's window (DESIGN.md §11).
+#: What ``current`` of availability looks back over: its alert's window.
 CURRENT = timedelta(hours=1)
 #: Both windows of each burn tier: Google, The Site Reliability Workbook, "Alerting on SLOs".
 BURN_WINDOWS: Mapping[str, timedelta] = {

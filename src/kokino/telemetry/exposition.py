@@ -58,7 +58,7 @@ def render(shown: Snapshot, own: CollectorRegistry = REGISTRY) -> bytes:
     return generate_latest(executions) + generate_latest(own)
 
 
-#: An execution that runs longer than this counts with its age: a hung CLI never ends (DESIGN.md §5).
+#: An execution that runs longer than this counts with its age: a hung CLI never ends.
 SLOW = timedelta(seconds=30)
 
 

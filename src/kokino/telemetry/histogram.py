@@ -18,8 +18,8 @@ from dataclasses import dataclass, field
 PER_DOUBLING = 32
 #: 2^36 ms is two years; longer ones count as this long.
 DOUBLINGS = 36
-#: Edges at which counts are exact, in ms: 30 s is the latency objective, 60 s its alert's threshold
-#: (DESIGN.md §5 and §6), the others are the buckets that Prometheus is given.
+#: Edges at which counts are exact, in ms: 30 s is the latency objective, 60 s its alert's
+#: threshold, the others are the buckets that Prometheus is given.
 EXACT_EDGES = (
     100,
     250,

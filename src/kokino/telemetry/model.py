@@ -23,7 +23,7 @@ class EventType(StrEnum):
     EXECUTION_CANCELLED = "EXECUTION_CANCELLED"
     EXECUTION_REFUSED = "EXECUTION_REFUSED"
     EXECUTION_LOST = "EXECUTION_LOST"
-    #: A lock held too long, or a waiter that gave up (DESIGN.md §4).
+    #: A lock held too long, or a waiter that gave up.
     LOCK_TIMEOUT = "LOCK_TIMEOUT"
     FALLBACK_ENABLED = "FALLBACK_ENABLED"
     FALLBACK_DISABLED = "FALLBACK_DISABLED"
@@ -43,7 +43,9 @@ END_STATES: Mapping[str, str] = {
 #: The event type for each end state, for those who know the state.
 END_TYPES: Mapping[str, EventType] = {state: EventType(word) for word, state in END_STATES.items()}
 
-#: Which end states count for and against availability (DESIGN.md §5); cancelled is neither.
+#: Label of an execution that asks whether a disabled CLI type works again.
+PROBE = "probe"
+#: Which end states count for and against availability; cancelled is neither.
 GOOD = frozenset({"completed"})
 BAD = frozenset({"failed", "timeout", "refused", "lost"})
 

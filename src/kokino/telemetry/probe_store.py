@@ -7,11 +7,9 @@ from datetime import datetime
 from sqlalchemy import Connection, case, func, select
 
 from kokino.storage.schema import events
-from kokino.telemetry.model import BAD, END_TYPES, GOOD, Counts, EventType
+from kokino.telemetry.model import BAD, END_TYPES, GOOD, PROBE, Counts, EventType
 
 _TYPES = [END_TYPES[state].value for state in sorted(GOOD | BAD)]
-#: The label of executions that ask whether a disabled CLI type works again.
-_PROBE = "probe"
 
 
 def probes_by_cli(conn: Connection, *, since: datetime, until: datetime) -> dict[str, Counts]:
@@ -19,7 +17,7 @@ def probes_by_cli(conn: Connection, *, since: datetime, until: datetime) -> dict
     is_good = case((events.c.type == EventType.EXECUTION_COMPLETED.value, 1), else_=0)
     query = (
         select(events.c.cli_type, func.sum(is_good), func.count())
-        .where(events.c.label == _PROBE, events.c.type.in_(_TYPES))
+        .where(events.c.label == PROBE, events.c.type.in_(_TYPES))
         .where(events.c.at >= since, events.c.at < until)
         .group_by(events.c.cli_type)
     )

@@ -336,7 +336,18 @@ async def test_ending_a_session_cancels_what_runs_in_it(work: Work) -> None:
     assert cancelled is not None
     assert (cancelled.execution_id, cancelled.state) == (running.execution_id, State.CANCELLED)
     assert (await work.ran("emit hi")).is_resume is False
-    assert forgotten in {0, 1}
+    assert forgotten == 1
+
+
+async def test_what_waits_behind_an_ended_session_starts_in_a_fresh_one(work: Work) -> None:
+    """A broken session must not get one more prompt by being ended."""
+    running = await work.begun("emit up", "hang", shows="up")
+    waiting = await work.submit("emit hi")
+    await work.executions.end_session("writer")
+    following = await work.executions.ended(waiting.execution_id)
+    assert following.state is State.COMPLETED
+    assert following.is_resume is False
+    assert following.session_id != running.session_id
 
 
 async def test_a_removed_agent_leaves_no_execution_without_an_end(work: Work) -> None:

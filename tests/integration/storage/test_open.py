@@ -102,5 +102,5 @@ async def test_a_folder_where_the_file_must_be_is_told(tmp_path: Path) -> None:
 
 
 def test_the_default_is_below_the_home(tmp_path: Path) -> None:
-    """Where DESIGN.md §15 has it."""
+    """Below the home, in broker/data."""
     assert default_url(tmp_path) == f"sqlite:///{tmp_path}/broker/data/kokino.db"

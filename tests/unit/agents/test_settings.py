@@ -57,7 +57,7 @@ def test_a_cli_type_is_another_way_to_run_a_driver(read: Read) -> None:
 
 
 def test_an_agent_with_only_what_it_needs_has_the_defaults(read: Read, tmp_path: Path) -> None:
-    """DESIGN.md §3 and §4: 300 s, 120 s, 5 s, 100 that wait, 5 min."""
+    """300 s, 120 s, 5 s, 100 that wait, 5 min."""
     _, agents, _ = read('[[agents]]\nid = "writer"\ncli_type = "claude-code"\ncwd = "."\n')
     assert agents == [
         Agent(
@@ -170,9 +170,10 @@ def test_all_faults_are_told_at_once_each_at_its_line(read: Read) -> None:
         (18, "agents[1].limits.timeout"),
         (19, "agents[1].limits.queue"),
         (16, "agents[1].flgs"),
+        (13, "agents[1].cli_type"),
+        (25, "agents[3].id"),
         (26, "agents[3].cli_type"),
         (28, "agents[3].fallback"),
-        (25, "agents[3].id"),
     ]
 
 

@@ -194,6 +194,9 @@ def test_a_body_over_the_limit_is_refused_before_it_is_read() -> None:
         ("POST", "/api/fallback/cli/disable", TokenScope.OPERATE),
         ("DELETE", "/agents/a", TokenScope.OPERATE),
         ("GET", "/agents/a/execute", TokenScope.READ),
+        # An agent may be called so.
+        ("DELETE", "/agents/execute", TokenScope.OPERATE),
+        ("POST", "/agents/execute/end-session", TokenScope.OPERATE),
     ],
 )
 def test_what_a_request_needs(method: str, path: str, needed: TokenScope) -> None:

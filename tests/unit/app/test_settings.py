@@ -28,7 +28,7 @@ def read(tmp_path: Path) -> Read:
 
 
 def test_an_empty_file_is_a_whole_configuration(read: Read) -> None:
-    """DESIGN.md §11 and §3: loopback, port 5050, 20 s to drain, 30 s to hold."""
+    """Loopback, port 5050, 20 s to drain, 30 s to hold."""
     checked = read("")
     assert (checked.server.host, checked.server.port) == ("127.0.0.1", 5050)
     assert (checked.server.drain, checked.process.hold) == (timedelta(seconds=20), timedelta(seconds=30))

@@ -73,7 +73,7 @@ def disk(used: float, name: str = "/srv") -> Disk:
 
 
 def test_a_disk_fails_at_95_percent() -> None:
-    """DESIGN.md §10; only the full one is named."""
+    """85 % is warned of and 95 % fails; only the full one is named."""
     assert check_disks([disk(0.949)]).passed
     check = check_disks([disk(0.5, "/home"), disk(0.95)])
     assert not check.passed

@@ -190,7 +190,7 @@ def test_all_faults_are_told_at_once(tmp_path: Path) -> None:
 def test_routes(
     tmp_path: Path, owner: str, severity: Severity, channel: str | None, receivers: tuple[str, ...]
 ) -> None:
-    """DESIGN.md, section 7: paging receivers first, each receiver once."""
+    """Paging receivers first, each receiver once."""
     assert read(tmp_path, WHOLE).receivers_for(owner, severity, channel) == receivers
 
 
