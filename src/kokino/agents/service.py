@@ -120,10 +120,7 @@ def required(conn: Connection, agent_id: str) -> Agent:
 
 
 def _disable(conn: Connection, fallback: Fallback) -> None:
-    if fallback.target in traffic_store.disabled(conn):
-        raise Conflict(
-            f"CLI type {fallback.target!r} is disabled itself and cannot take over; choose another target"
-        )
+    _check_ways(conn, fallback)
     traffic_store.disable(conn, fallback)
     telemetry.append(
         conn,
@@ -135,6 +132,25 @@ def _disable(conn: Connection, fallback: Fallback) -> None:
             data={"target": fallback.target},
         ),
     )
+
+
+def _check_ways(conn: Connection, fallback: Fallback) -> None:
+    """Raise `Conflict` where agents would be left without a way that is not meant to be."""
+    disabled = traffic_store.disabled(conn)
+    if fallback.target in disabled:
+        raise Conflict(
+            f"CLI type {fallback.target!r} is disabled itself and cannot take over; choose another target"
+        )
+    if leaning := [off.cli_type for off in disabled.values() if off.target == fallback.cli_type]:
+        raise Conflict(f"{fallback.cli_type!r} stands in for {', '.join(leaning)}: enable that first")
+    agents = store.everyone(conn)
+    healthy = {agent.cli_type for agent in agents} - disabled.keys() - {fallback.cli_type}
+    stranded = any(agent.cli_type == fallback.cli_type and agent.fallback is None for agent in agents)
+    if stranded and fallback.target is None and not healthy:
+        raise Conflict(
+            f"{fallback.cli_type!r} is the only CLI type in use that is enabled; to stop everything,"
+            ' POST /api/pause {"scope": "all", "reason": ...}'
+        )
 
 
 def _enable(conn: Connection, cli_type: str, reason: str, by: str, now: datetime) -> bool:

@@ -38,7 +38,8 @@ def burn(counts: Counts, condition: Burn, long: float | None, short: float | Non
 
 def weighed(reason: str, evidence: Evidence, alpha: float) -> str:
     """The threshold's sentence, with what the gate says of it."""
-    chance = f"{evidence.chance * 100:.2g} %"
+    # What is rarer than this is not worth its zeros.
+    chance = f"{evidence.chance * 100:.2g} %" if evidence.chance >= 1e-5 else "less than 0.001 %"
     if evidence.is_enough:
         return f"{reason}; if the SLO were kept, chance would do that with {chance}"
     return (

@@ -44,6 +44,7 @@ def create_api(services: Services, rules: Rules) -> FastAPI:
         # The pages of these load scripts from elsewhere; ours asks no other host.
         docs_url=None,
         redoc_url=None,
+        responses={"default": problems.RESPONSE, 422: problems.RESPONSE},
     )
     app.state.services = services
     for router in ROUTERS:

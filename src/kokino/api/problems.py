@@ -20,6 +20,26 @@ log = structlog.get_logger(__name__)
 MEDIA_TYPE = "application/problem+json"
 #: Base of a problem's type; the page lists every word.
 TYPES = "https://kokino.dev/problems/"
+#: How the OpenAPI document tells of every answer that is a problem.
+RESPONSE: dict[str, Any] = {
+    "description": "A problem: what happened, and what to do next.",
+    "content": {
+        MEDIA_TYPE: {
+            "schema": {
+                "type": "object",
+                "required": ["type", "title", "status", "error", "detail"],
+                "properties": {
+                    "type": {"type": "string", "format": "uri"},
+                    "title": {"type": "string"},
+                    "status": {"type": "integer"},
+                    "error": {"type": "string", "description": "One word for machines."},
+                    "detail": {"type": "string", "description": "What to do next, for people."},
+                    "errors": {"type": "array", "items": {"type": "object"}},
+                },
+            }
+        }
+    },
+}
 
 
 def problem(
@@ -98,7 +118,10 @@ def _of_validation(error: RequestValidationError) -> JSONResponse:
         at = detail["loc"][-1] if len(detail["loc"]) > 1 else 0
         said = detail.get("ctx", {}).get("error", "no valid JSON")
         return problem(
-            400, "malformed_json", f"the body is not JSON: {said} at character {at}", errors=faults
+            400,
+            "malformed_json",
+            f"the body is not JSON: {said.removesuffix(' at')}, at character {at}",
+            errors=faults,
         )
     named = "; ".join(f"{fault['field']}: {fault['message']}" for fault in faults)
     return problem(422, "invalid", named, errors=faults)

@@ -22,6 +22,7 @@ from kokino.app.settings import Checked, check
 from kokino.app.wiring import wire
 from kokino.clock import Clock, SystemClock
 from kokino.config import Config
+from kokino.doctor.diagnose import diagnose
 from kokino.executions.local import LocalDispatch
 from kokino.ids import Ids, RandomIds
 
@@ -112,9 +113,27 @@ class Broker:
     async def _begin(self) -> None:
         """Take over what an earlier broker left, then answer: the first request finds everything at work."""
         await self.services.storage.write(lambda conn: agent_store.take_configured(conn, self.checked.agents))
+        await self._warn_of_environment()
         await self.dispatch.start()
         await self.services.engine.start()
         await self.listening.start()
+
+    async def _warn_of_environment(self) -> None:
+        """Say now what the first prompt would run into."""
+        config, now = self.checked.config, self.services.clock.now()
+        if config.file is None:
+            log.warning("there is no kokino.toml: no agent is configured", home=str(config.home))
+        for cli_type in sorted({agent.cli_type for agent in self.checked.agents}):
+            found = diagnose(
+                self.checked.cli_types[cli_type],
+                self.checked.agents,
+                self.checked.environment,
+                config.home,
+                now=now,
+            )
+            for check_ in found.checks:
+                if not check_.passed:
+                    log.warning("an agent cannot run", cli_type=cli_type, reason=check_.message)
 
     async def _drained(self, longest: timedelta) -> None:
         with contextlib.suppress(TimeoutError):

@@ -139,8 +139,7 @@ def _summary(breach: Breach) -> list[tuple[str, str]]:
 def _budget_text(breach: Breach) -> str:
     if breach.consumed > 1:
         # A young service can spend its budget many times over: minutes would only confuse.
-        times = f"{breach.consumed:.1f} times the {breach.minutes_total}min there are"
-        return f"over 100% consumed ({times} → 0min remaining)"
+        return f"spent {breach.consumed:.1f} times over ({breach.minutes_total}min → 0min remaining)"
     shown = "<1" if 0 < breach.consumed < 0.005 else f"{breach.consumed * 100:.0f}"
     return f"{shown}% consumed ({breach.minutes_spent}min spent → {breach.minutes_left}min remaining)"
 

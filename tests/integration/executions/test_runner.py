@@ -342,7 +342,7 @@ async def test_ending_a_session_cancels_what_runs_in_it(work: Work) -> None:
 async def test_what_waits_behind_an_ended_session_starts_in_a_fresh_one(work: Work) -> None:
     """A broken session must not get one more prompt by being ended."""
     running = await work.begun("emit up", "hang", shows="up")
-    waiting = await work.submit("emit hi")
+    waiting = await work.executions.submit("writer", script("emit hi"))
     await work.executions.end_session("writer")
     following = await work.executions.ended(waiting.execution_id)
     assert following.state is State.COMPLETED
@@ -401,7 +401,7 @@ async def test_a_disabled_cli_type_is_asked_every_minute_whether_it_works(work: 
     """Good answers in a row are counted, a bad one begins anew; users' executions are not among them."""
     services = work.box.broker.services
     (work.box.home / "login").unlink()
-    await services.agents.disable("quick", reason="logins fail", target=None, by="ada")
+    await services.agents.disable("quick", reason="logins fail", target="scripted", by="ada")
     await work.box.fast_forward(seconds=59)
     assert await probes(work) == (0, None)
     await work.box.fast_forward(seconds=1)
@@ -426,7 +426,7 @@ async def test_an_enabled_cli_type_is_not_probed(work: Work) -> None:
         await services.probes.probe("quick")
     with pytest.raises(NotFound, match="there is no CLI type 'slow'"):
         await services.probes.probe("slow")
-    await services.agents.disable("quick", reason="x", target=None, by="ada")
+    await services.agents.disable("quick", reason="x", target="scripted", by="ada")
     first = await services.probes.probe("quick")
     with pytest.raises(Conflict, match="runs already"):
         await services.probes.probe("quick")

@@ -57,7 +57,7 @@ def test_an_overspent_budget_has_nothing_left() -> None:
     """More can be spent than there was; less than nothing cannot be left."""
     assert text.page(replace(BREACH, consumed=1.3), source="kokino").summary[1] == (
         "Error budget",
-        "over 100% consumed (1.3 times the 216min there are → 0min remaining)",
+        "spent 1.3 times over (216min → 0min remaining)",
     )
 
 

@@ -28,7 +28,6 @@ class LogChannel:
             receiver=self.name,
             action=delivery.action.value,
             dedup_key=delivery.dedup_key,
-            probable_cause=message.probable_cause,
-            text=message.text,
+            text=" | ".join(message.text.splitlines()[1:]),
         )
         return Receipt(outcome=Outcome.ACCEPTED, detail="written to the log")

@@ -1,0 +1,53 @@
+"""Disabling a CLI type never leaves agents without a way that nobody meant to take from them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from kokino.testing.broker import TestBroker
+
+
+@pytest.fixture
+async def broker(tmp_path: Path) -> AsyncIterator[TestBroker]:
+    """Agents on claude-code and on codex."""
+    async with TestBroker(tmp_path / "home") as running:
+        yield running
+
+
+async def disable(broker: TestBroker, cli_type: str, target: str | None = None) -> tuple[int, str]:
+    """The answer's status, and what it says where it is a problem."""
+    body = {"cliType": cli_type, "reason": "a test", "target": target}
+    answer = await broker.http.post("/api/fallback/cli/disable", json=body)
+    return answer.status_code, answer.json().get("detail", "")
+
+
+async def test_the_last_cli_type_in_use_is_not_disabled(broker: TestBroker) -> None:
+    """Refusing all work is no repair; a pause says what it does."""
+    assert await disable(broker, "claude-code") == (200, "")
+    status, said = await disable(broker, "codex")
+    assert status == 409
+    assert "the only CLI type in use that is enabled" in said
+    assert "/api/pause" in said
+    assert (await broker.execute("reviewer")).status_code == 200
+
+
+async def test_a_stand_in_stays_as_long_as_somebody_leans_on_it(broker: TestBroker) -> None:
+    """Else the agents that were moved would lose their way a second time."""
+    assert await disable(broker, "claude-code", "codex") == (200, "")
+    assert await disable(broker, "codex", "scripted") == (
+        409,
+        "'codex' stands in for claude-code: enable that first",
+    )
+    moved = await broker.execute("writer")
+    assert moved.json()["metadata"]["cliType"] == "codex"
+
+
+async def test_a_disabled_cli_type_stands_in_for_nobody(broker: TestBroker) -> None:
+    """Two outages cannot send agents around in a circle."""
+    assert await disable(broker, "codex", "scripted") == (200, "")
+    status, said = await disable(broker, "claude-code", "codex")
+    assert status == 409
+    assert "choose another target" in said
