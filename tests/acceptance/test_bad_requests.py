@@ -553,3 +553,18 @@ async def test_a_body_without_a_length_is_cut_off(broker: TestBroker) -> None:
 
     assert (answer.status_code, answer.headers["content-type"]) == (413, "application/problem+json")
     assert (await broker.get("/executions"))["items"] == []
+
+
+@pytest.mark.parametrize(
+    ("address", "said"),
+    [
+        ("/executions?agentId=writer", "agentId: is no parameter of this request; did you mean 'agent'?"),
+        ("/executions?stat=failed&limit=4", "stat: is no parameter of this request; did you mean 'state'?"),
+        ("/api/slo/status?window=1h", "window: is no parameter of this request; known: none"),
+    ],
+)
+async def test_an_unknown_query_parameter_is_refused(broker: TestBroker, address: str, said: str) -> None:
+    """Rows that were not filtered must not look as if they were."""
+    answer = await broker.http.get(address)
+    assert answer.status_code == 422
+    assert answer.json()["detail"] == said

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 
 from kokino import __version__
 from kokino.api import (
@@ -19,6 +19,7 @@ from kokino.api import (
     slo,
 )
 from kokino.api.guard import Guard, Rules
+from kokino.api.queries import refuse_unknown
 from kokino.api.services import Services
 
 ROUTERS = (
@@ -48,7 +49,7 @@ def create_api(services: Services, rules: Rules) -> FastAPI:
     )
     app.state.services = services
     for router in ROUTERS:
-        app.include_router(router)
+        app.include_router(router, dependencies=[Depends(refuse_unknown)])
     problems.install(app)
     app.add_middleware(Guard, rules=rules)
     return app

@@ -1,0 +1,30 @@
+"""Query parameters that a route does not know are refused: a typing mistake must not look like an answer."""
+
+from __future__ import annotations
+
+import difflib
+
+from fastapi import Request
+from fastapi.routing import APIRoute
+
+from kokino.errors import Fault, Invalid
+
+
+async def refuse_unknown(request: Request) -> None:
+    """Raise `Invalid` for query parameters that the request's route does not take; all at once."""
+    route = request.scope.get("route")
+    if not isinstance(route, APIRoute) or not request.query_params:
+        return
+    # The OpenAPI document is made once and is the only public place that has them all.
+    operations = request.app.openapi()["paths"].get(route.path_format, {})
+    operation = operations.get(request.method.lower(), {})
+    known = {one["name"] for one in operation.get("parameters", ()) if one["in"] == "query"}
+    faults = [_fault(name, known) for name in request.query_params if name not in known]
+    if faults:
+        raise Invalid("; ".join(f"{fault.field}: {fault.message}" for fault in faults), faults)
+
+
+def _fault(name: str, known: set[str]) -> Fault:
+    near = difflib.get_close_matches(name, known, n=1)
+    hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(sorted(known)) or 'none'}"
+    return Fault(field=name[:100], message=f"is no parameter of this request; {hint}")
