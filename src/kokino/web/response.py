@@ -43,6 +43,8 @@ class AlertRow:
     incident: str | None
     #: How far people have been told.
     escalation: str | None
+    #: When somebody is told next; None when nothing is due.
+    escalation_due_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,6 +153,7 @@ def _alert(conn: Connection, alert: Alert, rules: Mapping[str, AlertRule], now: 
         acknowledgement_ends_at=alert.acknowledgement_ends_at if is_acknowledged else None,
         incident=None if incident is None else incident.id,
         escalation=None if escalation is None else escalation.reason,
+        escalation_due_at=None if escalation is None else escalation.due_at,
     )
 
 
