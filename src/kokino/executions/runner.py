@@ -137,9 +137,11 @@ def _tell(ended: Execution) -> None:
         "cli_type": ended.cli_type,
         "state": ended.state.value,
     }
+    if ended.label is not None:
+        facts["label"] = ended.label
     # A probe that fails is an answer, not somebody's lost work.
     if ended.label is not None or ended.state in {State.COMPLETED, State.CANCELLED}:
-        log.info("execution ended", **facts, label=ended.label)
+        log.info("execution ended", **facts)
     else:
         log.error("execution failed", **facts, kind=ended.kind and ended.kind.value, reason=ended.error)
 
