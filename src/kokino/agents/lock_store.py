@@ -25,7 +25,7 @@ def acquire(conn: Connection, agent_id: str, execution_id: str, *, now: datetime
     conn.execute(
         update(agent_locks)
         .where(agent_locks.c.agent_id == agent_id)
-        .values(token=token, execution_id=execution_id, locked_at=now)
+        .values(token=token, execution_id=execution_id, locked_at=now, overdue_at=None)
     )
     return token
 
@@ -58,5 +58,9 @@ def held(conn: Connection) -> dict[str, Lock]:
 
 def _lock(row: Row[Any]) -> Lock:
     return Lock(
-        agent_id=row.agent_id, token=row.token, execution_id=row.execution_id, locked_at=row.locked_at
+        agent_id=row.agent_id,
+        token=row.token,
+        execution_id=row.execution_id,
+        locked_at=row.locked_at,
+        overdue_at=row.overdue_at,
     )

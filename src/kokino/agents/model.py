@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
+from kokino.agents.failures import FailureKind
 from kokino.clock import MILLISECOND
 
 #: Agents whose id begins so are the broker's own; nobody else can have one.
@@ -18,6 +20,15 @@ class Mode(StrEnum):
     """How an agent's prompts run."""
 
     HEADLESS = "headless"
+
+
+class Permissions(StrEnum):
+    """How a CLI is answered that asks whether it may do something."""
+
+    #: It waits until somebody answers, and is shown as waiting.
+    ASK = "ask"
+    ALLOW = "allow"
+    REJECT = "reject"
 
 
 class Source(StrEnum):
@@ -43,26 +54,43 @@ class Limits:
     queue: int = 100
     #: Longest wait for the agent to become free.
     queue_timeout: timedelta = timedelta(minutes=5)
+    #: Memory of its process tree in MiB: four times what the largest CLI idles at.
+    memory_mb: int = 2048
+    #: Processes of its tree at one time: a build with a job for each of 64 cores takes fewer.
+    processes: int = 512
+    #: What its output may take, in MiB: on disk while it waits to be recorded, and as records.
+    output_mb: int = 256
+    #: Dollars that the agent may spend from one midnight (UTC) to the next; None is no limit.
+    spend_usd: float | None = None
 
-    def to_document(self) -> dict[str, int]:
-        """As it is stored, and as the API shows it: lengths in milliseconds."""
+    def to_document(self) -> dict[str, Any]:
+        """As it is stored, and as the API shows it: lengths in milliseconds, sizes in MiB."""
         return {
             "timeoutMs": self.timeout // MILLISECOND,
             "idleMs": self.idle // MILLISECOND,
             "graceMs": self.grace // MILLISECOND,
             "queue": self.queue,
             "queueTimeoutMs": self.queue_timeout // MILLISECOND,
+            "memoryMb": self.memory_mb,
+            "processes": self.processes,
+            "outputMb": self.output_mb,
+            "spendUsd": self.spend_usd,
         }
 
     @staticmethod
-    def from_document(document: Mapping[str, int]) -> Limits:
-        """The reverse of `to_document`."""
+    def from_document(document: Mapping[str, Any]) -> Limits:
+        """The reverse of `to_document`; what an earlier version did not store has its default."""
+        default = Limits()
         return Limits(
             timeout=timedelta(milliseconds=document["timeoutMs"]),
             idle=timedelta(milliseconds=document["idleMs"]),
             grace=timedelta(milliseconds=document["graceMs"]),
             queue=document["queue"],
             queue_timeout=timedelta(milliseconds=document["queueTimeoutMs"]),
+            memory_mb=document.get("memoryMb", default.memory_mb),
+            processes=document.get("processes", default.processes),
+            output_mb=document.get("outputMb", default.output_mb),
+            spend_usd=document.get("spendUsd"),
         )
 
 
@@ -98,6 +126,9 @@ class Agent:
     #: The login and quota that it shares with others.
     account: str
     pool: str = "default"
+    #: How often an execution is tried once more, by the kind of its failure.
+    retries: Mapping[FailureKind, int] = field(default_factory=dict)
+    permissions: Permissions = Permissions.ASK
     source: Source = Source.API
     registered_at: datetime
 
@@ -115,6 +146,8 @@ class Session:
     is_established: bool
     created_at: datetime
     used_at: datetime
+    #: What the CLI last said that the whole session took, where it counts so.
+    taken: Mapping[str, float] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,6 +159,8 @@ class Lock:
     token: int
     execution_id: str | None
     locked_at: datetime | None
+    #: When it was told that this holder has it for too long; None until then.
+    overdue_at: datetime | None = None
 
 
 class Scope(StrEnum):
@@ -147,6 +182,8 @@ class Pause:
     reason: str
     since: datetime
     set_by: str
+    #: When it lifts itself; None until somebody lifts it.
+    ends_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

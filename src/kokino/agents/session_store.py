@@ -65,4 +65,5 @@ def _session(row: Row[Any]) -> Session:
         is_established=row.is_established,
         created_at=row.created_at,
         used_at=row.used_at,
+        taken=row.taken,
     )

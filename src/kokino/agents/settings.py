@@ -5,13 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import Field, field_validator
 
 from kokino import ids
 from kokino.agents.drivers.registry import DRIVERS, driver_named
-from kokino.agents.model import PROBE_AGENT, Agent, CliType, Limits, Mode, Source, account_of
+from kokino.agents.failures import FailureKind
+from kokino.agents.model import (
+    PROBE_AGENT,
+    Agent,
+    CliType,
+    Limits,
+    Mode,
+    Permissions,
+    Source,
+    account_of,
+)
 from kokino.agents.routing import PARK
 from kokino.config import Config, Faults, Length, Section, Settings
 
@@ -41,6 +51,16 @@ class LimitSettings(Settings):
     queue_timeout: Length = Field(
         _DEFAULT.queue_timeout, description="longest wait for the agent to become free"
     )
+    memory_mb: int = Field(_DEFAULT.memory_mb, ge=16, description="memory of its process tree, in MiB")
+    processes: int = Field(
+        _DEFAULT.processes, ge=1, le=100_000, description="processes of its tree at one time"
+    )
+    output_mb: int = Field(
+        _DEFAULT.output_mb, ge=1, description="what its output may take on disk and as records, in MiB"
+    )
+    spend_usd: float | None = Field(
+        _DEFAULT.spend_usd, ge=0, description="dollars that the agent may spend a day (UTC)"
+    )
 
     @field_validator("timeout", "idle", "grace", "queue_timeout")
     @classmethod
@@ -66,6 +86,12 @@ class AgentSettings(Settings):
     )
     account: str | None = Field(None, description="the login it shares; default: its CLI type and HOME")
     pool: str = Field("default", description="which workers run it")
+    retries: dict[FailureKind, Annotated[int, Field(ge=0, le=10)]] = Field(
+        {}, description="how often it is tried once more, by kind of failure: { network = 2 }"
+    )
+    permissions: Permissions = Field(
+        Permissions.ASK, description="how a CLI that asks for permission is answered; ask waits for a person"
+    )
 
     @field_validator("cwd")
     @classmethod
@@ -168,6 +194,8 @@ def _agent(settings: AgentSettings, cli_types: Mapping[str, CliType], home: Path
         fallback=settings.fallback,
         account=settings.account or account_of(cli_types[settings.cli_type], settings.env),
         pool=settings.pool,
+        retries=settings.retries,
+        permissions=settings.permissions,
         source=Source.CONFIG,
         registered_at=now,
     )

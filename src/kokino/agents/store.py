@@ -8,7 +8,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, delete, insert, select, update
 
-from kokino.agents.model import Agent, Limits, Mode, Source
+from kokino.agents.failures import FailureKind
+from kokino.agents.model import Agent, Limits, Mode, Permissions, Source
 from kokino.storage.schema import agents
 
 
@@ -72,6 +73,8 @@ def _values(agent: Agent) -> dict[str, Any]:
         "fallback": agent.fallback,
         "account": agent.account,
         "pool": agent.pool,
+        "retries": {kind.value: times for kind, times in agent.retries.items()},
+        "permissions": agent.permissions.value,
         "source": agent.source.value,
         "registered_at": agent.registered_at,
     }
@@ -90,6 +93,8 @@ def _agent(row: Row[Any]) -> Agent:
         fallback=row.fallback,
         account=row.account,
         pool=row.pool,
+        retries={FailureKind(kind): times for kind, times in (row.retries or {}).items()},
+        permissions=Permissions(row.permissions),
         source=Source(row.source),
         registered_at=row.registered_at,
     )

@@ -83,6 +83,7 @@ def pause(conn: Connection, wanted: Pause) -> None:
             reason=wanted.reason,
             since=wanted.since,
             set_by=wanted.set_by,
+            ends_at=wanted.ends_at,
         )
     )
 
@@ -110,5 +111,10 @@ def _fallback(row: Row[Any]) -> Fallback:
 
 def _pause(row: Row[Any]) -> Pause:
     return Pause(
-        scope=Scope(row.scope), scope_id=row.scope_id, reason=row.reason, since=row.since, set_by=row.set_by
+        scope=Scope(row.scope),
+        scope_id=row.scope_id,
+        reason=row.reason,
+        since=row.since,
+        set_by=row.set_by,
+        ends_at=row.ends_at,
     )

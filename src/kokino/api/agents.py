@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 from kokino import ids
 from kokino.agents import lock_store, session_store, store
 from kokino.agents.failures import FailureKind
-from kokino.agents.model import PROBE_AGENT, Agent, Limits, Lock, Mode, Session, account_of
+from kokino.agents.model import PROBE_AGENT, Agent, Limits, Lock, Mode, Permissions, Session, account_of
 from kokino.agents.routing import PARK
 from kokino.agents.service import required
 from kokino.api.services import Given
@@ -47,6 +47,10 @@ class LimitsBody(Body):
     grace_ms: Milliseconds = _DEFAULT.grace // MILLISECOND
     queue: Annotated[int, Field(ge=0, le=100_000)] = _DEFAULT.queue
     queue_timeout_ms: Milliseconds = _DEFAULT.queue_timeout // MILLISECOND
+    memory_mb: Annotated[int, Field(ge=16)] = _DEFAULT.memory_mb
+    processes: Annotated[int, Field(ge=1, le=100_000)] = _DEFAULT.processes
+    output_mb: Annotated[int, Field(ge=1)] = _DEFAULT.output_mb
+    spend_usd: Annotated[float, Field(ge=0)] | None = _DEFAULT.spend_usd
 
 
 class AgentBody(Body):
@@ -63,6 +67,8 @@ class AgentBody(Body):
     fallback: str | None = None
     account: str | None = None
     pool: str = "default"
+    retries: dict[FailureKind, Annotated[int, Field(ge=0, le=10)]] = Field(default_factory=dict)
+    permissions: Permissions = Permissions.ASK
 
 
 class AgentShape(Shape):
@@ -75,10 +81,12 @@ class AgentShape(Shape):
     model: str | None
     env: list[str]
     flags: list[str]
-    limits: dict[str, int]
+    limits: dict[str, Any]
     fallback: str | None
     account: str
     pool: str
+    retries: dict[str, int]
+    permissions: str
     source: str
     registered_at: Time
 
@@ -123,7 +131,7 @@ class ProcessShape(Shape):
     memory_mb: float = Field(alias="memoryMB")
     age_ms: int
     processes: int
-    limits: dict[str, int]
+    limits: dict[str, Any]
 
 
 class TurnShape(Shape):
@@ -214,7 +222,7 @@ async def processes(given: Given) -> list[ProcessShape]:
     """What the running executions' process trees take."""
     trees = dict(given.warden.running)
 
-    def read(conn: Connection) -> list[tuple[Summary, dict[str, int]]]:
+    def read(conn: Connection) -> list[tuple[Summary, dict[str, Any]]]:
         limits = {agent.agent_id: agent.limits.to_document() for agent in store.everyone(conn)}
         running = [one for one in summary_store.running(conn) if one.execution_id in trees]
         return [(one, limits.get(one.agent_id, {})) for one in running]
@@ -306,12 +314,14 @@ def shape(agent: Agent) -> AgentShape:
         fallback=agent.fallback,
         account=agent.account,
         pool=agent.pool,
+        retries={kind.value: times for kind, times in agent.retries.items()},
+        permissions=agent.permissions.value,
         source=agent.source.value,
         registered_at=agent.registered_at,
     )
 
 
-def _process(execution: Summary, tree: Started, limits: dict[str, int], now: datetime) -> ProcessShape:
+def _process(execution: Summary, tree: Started, limits: dict[str, Any], now: datetime) -> ProcessShape:
     taken = usage(tree.keeper_pid, started_at_ticks=tree.keeper_started_at_ticks)
     return ProcessShape(
         agent_id=execution.agent_id,
@@ -372,10 +382,16 @@ def _agent(body: AgentBody, given: Given) -> Agent:
             grace=timedelta(milliseconds=body.limits.grace_ms),
             queue=body.limits.queue,
             queue_timeout=timedelta(milliseconds=body.limits.queue_timeout_ms),
+            memory_mb=body.limits.memory_mb,
+            processes=body.limits.processes,
+            output_mb=body.limits.output_mb,
+            spend_usd=body.limits.spend_usd,
         ),
         fallback=body.fallback,
         account=body.account or account_of(given.cli_types[body.cli_type], body.env),
         pool=body.pool,
+        retries=body.retries,
+        permissions=body.permissions,
         registered_at=given.clock.now(),
     )
 

@@ -161,7 +161,7 @@ class Follow:
             await self.clock.sleep_until(deadline)
             if self.reader.is_final:
                 return
-            if self.reader.tool_running:
+            if self.reader.tools.running is not None:
                 self.last_output_at = self.clock.now()  # a tool may be silent: its time starts anew
             elif self.last_output_at + self.limits.idle <= self.clock.now():
                 self.interrupt(Stop.IDLE)

@@ -80,6 +80,16 @@ class Execution:
     usage: Mapping[str, int] | None = None
     cost_usd: float | None = None
     cli_version: str | None = None
+    #: How often a process was started for it.
+    attempts: int = 0
+    #: The most memory that its process tree took at one time.
+    peak_memory_bytes: int | None = None
+    #: Processor time of its process tree.
+    cpu_ms: int | None = None
+    #: The git tree of its working directory before it began.
+    tree_before: str | None = None
+    #: What it changed in the git repository that it ran in.
+    changes: Mapping[str, Any] | None = None
 
     @property
     def duration(self) -> timedelta | None:
@@ -102,6 +112,9 @@ class Ending:
     usage: Mapping[str, int] | None = None
     cost_usd: float | None = None
     cli_version: str | None = None
+    peak_memory_bytes: int | None = None
+    cpu_ms: int | None = None
+    changes: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,3 +130,7 @@ class Record:
     #: Length of the line in bytes before it was cut to what is kept.
     size: int
     written_at: datetime
+    #: Which of the execution's processes wrote it, from 1.
+    attempt: int = 1
+    #: Where in that process's stream the line begins, in bytes; None for one of an earlier version.
+    begins_at: int | None = None

@@ -195,6 +195,9 @@ def end(conn: Connection, execution_id: str, ending: Ending, *, now: datetime) -
         usage=dict(ending.usage) if ending.usage is not None else None,
         cost_usd=ending.cost_usd,
         cli_version=ending.cli_version,
+        peak_memory_bytes=ending.peak_memory_bytes,
+        cpu_ms=ending.cpu_ms,
+        changes=dict(ending.changes) if ending.changes is not None else None,
         ended_at=now,
     )
     return _required(conn, execution_id)
@@ -210,6 +213,8 @@ def add_records(conn: Connection, execution_id: str, added: Sequence[Record]) ->
             "body": record.body,
             "size": record.size,
             "written_at": record.written_at,
+            "attempt": record.attempt,
+            "begins_at": record.begins_at,
         }
         for record in added
     ]
@@ -302,10 +307,21 @@ def _execution(row: Row[Any]) -> Execution:
         usage=row.usage,
         cost_usd=row.cost_usd,
         cli_version=row.cli_version,
+        attempts=row.attempts,
+        peak_memory_bytes=row.peak_memory_bytes,
+        cpu_ms=row.cpu_ms,
+        tree_before=row.tree_before,
+        changes=row.changes,
     )
 
 
 def _record(row: Row[Any]) -> Record:
     return Record(
-        number=row.number, stream=row.stream, body=row.body, size=row.size, written_at=row.written_at
+        number=row.number,
+        stream=row.stream,
+        body=row.body,
+        size=row.size,
+        written_at=row.written_at,
+        attempt=row.attempt,
+        begins_at=row.begins_at,
     )

@@ -59,6 +59,10 @@ agents = Table(
     Column("fallback", String(160)),
     Column("account", String(300), nullable=False),
     _id("pool", nullable=False),
+    # {failure kind: how many times more}.
+    Column("retries", Document),
+    # How a CLI that asks for permission is answered: "ask", "allow" or "reject".
+    Column("permissions", String(16), nullable=False, server_default="ask"),
     # "config" or "api": what the file no longer names goes, what the API registered stays.
     Column("source", String(16), nullable=False),
     Column("registered_at", Instant, nullable=False),
@@ -76,6 +80,8 @@ sessions = Table(
     Column("is_established", Boolean, nullable=False),
     Column("created_at", Instant, nullable=False),
     Column("used_at", Instant, nullable=False),
+    # What the CLI last said that the whole session took, where it counts so: {tokens by name, "costUsd"}.
+    Column("taken", Document),
 )
 
 # The lock lets one execution of an agent run at a time. The token only grows: a holder that was
@@ -87,6 +93,27 @@ agent_locks = Table(
     Column("token", BigInteger, nullable=False),
     _id("execution_id"),
     Column("locked_at", Instant),
+    # When a LOCK_TIMEOUT was told of this holder: once is enough.
+    Column("overdue_at", Instant),
+)
+
+# What each agent's failures in a row have come to, by the CLI type that it failed on.
+circuits = Table(
+    "circuits",
+    metadata,
+    _id("agent_id", primary_key=True),
+    _id("cli_type", primary_key=True),
+    # closed, open or half_open.
+    Column("state", String(16), nullable=False),
+    # Counted failures in a row.
+    Column("failures", Integer, nullable=False),
+    Column("last_failure_at", Instant),
+    Column("last_kind", String(32)),
+    Column("opened_at", Instant),
+    # When one execution may try whether it works again.
+    Column("retry_at", Instant),
+    # The execution that tries it.
+    _id("probe_execution_id"),
 )
 
 fallbacks = Table(
@@ -113,6 +140,8 @@ pauses = Table(
     Column("reason", Text, nullable=False),
     Column("since", Instant, nullable=False),
     Column("set_by", Text, nullable=False),
+    # When it lifts itself: an account whose quota is full again. NULL until somebody lifts it.
+    Column("ends_at", Instant),
 )
 
 # --- executions --------------------------------------------------------------------------------------
@@ -157,6 +186,14 @@ executions = Table(
     Column("usage", Document),
     Column("cost_usd", Float),
     Column("cli_version", Text),
+    # How often a process was started for it: more than once after a replaced session or a retry.
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    # What its process tree took: the most memory at one time, and processor time.
+    Column("peak_memory_bytes", BigInteger),
+    Column("cpu_ms", BigInteger),
+    # The git tree of its working directory before it began, and what it changed there.
+    Column("tree_before", String(64)),
+    Column("changes", Document),
     Index(None, "agent_id", "number"),
     Index(None, "state", "number"),
     Index(None, "state", "queue_ends_at"),
@@ -179,6 +216,22 @@ records = Table(
     # Length of the line before it was cut to what we keep.
     Column("size", BigInteger, nullable=False),
     Column("written_at", Instant, nullable=False),
+    # Which of the execution's processes wrote it, from 1, and where in that one's stream the line begins.
+    Column("attempt", Integer, nullable=False, server_default="1"),
+    Column("begins_at", BigInteger),
+)
+
+# Callers that repeat a request under the same key get the same execution.
+idempotency_keys = Table(
+    "idempotency_keys",
+    metadata,
+    _id("agent_id", primary_key=True),
+    Column("key", String(255), primary_key=True),
+    # sha256 of the request's body.
+    Column("body_hash", String(64), nullable=False),
+    _id("execution_id", nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Index(None, "created_at"),
 )
 
 # --- conversations -----------------------------------------------------------------------------------

@@ -29,6 +29,18 @@ class EventType(StrEnum):
     FALLBACK_DISABLED = "FALLBACK_DISABLED"
     ACCOUNT_PAUSED = "ACCOUNT_PAUSED"
     ACCOUNT_RESUMED = "ACCOUNT_RESUMED"
+    #: Failures in a row stopped an agent; one try goes through after a while; it works again.
+    CIRCUIT_OPENED = "CIRCUIT_OPENED"
+    CIRCUIT_HALF_OPENED = "CIRCUIT_HALF_OPENED"
+    CIRCUIT_CLOSED = "CIRCUIT_CLOSED"
+    #: The CLI did not know its session any more, and was given a new one.
+    SESSION_REPLACED = "SESSION_REPLACED"
+    #: It failed in a way for which another try is configured.
+    EXECUTION_RETRIED = "EXECUTION_RETRIED"
+    #: It is silent, waits for a tool, or does the same again and again.
+    EXECUTION_STUCK = "EXECUTION_STUCK"
+    #: Its CLI asked for a permission that a person has to give.
+    EXECUTION_WAITING = "EXECUTION_WAITING"
 
 
 #: The end state that each type tells of. An execution has exactly one such event.

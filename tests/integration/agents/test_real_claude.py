@@ -137,7 +137,7 @@ def test_a_tool_runs_and_its_result_reaches_the_model(claude: Agent, model_serve
     reader, tools = claude.driver.reader(), []
     for line in run.stdout.splitlines():
         reader.stdout(line)
-        tools.append(reader.tool_running)
+        tools.append(reader.tools.running is not None)
     assert True in tools
     assert tools[-1] is False
 

@@ -10,8 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kokino.agents.drivers import stream_json
+from kokino.agents.drivers import text as streamed
 from kokino.agents.drivers.contract import Exit, Usage
 from kokino.agents.drivers.stream_json import StreamJsonReader
+from kokino.agents.drivers.text import ERROR_LIMIT
 from kokino.agents.failures import FailureKind
 from tests.unit.agents.streams import reader_after
 
@@ -175,9 +177,9 @@ def test_parallel_tools_run_until_the_last_has_its_result() -> None:
     """Each tool_use is matched with its own tool_result; a stray result changes nothing."""
     tools = [{"type": "tool_use", "id": tool_id} for tool_id in ("a", "b")]
     reader = reader_after(assistant(*tools) + tool_result("a") + tool_result("stray"))
-    assert reader.tool_running
+    assert reader.tools.running
     reader.stdout(tool_result("b"))
-    assert not reader.tool_running
+    assert not reader.tools.running
 
 
 def test_a_subagents_words_are_not_the_answer() -> None:
@@ -218,7 +220,8 @@ def test_a_broken_byte_does_not_cost_the_result() -> None:
 
 def test_content_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """A flood of text is kept up to the limit only."""
-    monkeypatch.setattr(stream_json, "CONTENT_LIMIT", 100)
+    for module in (stream_json, streamed):
+        monkeypatch.setattr(module, "CONTENT_LIMIT", 100)
     flood = b"".join(assistant(text("x" * 30)) for _ in range(50))
     assert len(reader_after(flood).outcome(OK).content) <= 100
     assert len(reader_after(result(result="y" * 500)).outcome(OK).content) == 100
@@ -229,7 +232,7 @@ def test_an_error_is_one_bounded_line() -> None:
     error = reader_after(failed("first\nsecond\t" + "long " * 1000, 500)).outcome(FAILED).error
     assert error is not None
     assert error.startswith("first second long")
-    assert len(error) <= stream_json.ERROR_LIMIT
+    assert len(error) <= ERROR_LIMIT
 
 
 def test_cache_tokens_are_counted_apart() -> None:

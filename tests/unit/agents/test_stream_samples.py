@@ -87,7 +87,7 @@ def test_a_recorded_run_comes_to_its_outcome(case: Case) -> None:
     assert case.says in (outcome.content if case.kind is None else outcome.error or "")
     assert (outcome.error is None) == (outcome.kind is None)
     assert reader.unknown_records == reader.garbage_lines == 0
-    assert reader.tool_running is False
+    assert reader.tools.running is None
 
 
 def test_every_recorded_run_is_in_the_table() -> None:
@@ -122,7 +122,7 @@ def test_a_tool_is_known_to_run_between_its_two_records() -> None:
     seen = []
     for line in stdout_of("tool-allowed-stream").splitlines():
         reader.stdout(line)
-        seen.append(reader.tool_running)
+        seen.append(reader.tools.running is not None)
     assert seen == [False, True, False, False, False]
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pytest
 
 from kokino.agents.drivers.contract import Exit, Outcome, Usage
+from kokino.agents.drivers.tools import ToolCalls
 from kokino.agents.failures import FailureKind
 from kokino.executions.ending import Stop, decide
 from kokino.executions.model import TRANSITIONS, State
@@ -22,7 +23,7 @@ class FakeReader:
     session_id: str | None = None
     version: str | None = "2.1.197"
     is_final: bool = False
-    tool_running: bool = False
+    tools: ToolCalls = field(default_factory=ToolCalls)
     early_kind: FailureKind | None = None
     unknown_records: int = 0
     failure: FailureKind | None = None

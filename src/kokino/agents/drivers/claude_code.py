@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from kokino.agents.drivers.contract import Command, Invocation, Reader
 from kokino.agents.drivers.stream_json import StreamJsonReader
 
@@ -20,9 +22,13 @@ class ClaudeCode:
             env={"DISABLE_AUTOUPDATER": "1", "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1"},
         )
 
-    def reader(self) -> Reader:
+    def reader(self, resumes: str | None = None) -> Reader:
         """A fresh reader of the stream-json dialect."""
-        return StreamJsonReader()
+        return StreamJsonReader(resumes)
+
+    def skips_permissions(self, flags: Sequence[str]) -> bool:
+        """``--dangerously-skip-permissions`` and its likes."""
+        return skips_permissions(flags)
 
 
 def arguments(invocation: Invocation) -> tuple[str, ...]:
@@ -38,3 +44,8 @@ def arguments(invocation: Invocation) -> tuple[str, ...]:
         *model,
         *invocation.flags,
     )
+
+
+def skips_permissions(flags: Sequence[str]) -> bool:
+    """True where Claude Code is told to ask nobody; its other permission modes still refuse something."""
+    return any("dangerously-skip-permissions" in flag or "bypassPermissions" in flag for flag in flags)

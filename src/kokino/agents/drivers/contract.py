@@ -7,12 +7,16 @@ When the tree is gone the reader gives the `Outcome`. Drivers start nothing, tou
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from kokino.agents.failures import FailureKind
+
+if TYPE_CHECKING:  # it is made of parts that know this module
+    from kokino.agents.drivers.tools import ToolCalls
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +30,8 @@ class Invocation:
     flags: tuple[str, ...] = ()
     #: Model to ask for; None leaves the CLI's default.
     model: str | None = None
-    #: The vendor's session id: ours to choose on the first turn, the CLI's own on later ones.
+    #: The vendor's session id: ours to choose on the first turn, the CLI's own on later ones. A CLI that
+    #: names its sessions itself passes over the one of the first turn.
     session_id: str
     #: False on the first turn of a session.
     is_resume: bool
@@ -80,6 +85,11 @@ class Outcome:
     cost_usd: float | None = None
     #: False when the CLI said that it does not know the session: the next turn must start a new one.
     session_is_alive: bool = True
+    #: True where `usage` and `cost_usd` count from the session's first turn on: what this execution took is
+    #: the difference to the turn before.
+    counts_session: bool = False
+    #: When the quota is full again, where a record tells it; a text is read by `kokino.agents.resets`.
+    resets_at: datetime | None = None
 
 
 class Reader(Protocol):
@@ -91,8 +101,8 @@ class Reader(Protocol):
     version: str | None
     #: The CLI has said its last word; what follows is only its exit.
     is_final: bool
-    #: A tool is known to be running: silence is no sign of a hang.
-    tool_running: bool
+    #: What the CLI's tools do: while one is known to run, silence is no sign of a hang.
+    tools: ToolCalls
     #: Failure that the records tell already, long before the CLI gives up; None while all is well.
     early_kind: FailureKind | None
     #: Records of a type that this driver does not know.
@@ -123,8 +133,12 @@ class Driver(Protocol):
         """How to start the CLI for this prompt."""
         ...
 
-    def reader(self) -> Reader:
-        """A fresh reader for one execution."""
+    def reader(self, resumes: str | None = None) -> Reader:
+        """A fresh reader for one execution; `resumes` is the session that it was asked to go on with."""
+        ...
+
+    def skips_permissions(self, flags: Sequence[str]) -> bool:
+        """True where `flags` let the CLI do anything unasked. Whoever may configure it must be known."""
         ...
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import kokino
-from kokino.agents.drivers.claude_code import arguments
+from kokino.agents.drivers.claude_code import arguments, skips_permissions
 from kokino.agents.drivers.contract import Command, Invocation, Reader
 from kokino.agents.drivers.stream_json import StreamJsonReader
 
@@ -24,6 +25,10 @@ class Scripted:
         """As Claude Code is started, prompt on standard input."""
         return Command(argv=arguments(invocation), stdin=invocation.prompt_file)
 
-    def reader(self) -> Reader:
+    def reader(self, resumes: str | None = None) -> Reader:
         """A fresh reader of the stream-json dialect."""
-        return StreamJsonReader()
+        return StreamJsonReader(resumes)
+
+    def skips_permissions(self, flags: Sequence[str]) -> bool:
+        """By the arguments of Claude Code that it takes."""
+        return skips_permissions(flags)

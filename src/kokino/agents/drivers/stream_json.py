@@ -8,58 +8,60 @@ it does not: unknown records, garbage, halves of lines, broken UTF-8.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from datetime import datetime
+
 from kokino.agents.drivers import stream_failures
 from kokino.agents.drivers.contract import Exit, Outcome, Usage
+from kokino.agents.drivers.record_reader import Envelope, RecordReader, Take, decode
+from kokino.agents.drivers.signs import (
+    Sentence,
+    describe,
+    kind_of_exit,
+    kind_of_status,
+    sentence_in,
+    takes_result_back,
+)
 from kokino.agents.drivers.stream_records import (
-    Envelope,
     Init,
     Message,
+    Named,
     RateLimit,
     Result,
     Retry,
     Said,
     StreamEvent,
     TokenCounts,
-    decode,
 )
+from kokino.agents.drivers.text import CONTENT_LIMIT, one_line
 from kokino.agents.failures import FailureKind
+from kokino.clock import from_ms
 
-#: Streamed text and answers are kept up to so many characters: a flood must not fill the broker's memory.
-CONTENT_LIMIT = 4 * 1024 * 1024
-#: An error text is one line for a person.
-ERROR_LIMIT = 500
 #: The model's name on a message that the CLI wrote itself, to tell an error.
 SYNTHETIC = "<synthetic>"
-#: Records of the dialect that say nothing we use. What is neither here nor taken is counted as unknown.
-PASSED_OVER = frozenset({
-    "system/compact_boundary",
-    "system/status",
-    "system/task_notification",
-    "system/task_started",
-})  # fmt: skip
 
 
-class StreamJsonReader:
+class StreamJsonReader(RecordReader):
     """Follows one execution's output in the stream-json dialect; see `contract.Reader`."""
 
-    def __init__(self) -> None:
-        self.session_id: str | None = None
-        self.version: str | None = None
-        self.is_final = False
-        self.tool_running = False
-        self.early_kind: FailureKind | None = None
-        self.unknown_records = 0
-        #: Lines of standard output that held no record.
-        self.garbage_lines = 0
-        self._text = _StreamedText()
-        self._tools: set[str] = set()
+    SENTENCES = stream_failures.SENTENCES
+    PASSED_OVER = frozenset({
+        "system/compact_boundary",
+        "system/status",
+        "system/task_notification",
+        "system/task_started",
+    })  # fmt: skip
+
+    def __init__(self, resumes: str | None = None) -> None:
+        super().__init__(resumes)
         self._result: Result | None = None
         self._error_word: str | None = None
         self._retried = ""
-        self._stderr = ""
-        self._sentence: stream_failures.Sentence | None = None
-        #: What reads each record that says something; each returns whether it understood the line.
-        self._takes = {
+        self._resets_at: float | None = None
+
+    def takes(self) -> Mapping[str, Take]:
+        """Every record has a session's id beside what its own reader takes."""
+        return {
             "system/init": self._take_init,
             "system/api_retry": self._take_retry,
             "assistant": self._take_assistant,
@@ -69,32 +71,19 @@ class StreamJsonReader:
             "result": self._take_result,
         }
 
-    def stdout(self, line: bytes) -> None:
-        """Take one line of standard output, without its newline."""
-        if not line.strip():
-            return
-        envelope = decode(line, Envelope)
-        if envelope is None:
-            self.garbage_lines += 1
-            return
-        self.session_id = envelope.session_id or self.session_id
-        name = f"system/{envelope.subtype}" if envelope.type == "system" else envelope.type
-        take = self._takes.get(name)
-        is_understood = take(line) if take else name in PASSED_OVER
-        self.unknown_records += not is_understood
+    def name_of(self, envelope: Envelope) -> str:
+        """``system`` records are told apart by their subtype."""
+        return f"system/{envelope.subtype}" if envelope.type == "system" else envelope.type
 
-    def stderr(self, line: bytes) -> None:
-        """Take one line of standard error, without its newline."""
-        text = line[: 4 * ERROR_LIMIT].decode("utf-8", "replace").strip()
-        if not text or self._sentence:
-            return
-        # The first known sentence is the reason; until one comes, the last line is the best guess.
-        self._sentence = stream_failures.sentence_in(text)
-        self._stderr = text
+    def stdout(self, line: bytes) -> None:
+        """Take one line; whatever record it is, it may name the session."""
+        super().stdout(line)
+        named = decode(line, Named) if b'"session_id"' in line else None
+        self.session_id = (named and named.session_id) or self.session_id
 
     def outcome(self, exit: Exit) -> Outcome:
         """Judge the whole, once the tree is gone."""
-        if self._result and self._result.is_success and not stream_failures.takes_result_back(exit):
+        if self._result and self._result.is_success and not takes_result_back(exit):
             return self._outcome(None, None)
         reason = self._reason()
         is_alive = not (reason and reason.ends_session)
@@ -117,6 +106,7 @@ class StreamJsonReader:
         record = decode(line, RateLimit)
         if record and record.rate_limit_info.status == "rejected":
             self.early_kind = FailureKind.QUOTA
+            self._resets_at = record.rate_limit_info.resets_at
         return record is not None
 
     def _take_assistant(self, line: bytes) -> bool:
@@ -130,20 +120,20 @@ class StreamJsonReader:
         self.early_kind = None
         self._open_tools(record.message)
         if record.parent_tool_use_id is None:
-            self._text.message(record.message.text)
+            self.text.message(record.message.text)
         return True
 
     def _take_user(self, line: bytes) -> bool:
         record = decode(line, Said)
-        if record:
-            self._tools -= {block.tool_use_id for block in record.message.blocks if block.tool_use_id}
-            self.tool_running = bool(self._tools)
+        for block in record.message.blocks if record else ():
+            if block.tool_use_id:
+                self.tools.end(block.tool_use_id)
         return record is not None
 
     def _take_stream_event(self, line: bytes) -> bool:
         record = decode(line, StreamEvent)
         if record and record.parent_tool_use_id is None:
-            self._text.piece(record.event.delta.text)
+            self.text.piece(record.event.delta.text)
         return record is not None
 
     def _take_result(self, line: bytes) -> bool:
@@ -151,44 +141,43 @@ class StreamJsonReader:
         if record is None:
             return False
         self._result = record
-        self.is_final = True
-        self._tools.clear()
-        self.tool_running = False
+        self.end_words()
         return True
 
     def _open_tools(self, message: Message) -> None:
-        self._tools |= {block.id for block in message.blocks if block.type == "tool_use" and block.id}
-        self.tool_running = bool(self._tools)
+        for block in message.blocks:
+            if block.type == "tool_use" and block.id:
+                self.tools.begin(block.id, block.name or "a tool", bytes(block.input))
 
-    def _reason(self) -> stream_failures.Sentence | None:
+    def _reason(self) -> Sentence | None:
         """The known sentence that tells the failure: the result's own, or where there is none stderr's.
 
         Beside a result, standard error may be about anything, a tool's trouble for example.
         """
         if self._result and not self._result.is_success:
-            return stream_failures.sentence_in(self._result.text)
-        return self._sentence
+            return sentence_in(self._result.text, self.SENTENCES)
+        return self.sentence
 
-    def _kind(self, exit: Exit, reason: stream_failures.Sentence | None) -> FailureKind:
+    def _kind(self, exit: Exit, reason: Sentence | None) -> FailureKind:
         if reason:
             return reason.kind
         if self._result is None or self._result.is_success:
-            return self.early_kind or stream_failures.kind_of_exit(exit)
+            return self.early_kind or kind_of_exit(exit)
         words = (self._result.subtype, self._result.terminal_reason, self._error_word)
         return (
-            stream_failures.kind_of_status(self._result.api_error_status)
+            kind_of_status(self._result.api_error_status)
             or stream_failures.kind_of_words(words)
             or self.early_kind
             or FailureKind.UNKNOWN
         )
 
     def _error(self, exit: Exit) -> str:
-        ended = stream_failures.describe(exit)
+        ended = describe(exit)
         if self._result and self._result.is_success:
             return f"{ended} after a successful result"
         if self._result:
             return one_line(self._result.text or f"a result of subtype {self._result.subtype!r}")
-        return one_line(self._stderr or f"{ended} without a result record{self._circumstances()}")
+        return one_line(self.last_words or f"{ended} without a result record{self._circumstances()}")
 
     def _circumstances(self) -> str:
         """What else is known of a run that gave no result."""
@@ -204,40 +193,12 @@ class StreamJsonReader:
         return Outcome(
             kind=kind,
             error=error,
-            content=(answer or self._text.so_far())[:CONTENT_LIMIT],
+            content=(answer or self.text.so_far())[:CONTENT_LIMIT],
             usage=usage_of(result.usage) if result and result.usage else None,
             cost_usd=result.total_cost_usd if result else None,
             session_is_alive=is_alive,
+            resets_at=None if self._resets_at is None else _instant(self._resets_at),
         )
-
-
-class _StreamedText:
-    """What the model has said so far, up to the limit."""
-
-    def __init__(self) -> None:
-        self._messages: list[str] = []
-        self._pieces: list[str] = []
-        #: Characters kept; messages and pieces of one are counted alike, so the bound is not exact.
-        self._length = 0
-
-    def piece(self, text: str) -> None:
-        """Take a part of a message that is still being written."""
-        self._keep(self._pieces, text)
-
-    def message(self, text: str) -> None:
-        """Take a whole message, in place of the pieces that foretold it."""
-        self._length -= sum(map(len, self._pieces))
-        self._pieces.clear()
-        self._keep(self._messages, text)
-
-    def so_far(self) -> str:
-        """All of it, the message in writing last."""
-        return "\n".join(filter(None, [*self._messages, "".join(self._pieces)]))
-
-    def _keep(self, kept: list[str], text: str) -> None:
-        if text and self._length < CONTENT_LIMIT:
-            kept.append(text[:CONTENT_LIMIT])
-            self._length += len(kept[-1])
 
 
 def usage_of(usage: TokenCounts) -> Usage:
@@ -250,7 +211,8 @@ def usage_of(usage: TokenCounts) -> Usage:
     )
 
 
-def one_line(text: str) -> str:
-    """An error text with its white space squeezed and its length bounded."""
-    squeezed = " ".join(text[: 8 * ERROR_LIMIT].split())
-    return squeezed if len(squeezed) <= ERROR_LIMIT else squeezed[: ERROR_LIMIT - 1] + "…"
+def _instant(seconds: float) -> datetime | None:
+    try:
+        return from_ms(int(seconds * 1000))
+    except (OverflowError, ValueError):
+        return None

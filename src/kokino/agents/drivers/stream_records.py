@@ -5,19 +5,13 @@ All fields are optional and loosely typed, for a reader must outlive the CLI's n
 
 from __future__ import annotations
 
-from typing import TypeVar
-
 import msgspec
-from msgspec import Struct
-
-T = TypeVar("T")
+from msgspec import Raw, Struct
 
 
-class Envelope(Struct):
-    """What every record has."""
+class Named(Struct):
+    """What every record of a session has."""
 
-    type: str
-    subtype: str | None = None
     session_id: str | None = None
 
 
@@ -40,6 +34,9 @@ class Block(Struct):
     type: str = ""
     text: str | None = None
     id: str | None = None
+    name: str | None = None
+    #: As the CLI wrote it: it is shown and compared, never read.
+    input: Raw = Raw()
     tool_use_id: str | None = None
 
 
@@ -89,10 +86,12 @@ class StreamEvent(Struct):
     parent_tool_use_id: str | None = None
 
 
-class LimitInfo(Struct):
-    """``allowed``, ``allowed_warning`` or ``rejected``."""
+class LimitInfo(Struct, rename={"resets_at": "resetsAt"}):
+    """``allowed``, ``allowed_warning`` or ``rejected``, and when the allowance is full again."""
 
     status: str = ""
+    #: Seconds since 1970.
+    resets_at: float | None = None
 
 
 class RateLimit(Struct):
@@ -132,14 +131,3 @@ class Result(Struct):
     def text(self) -> str:
         """What an error result says."""
         return "; ".join(self.errors or ()) or self.result or ""
-
-
-def decode(line: bytes, shape: type[T]) -> T | None:
-    """The record in a line in the given shape, or None. Broken UTF-8 is replaced, not refused."""
-    try:
-        return msgspec.json.decode(line, type=shape)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        repaired = line.decode("utf-8", "replace").encode()
-    if repaired == line:
-        return None
-    return decode(repaired, shape)

@@ -1,0 +1,109 @@
+"""What the readers of all dialects of one JSON record per line have in common.
+
+A dialect's reader says by what name a record goes, what to take from each, and what the whole came to. Here
+is what must hold for every one of them: no line ever raises, garbage and unknown records are counted, the
+last trustworthy line of standard error is remembered.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import ClassVar, TypeVar
+
+import msgspec
+from msgspec import Struct
+
+from kokino.agents.drivers.contract import Exit, Outcome
+from kokino.agents.drivers.signs import Sentence, sentence_in
+from kokino.agents.drivers.text import ERROR_LIMIT, StreamedText
+from kokino.agents.drivers.tools import ToolCalls
+from kokino.agents.failures import FailureKind
+
+T = TypeVar("T")
+#: Takes what a record says; returns whether it understood the line.
+Take = Callable[[bytes], bool]
+
+
+class Envelope(Struct):
+    """The words by which a record's meaning is found."""
+
+    type: str
+    subtype: str | None = None
+
+
+class RecordReader(ABC):
+    """Follows one execution's output in a dialect; see `contract.Reader`."""
+
+    #: The sentences by which this CLI's failures are known; the first match wins.
+    SENTENCES: ClassVar[Sequence[Sentence]] = ()
+    #: Records that say nothing we use. What is neither here nor taken is counted as unknown.
+    PASSED_OVER: ClassVar[Collection[str]] = frozenset()
+
+    def __init__(self, resumes: str | None = None) -> None:
+        #: The session that the CLI was asked to go on with; None on a first turn.
+        self.resumes = resumes
+        self.session_id: str | None = None
+        self.version: str | None = None
+        self.is_final = False
+        self.early_kind: FailureKind | None = None
+        self.unknown_records = 0
+        #: Lines of standard output that held no record.
+        self.garbage_lines = 0
+        self.tools = ToolCalls()
+        self.text = StreamedText()
+        #: The known sentence that standard error told, if any.
+        self.sentence: Sentence | None = None
+        #: The line of standard error that tells most: the one with the sentence, else the last.
+        self.last_words = ""
+        self._takes = self.takes()
+
+    @abstractmethod
+    def takes(self) -> Mapping[str, Take]:
+        """What reads each record that says something, by the record's name."""
+
+    @abstractmethod
+    def outcome(self, exit: Exit) -> Outcome:
+        """Judge the whole, once the tree is gone."""
+
+    def name_of(self, envelope: Envelope) -> str:
+        """By what name a record goes in `takes` and `PASSED_OVER`."""
+        return envelope.type
+
+    def stdout(self, line: bytes) -> None:
+        """Take one line of standard output, without its newline."""
+        if not line.strip():
+            return
+        envelope = decode(line, Envelope)
+        if envelope is None:
+            self.garbage_lines += 1
+            return
+        name = self.name_of(envelope)
+        take = self._takes.get(name)
+        is_understood = take(line) if take else name in self.PASSED_OVER
+        self.unknown_records += not is_understood
+
+    def stderr(self, line: bytes) -> None:
+        """Take one line of standard error, without its newline."""
+        text = line[: 4 * ERROR_LIMIT].decode("utf-8", "replace").strip()
+        if not text or self.sentence:
+            return
+        # The first known sentence is the reason; until one comes, the last line is the best guess.
+        self.sentence = sentence_in(text, self.SENTENCES)
+        self.last_words = text
+
+    def end_words(self) -> None:
+        """The CLI has said its last word."""
+        self.is_final = True
+        self.tools.clear()
+
+
+def decode(line: bytes, shape: type[T]) -> T | None:
+    """The record in a line in the given shape, or None. Broken UTF-8 is replaced, not refused."""
+    try:
+        return msgspec.json.decode(line, type=shape)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        repaired = line.decode("utf-8", "replace").encode()
+    if repaired == line:
+        return None
+    return decode(repaired, shape)

@@ -1,0 +1,47 @@
+"""The tools of one execution, as its records tell of them: what runs, what is called again and again."""
+
+from __future__ import annotations
+
+from kokino.agents.drivers.text import one_line
+
+#: A call is shown with so much of its input, in characters: enough to know it by.
+SHOWN = 160
+
+
+class ToolCalls:
+    """Follows the calls of one execution; fed by its reader."""
+
+    def __init__(self) -> None:
+        #: Calls so far. Once it is above 0 the execution may have changed something.
+        self.count = 0
+        #: How many times in a row the last call came with exactly the same input; 0 before the first call.
+        self.repeats = 0
+        self._running: dict[str, str] = {}
+        self._last: tuple[str, bytes] | None = None
+
+    def begin(self, id: str, name: str, input: bytes = b"") -> None:
+        """A call begins; `input` as the CLI wrote it. Told twice under one id it counts once."""
+        if id in self._running:
+            return
+        self.count += 1
+        self.repeats = self.repeats + 1 if (name, input) == self._last else 1
+        self._last = (name, input)
+        self._running[id] = _shown(name, input)
+
+    def end(self, id: str) -> None:
+        """A call has its result."""
+        self._running.pop(id, None)
+
+    def clear(self) -> None:
+        """The CLI has said its last word: nothing can run any more."""
+        self._running.clear()
+
+    @property
+    def running(self) -> str | None:
+        """The call that was begun last of those that run, such as ``Bash {"command":"make"}``."""
+        return next(reversed(self._running.values()), None)
+
+
+def _shown(name: str, input: bytes) -> str:
+    said = input[: 4 * SHOWN].decode("utf-8", "replace")
+    return one_line(f"{name} {said}", limit=SHOWN)
