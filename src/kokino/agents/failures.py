@@ -28,6 +28,8 @@ class FailureKind(StrEnum):
     CRASH = "crash"
     #: The tree went over its memory limit.
     OOM = "oom"
+    #: The tree had more processes than it may.
+    PROCESS_LIMIT = "process_limit"
     #: The output went over its disk limit.
     OUTPUT_LIMIT = "output_limit"
     #: The wall deadline passed.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -45,6 +46,27 @@ def establish(conn: Connection, agent_id: str, cli_type: str, *, session_id: str
         update(sessions)
         .where(sessions.c.agent_id == agent_id, sessions.c.cli_type == cli_type)
         .values(session_id=session_id, is_established=True, used_at=now)
+    )
+
+
+def renew(conn: Connection, agent_id: str, cli_type: str, *, session_id: str, now: datetime) -> None:
+    """Put a new session, which the CLI has yet to begin, in the place of one that it does not know any more.
+
+    The conversation goes on: it is the person's, and what was said was said.
+    """
+    conn.execute(
+        update(sessions)
+        .where(sessions.c.agent_id == agent_id, sessions.c.cli_type == cli_type)
+        .values(session_id=session_id, is_established=False, used_at=now, taken=None)
+    )
+
+
+def note_taken(conn: Connection, agent_id: str, cli_type: str, taken: Mapping[str, float]) -> None:
+    """Remember what the CLI said that the whole session has taken so far."""
+    conn.execute(
+        update(sessions)
+        .where(sessions.c.agent_id == agent_id, sessions.c.cli_type == cli_type)
+        .values(taken=dict(taken))
     )
 
 

@@ -23,13 +23,13 @@ from kokino.escalation import policy
 from kokino.escalation.acknowledge import Acknowledgements
 from kokino.escalation.desk import Desk
 from kokino.escalation.module import Escalations
-from kokino.executions.headless import Workshop
 from kokino.executions.local import LocalDispatch
 from kokino.executions.model import Execution
 from kokino.executions.probes import Probes
 from kokino.executions.runner import Runner
 from kokino.executions.service import Executions
 from kokino.executions.watch import Watch
+from kokino.executions.workshop import Workshop
 from kokino.incidents.documents import IncidentDocuments
 from kokino.incidents.module import Incidents
 from kokino.incidents.service import IncidentResponse
@@ -136,16 +136,19 @@ def wire(checked: Checked, ground: Ground) -> tuple[Services, LocalDispatch, Fas
 
 
 def _executions(checked: Checked, ground: Ground, bells: Bells) -> Executions:
-    watch = Watch()
+    watch, folder = Watch(), checked.config.home / "broker"
     workshop = Workshop(
         storage=ground.storage,
         clock=ground.world.clock,
+        ids=ground.world.ids,
         warden=ground.warden,
         cli_types=checked.cli_types,
-        spool=checked.config.home / "broker" / "spool",
+        spool=folder / "spool",
+        logs=folder / "logs" / "agents",
+        changes=folder / "changes",
         environment=checked.environment,
     )
-    runner = Runner(workshop=workshop, ids=ground.world.ids, watch=watch, on_end=bells.ended)
+    runner = Runner(workshop=workshop, watch=watch, on_end=bells.ended)
     dispatch = LocalDispatch(
         storage=ground.storage,
         clock=ground.world.clock,

@@ -6,7 +6,9 @@ from enum import StrEnum
 
 from kokino.agents.drivers.contract import Exit, Outcome, Reader, Usage
 from kokino.agents.failures import FailureKind
+from kokino.agents.model import Limits
 from kokino.executions.model import Ending, State
+from kokino.process.model import Breach, Ended
 
 
 class Stop(StrEnum):
@@ -18,17 +20,24 @@ class Stop(StrEnum):
     IDLE = "idle"
     #: It had said its last word and did not exit.
     LINGER = "linger"
+    #: Its records took more than its output may.
+    OUTPUT = "output"
 
 
-def decide(reader: Reader, exit_: Exit | None, stop: Stop | None, *, is_orphaned: bool = False) -> Ending:
-    """The one end of an execution whose tree is gone.
-
-    `exit_` is None when nobody saw how it went. `is_orphaned`: it was ended for want of a broker, not by us.
-    """
+def decide(reader: Reader, ended: Ended | None, stop: Stop | None, limits: Limits) -> Ending:
+    """The one end of an execution whose tree is gone; `ended` is None when nobody saw how it went."""
+    exit_ = _exit_of(ended)
     # It had proved success before we ended it: the signal that it died of is ours, not its fault.
     judged = Exit(code=0) if stop is Stop.LINGER else exit_ or Exit()
     outcome = reader.outcome(judged)
-    state, kind, error = _verdict(reader, outcome, exit_ if not is_orphaned else None, stop)
+    # One that was made to end though we did not ask was ended for want of a broker.
+    is_orphaned = stop is None and ended is not None and ended.was_stopped
+    breach = _breach(reader, ended, stop)
+    state, kind, error = (
+        _verdict(reader, outcome, None if is_orphaned else exit_, stop)
+        if breach is None
+        else (State.FAILED, *_over(breach, limits))
+    )
     return Ending(
         state=state,
         kind=kind,
@@ -39,7 +48,44 @@ def decide(reader: Reader, exit_: Exit | None, stop: Stop | None, *, is_orphaned
         usage=None if outcome.usage is None else _document(outcome.usage),
         cost_usd=outcome.cost_usd,
         cli_version=reader.version,
+        peak_memory_bytes=ended.peak_bytes if ended else None,
+        cpu_ms=ended.cpu_ms if ended else None,
+        counts_session=outcome.counts_session,
+        resets_at=outcome.resets_at,
     )
+
+
+def _exit_of(ended: Ended | None) -> Exit | None:
+    """How the CLI itself exited; None when nobody saw it."""
+    if ended is None or (ended.code is None and ended.signal is None):
+        return None
+    return Exit(code=ended.code, signal=ended.signal)
+
+
+def _breach(reader: Reader, ended: Ended | None, stop: Stop | None) -> Breach | None:
+    """The limit that it went over; what it took after its last word is no fault of its work."""
+    if reader.is_final or stop in _CANCELLED:
+        return None
+    if stop is Stop.OUTPUT:
+        return Breach.OUTPUT
+    return ended.breach if ended else None
+
+
+def _over(breach: Breach, limits: Limits) -> tuple[FailureKind, str]:
+    match breach:
+        case Breach.MEMORY:
+            said = f"its processes took more than {limits.memory_mb} MiB of memory (limits.memory_mb)"
+            return FailureKind.OOM, said
+        case Breach.PROCESSES:
+            return (
+                FailureKind.PROCESS_LIMIT,
+                f"it ran more than {limits.processes} processes at a time (limits.processes)",
+            )
+        case Breach.OUTPUT:
+            return (
+                FailureKind.OUTPUT_LIMIT,
+                f"it wrote more than {limits.output_mb} MiB (limits.output_mb); the rest is not recorded",
+            )
 
 
 _CANCELLED = {

@@ -1,11 +1,12 @@
-"""Follow one running execution until its tree is gone: record its output, keep its deadlines."""
+"""Follow one process of an execution until its tree is gone: record its output, say when it is overdue."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 import structlog
 
@@ -14,10 +15,13 @@ from kokino.agents.model import Limits
 from kokino.clock import Clock
 from kokino.errors import StorageError
 from kokino.executions import store
+from kokino.executions.agent_log import AgentLog
 from kokino.executions.ending import Stop
 from kokino.executions.lines import Line
 from kokino.executions.model import Execution, Record
-from kokino.executions.spool import Spool, Tail
+from kokino.executions.space import Space, is_whole
+from kokino.executions.spool import Spool, Tail, read_line
+from kokino.executions.stuck import Activity
 from kokino.storage import Storage
 from kokino.storage.text import storable
 
@@ -30,6 +34,9 @@ KEPT = 64 * 1024
 LOOK_AGAIN = 0.05
 #: Pause after a write that failed, in seconds: another program's lock, a full disk, a restart.
 AFTER_FAILURE = 1.0
+#: Records that are read back at a time.
+RECORDS_AT_ONCE = 1000
+MIB = 1024 * 1024
 
 
 @dataclass(slots=True)
@@ -39,13 +46,12 @@ class Stream:
     name: str
     tail: Tail
     take: Callable[[bytes], None]
-    #: Lines that an earlier broker has recorded: they are read again, for the reader, but not kept twice.
-    recorded: int = 0
+    space: Space
 
 
 @dataclass(slots=True)
 class Follow:
-    """One running execution, seen from the broker."""
+    """One running process, seen from the broker."""
 
     execution: Execution
     limits: Limits
@@ -53,6 +59,8 @@ class Follow:
     spool: Spool
     storage: Storage
     clock: Clock
+    #: Where people read what it writes.
+    agent_log: AgentLog
     #: Asks the keeper to end the tree.
     stop_tree: Callable[[], object]
     #: Called after records were added.
@@ -60,15 +68,34 @@ class Follow:
     #: Why we ended it, once we have.
     stop: Stop | None = None
     last_output_at: datetime = field(init=False)
-    _is_final: asyncio.Event = field(default_factory=asyncio.Event)
+    is_final: asyncio.Event = field(default_factory=asyncio.Event)
+    #: Set when a record came: whether it is stuck may have changed.
+    has_moved: asyncio.Event = field(default_factory=asyncio.Event)
+    _tool: tuple[int, str | None] = (0, None)
+    _tool_since: datetime | None = None
     _number: int = 0
+    _recorded_bytes: int = 0
+    _is_dropping: bool = False
     _streams: tuple[Stream, ...] = ()
 
     def __post_init__(self) -> None:
         self.last_output_at = self.execution.started_at or self.execution.queued_at
-        self._streams = (
-            Stream("stdout", Tail(self.spool.stdout), self.reader.stdout),
-            Stream("stderr", Tail(self.spool.stderr), self.reader.stderr),
+        self._streams = tuple(
+            Stream(name, Tail(path), take, Space(path))
+            for name, path, take in (
+                ("stdout", self.spool.stdout, self.reader.stdout),
+                ("stderr", self.spool.stderr, self.reader.stderr),
+            )
+        )
+
+    @property
+    def activity(self) -> Activity:
+        """What it does now, as far as its records tell."""
+        return Activity(
+            last_output_at=self.last_output_at,
+            tool=self.reader.tools.running,
+            tool_since=self._tool_since,
+            repeats=self.reader.tools.repeats,
         )
 
     def interrupt(self, reason: Stop) -> None:
@@ -77,32 +104,66 @@ class Follow:
             self.stop = reason
             self.stop_tree()
 
-    async def skip_recorded(self) -> None:
-        """Begin where an earlier broker ended."""
-        counts = await self.storage.read(lambda conn: store.record_counts(conn, self.execution.execution_id))
-        for stream in self._streams:
-            stream.recorded = counts.get(stream.name, 0)
-        self._number = sum(counts.values())
+    def drop_rest(self) -> None:
+        """Record nothing more: what is left of a flood says nothing new and would take minutes to write."""
+        self._is_dropping = True
 
-    async def until(self, ended: asyncio.Future[object] | asyncio.Task[object]) -> None:
-        """Return when the tree is gone and every line it wrote is recorded."""
-        deadlines = asyncio.create_task(
-            self._keep_deadlines(), name=f"deadlines {self.execution.execution_id}"
-        )
+    async def number_on(self) -> None:
+        """Number its records behind those of earlier tries."""
+        execution_id = self.execution.execution_id
+        self._number = await self.storage.read(lambda conn: store.last_number(conn, execution_id))
+
+    async def catch_up(self) -> None:
+        """Read again what has been recorded of this process, and begin behind it."""
+        execution_id, attempt = self.execution.execution_id, self.spool.attempt
+        while True:
+            after = self._number
+            batch = await self.storage.read(
+                lambda conn, after=after: store.records_after(
+                    conn, execution_id, after, limit=RECORDS_AT_ONCE
+                )  # type: ignore[misc]
+            )
+            if not batch:
+                return
+            for record in batch:
+                self._number = record.number
+                if record.attempt == attempt:
+                    self._read_again(record)
+
+    async def until(
+        self, ended: asyncio.Future[Any] | asyncio.Task[Any], *, deadlines: Coroutine[Any, Any, None]
+    ) -> None:
+        """Return when the tree is gone and every line it wrote is recorded; keep its deadlines meanwhile."""
+        keeping = asyncio.create_task(deadlines, name=f"deadlines {self.execution.execution_id}")
         try:
             while not ended.done():
-                if deadlines.done():
-                    deadlines.result()  # raises what went wrong with it: without deadlines nothing goes on
+                if keeping.done():
+                    keeping.result()  # raises what went wrong with it: without deadlines nothing goes on
                 if not await self._look():
                     await asyncio.wait({ended}, timeout=LOOK_AGAIN)
         finally:
-            deadlines.cancel()
+            keeping.cancel()
         while await self._look():
             pass
         await self._record([(stream, line) for stream in self._streams for line in stream.tail.finish()])
+        for stream in self._streams:
+            stream.space.close()
+
+    def _read_again(self, record: Record) -> None:
+        stream = next(stream for stream in self._streams if stream.name == record.stream)
+        begins_at = record.begins_at or 0
+        body = record.body.encode()
+        if not is_whole(record):
+            body = read_line(stream.tail.path, begins_at, record.size)
+        self._take(stream, body)
+        self._recorded_bytes += len(record.body)
+        self.last_output_at = record.written_at
+        stream.tail.next_at = begins_at + record.size + 1
 
     async def _look(self) -> bool:
         """Record what was written since the last look; True when there was something."""
+        if self._is_dropping:
+            return False
         found: list[tuple[Stream, Line]] = []
         grown = 0
         for stream in self._streams:
@@ -112,23 +173,47 @@ class Follow:
         if grown:
             self.last_output_at = self.clock.now()
         await self._record(found)
+        if grown:
+            # Everybody else has a turn before the next chunk of a flood, however fast the database is.
+            await asyncio.sleep(0)
         return grown > 0
 
     async def _record(self, found: list[tuple[Stream, Line]]) -> None:
+        if not found or self._is_dropping:
+            return
         now = self.clock.now()
         added = []
         for stream, line in found:
-            stream.take(line.body)
-            if stream.recorded > 0:
-                stream.recorded -= 1
-                continue
+            self._take(stream, line.body)
             self._number += 1
-            added.append(_record(self._number, stream.name, line, now))
+            added.append(_record(self._number, stream.name, line, now, self.spool.attempt))
+        self._note_tool(now)
         if self.reader.is_final:
-            self._is_final.set()
-        if added:
-            await self._write(added)
-            self.on_records(self.execution.execution_id)
+            self.is_final.set()
+        await self._write(added)
+        for (stream, _), record in zip(found, added, strict=True):
+            stream.space.recorded(record)
+        self._count(added)
+        self.has_moved.set()
+        self.on_records(self.execution.execution_id)
+
+    def _take(self, stream: Stream, body: bytes) -> None:
+        stream.take(body)
+        if self.reader.is_final:
+            self.is_final.set()
+
+    def _note_tool(self, now: datetime) -> None:
+        """A call is known by its number: the same command may run twice in a row."""
+        tools = self.reader.tools
+        if (tools.count, tools.running) != self._tool:
+            self._tool = (tools.count, tools.running)
+            self._tool_since = now if tools.running is not None else None
+
+    def _count(self, added: list[Record]) -> None:
+        self._recorded_bytes += sum(len(record.body) for record in added)
+        if self._recorded_bytes > self.limits.output_mb * MIB:
+            self.interrupt(Stop.OUTPUT)
+            self.drop_rest()
 
     async def _write(self, added: list[Record]) -> None:
         """Write them, again and again while the database is away: the spool keeps what is said meanwhile."""
@@ -136,44 +221,27 @@ class Follow:
         while True:
             try:
                 await self.storage.write(lambda conn: store.add_records(conn, execution_id, added))
-                return
+                break
             except StorageError as error:
                 log.warning(
                     "records cannot be written; trying again", execution=execution_id, reason=error.message
                 )
             await asyncio.sleep(AFTER_FAILURE)
-
-    async def _keep_deadlines(self) -> None:
-        """Interrupt at the wall deadline, after too long a silence, and when the last word was long ago."""
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self._keep_wall())
-            group.create_task(self._keep_idle())
-            group.create_task(self._keep_final())
-
-    async def _keep_wall(self) -> None:
-        started_at = self.execution.started_at or self.execution.queued_at
-        await self.clock.sleep_until(started_at + self.execution.timeout)
-        self.interrupt(Stop.LINGER if self.reader.is_final else Stop.TIMEOUT)
-
-    async def _keep_idle(self) -> None:
-        while True:
-            deadline = self.last_output_at + self.limits.idle
-            await self.clock.sleep_until(deadline)
-            if self.reader.is_final:
-                return
-            if self.reader.tools.running is not None:
-                self.last_output_at = self.clock.now()  # a tool may be silent: its time starts anew
-            elif self.last_output_at + self.limits.idle <= self.clock.now():
-                self.interrupt(Stop.IDLE)
-                return
-
-    async def _keep_final(self) -> None:
-        await self._is_final.wait()
-        await self.clock.sleep_until(self.clock.now() + self.limits.grace)
-        self.interrupt(Stop.LINGER)
+        try:
+            self.agent_log.write(execution_id, added)
+        except OSError as error:  # the records are safe; a copy for people is not worth an execution
+            log.warning("an agent's log cannot be written", path=str(self.agent_log.path), reason=str(error))
 
 
-def _record(number: int, stream: str, line: Line, now: datetime) -> Record:
+def _record(number: int, stream: str, line: Line, now: datetime, attempt: int) -> Record:
     # A few bytes make a character at the most: no need to decode 50 MB to keep 64 kB.
     text = storable(line.body[: KEPT * 4].decode("utf-8", "replace"))[:KEPT]
-    return Record(number=number, stream=stream, body=text, size=line.size, written_at=now)
+    return Record(
+        number=number,
+        stream=stream,
+        body=text,
+        size=line.size,
+        written_at=now,
+        attempt=attempt,
+        begins_at=line.begins_at,
+    )

@@ -1,179 +1,153 @@
-"""Run one execution as a headless process: start its CLI under the warden, follow it, judge its end."""
+"""Run one execution headless: its process, another one where a try is worth it, and what it changed."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
-from contextlib import suppress
-from dataclasses import dataclass, field
-from datetime import timedelta
-from pathlib import Path
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 
-from kokino.agents.drivers.contract import Command, Driver, Exit, Invocation, Reader
-from kokino.agents.drivers.registry import driver_named
-from kokino.agents.failures import FailureKind
-from kokino.agents.model import Agent, CliType, Limits
-from kokino.clock import Clock
-from kokino.errors import ProcessError
-from kokino.executions import store
-from kokino.executions.ending import Stop, decide
-from kokino.executions.follow import Follow
-from kokino.executions.model import Ending, Execution, State
-from kokino.executions.spool import Spool
-from kokino.process.client import CommandNotFound, Warden, read_exit_file
-from kokino.process.model import Ended, Launch
-from kokino.storage import Storage
-from kokino.tasks import Tasks
+import structlog
 
+from kokino.agents.drivers.contract import Reader
+from kokino.agents.model import Agent, Limits
+from kokino.clock import wait_for_either
+from kokino.executions import again, attempts, store
+from kokino.executions.again import Again, Cause, Past
+from kokino.executions.attempt import Attempt
+from kokino.executions.changes import Repository
+from kokino.executions.ending import Stop
+from kokino.executions.model import Ending, Execution
+from kokino.executions.spool import Spool, latest_attempt
+from kokino.executions.stuck import Activity
+from kokino.executions.workshop import Workshop
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Workshop:
-    """What every headless execution is run with."""
-
-    storage: Storage
-    clock: Clock
-    warden: Warden
-    cli_types: Mapping[str, CliType]
-    #: Below it each running execution has a folder.
-    spool: Path
-    #: What every CLI inherits, before its CLI type's and agent's own variables.
-    environment: Mapping[str, str]
+log = structlog.get_logger(__name__)
 
 
 @dataclass(slots=True)
 class Headless:
-    """One execution as a process. `run` or `adopt` it, once; both return its end when its tree is gone."""
+    """One execution as processes. `run` or `adopt` it, once; both return its end when its tree is gone."""
 
     workshop: Workshop
     execution: Execution
     limits: Limits
     #: Called after records were added.
     on_records: Callable[[str], None]
-    reader: Reader = field(init=False)
-    _driver: Driver = field(init=False)
-    _spool: Spool = field(init=False)
-    _follow: Follow = field(init=False)
-    _tasks: Tasks = field(default_factory=Tasks)
+    _attempt: Attempt = field(init=False)
+    _past: Past = field(default_factory=Past)
+    _interrupted: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:
-        self._driver = driver_named(str(self.execution.driver))
-        self.reader = self._driver.reader()
-        self._spool = Spool(self.workshop.spool / self.execution.execution_id)
-        self._follow = Follow(
-            execution=self.execution,
-            limits=self.limits,
-            reader=self.reader,
-            spool=self._spool,
-            storage=self.workshop.storage,
-            clock=self.workshop.clock,
-            stop_tree=self._stop_tree,
-            on_records=self.on_records,
-        )
+        spool = self.workshop.spool / self.execution.execution_id
+        self._attempt = self._new_attempt(latest_attempt(spool))
+
+    @property
+    def reader(self) -> Reader:
+        """What reads its output now."""
+        return self._attempt.reader
+
+    @property
+    def activity(self) -> Activity:
+        """What it does now."""
+        return self._attempt.follow.activity
 
     @property
     def session_is_alive(self) -> bool:
         """False when the CLI has said that it does not know the session."""
-        return self.reader.outcome(Exit()).session_is_alive
+        return self._attempt.session_is_alive
 
     def interrupt(self, reason: Stop) -> None:
         """End the tree, now or as soon as it has started. The first reason counts."""
-        self._follow.interrupt(reason)
+        self._attempt.follow.interrupt(reason)
+        self._interrupted.set()
 
     async def run(self, agent: Agent) -> Ending:
         """Start the CLI and follow it to its end."""
-        try:
-            self._spool.create(self.execution.prompt)
-            started = await self.workshop.warden.start(self._launch(agent))
-        except (ProcessError, OSError) as error:
-            return _could_not_start(error)
-        pid, execution_id = started.pid, self.execution.execution_id
-        noted = await self.workshop.storage.write(lambda conn: store.note_pid(conn, execution_id, pid))
-        if noted.cancel_requested_at is not None:
-            self.interrupt(Stop.CANCEL)
-        if self._follow.stop is not None:
-            self._stop_tree()  # it was interrupted while it started, when there was no tree to end yet
-        return await self._see_through()
+        await self._look_at_repository(agent)
+        ending = await self._attempt.run(agent)
+        return await self._finished(agent, await self._with_further_tries(agent, ending))
 
-    async def adopt(self) -> Ending:
-        """Go on with what an earlier broker started, or find out how it ended."""
-        await self._follow.skip_recorded()
-        if self.execution.cancel_requested_at is not None:
-            self.interrupt(Stop.CANCEL)
-        return await self._see_through()
+    async def adopt(self, agent: Agent | None) -> Ending:
+        """Go on with what an earlier broker started; `agent` is None when it was removed meanwhile."""
+        ending = await self._attempt.adopt()
+        if agent is None:
+            return ending
+        return await self._finished(agent, await self._with_further_tries(agent, ending))
 
     async def abort(self) -> None:
         """End the tree at once and return when it is gone: nobody can follow it any more."""
-        with suppress(ProcessError):
-            await self.workshop.warden.stop(self.execution.execution_id, grace=timedelta(0))
-            await self.workshop.warden.ended(self.execution.execution_id)
+        await self._attempt.abort()
 
     async def clear(self) -> None:
         """Delete its files, once everything in them is recorded."""
-        await self._tasks.settled()
-        await asyncio.to_thread(self._spool.remove)
+        await self._attempt.settled()
+        spool = Spool(self.workshop.spool / self.execution.execution_id)
+        await asyncio.to_thread(spool.remove)
 
-    async def _see_through(self) -> Ending:
-        ended = asyncio.ensure_future(self._exit())
-        await self._follow.until(ended)
-        exit_, is_orphaned = ended.result()
-        return decide(self.reader, exit_, self._follow.stop, is_orphaned=is_orphaned)
+    def _new_attempt(self, number: int) -> Attempt:
+        return Attempt(self.workshop, self.execution, self.limits, number, self.on_records)
 
-    async def _exit(self) -> tuple[Exit | None, bool]:
-        """How the CLI exited, once its whole tree is gone, and whether somebody made it.
+    async def _with_further_tries(self, agent: Agent, ending: Ending) -> Ending:
+        while (another := self._decide(agent, ending)) is not None:
+            log.info(
+                "trying an execution again", execution=self.execution.execution_id, reason=another.reason
+            )
+            await self._begin_again(another)
+            if not self._interrupted.is_set():
+                due = self.workshop.clock.now() + another.pause
+                await wait_for_either(self._interrupted, self.workshop.clock, due)
+            if self._interrupted.is_set():
+                return self._attempt.judge()
+            await self._attempt.settled()
+            self._attempt = self._new_attempt(self._attempt.number + 1)
+            ending = await self._attempt.run(agent)
+        return ending
 
-        The exit is None when nobody saw it.
-        """
-        ended: Ended | None
-        try:
-            ended = await self.workshop.warden.ended(self.execution.execution_id)
-        except ProcessError:
-            # This warden never knew it, or died unheard: its keeper has left word in the exit file, if any.
-            ended = read_exit_file(self._spool.exit)
-        if ended is None or (ended.code is None and ended.signal is None):
-            return None, False
-        return Exit(code=ended.code, signal=ended.signal), ended.was_stopped
+    def _decide(self, agent: Agent, ending: Ending) -> Again | None:
+        started_at = self.execution.started_at or self.execution.queued_at
+        return again.decide(
+            ending,
+            self.reader,
+            session_is_alive=self.session_is_alive,
+            retries=agent.retries,
+            past=self._past,
+            now=self.workshop.clock.now(),
+            deadline=started_at + self.execution.timeout,
+        )
 
-    def _stop_tree(self) -> None:
-        stopping = self.workshop.warden.stop(self.execution.execution_id, grace=self.limits.grace)
-        self._tasks.start(stopping, name=f"stop {self.execution.execution_id}")
-
-    def _launch(self, agent: Agent) -> Launch:
-        execution, cli_type = self.execution, self.workshop.cli_types[self.execution.cli_type]
-        # Flags, model and environment of an agent are written for its own CLI; elsewhere they mean nothing.
-        is_at_home = execution.moved_from is None
-        command = self._driver.command(
-            Invocation(
-                agent_id=agent.agent_id,
-                command=cli_type.command,
-                flags=(*cli_type.flags, *(agent.flags if is_at_home else ())),
-                model=agent.model if is_at_home else None,
-                session_id=str(execution.session_id),
-                is_resume=bool(execution.is_resume),
-                prompt_file=self._spool.prompt,
+    async def _begin_again(self, another: Again) -> None:
+        is_session = another.cause is Cause.SESSION
+        self._past = replace(
+            self._past,
+            replaced=self._past.replaced + is_session,
+            retried=self._past.retried + (not is_session),
+        )
+        execution, session_id = self.execution, self.reader.session_id
+        self.execution = await self.workshop.storage.write(
+            lambda conn: attempts.begin_again(
+                conn,
+                execution,
+                another,
+                self.workshop.ids,
+                session_id=session_id,
+                now=self.workshop.clock.now(),
             )
         )
-        env = {
-            **self.workshop.environment,
-            **cli_type.env,
-            **(agent.env if is_at_home else {}),
-            **command.env,
-        }
-        return self._launch_of(agent, command, env)
 
-    def _launch_of(self, agent: Agent, command: Command, env: Mapping[str, str]) -> Launch:
-        return Launch(
-            id=self.execution.execution_id,
-            argv=command.argv,
-            env={**env, "KOKINO_AGENT": agent.agent_id},
-            cwd=agent.cwd,
-            stdin=command.stdin,
-            stdout=self._spool.stdout,
-            stderr=self._spool.stderr,
-            exit_file=self._spool.exit,
-            grace=agent.limits.grace,
-        )
+    async def _look_at_repository(self, agent: Agent) -> None:
+        """Remember what the working directory holds, where it is a git repository."""
+        before = await self._repository(agent).before()
+        if before is None:
+            return
+        execution_id = self.execution.execution_id
+        await self.workshop.storage.write(lambda conn: store.note_changes(conn, execution_id, before))
+        self.execution = replace(self.execution, changes=before)
 
+    async def _finished(self, agent: Agent, ending: Ending) -> Ending:
+        if self.execution.changes is None:
+            return ending
+        return replace(ending, changes=await self._repository(agent).since(self.execution.changes))
 
-def _could_not_start(error: Exception) -> Ending:
-    kind = FailureKind.CLI_MISSING if isinstance(error, CommandNotFound) else FailureKind.SPAWN
-    return Ending(state=State.FAILED, kind=kind, error=str(error))
+    def _repository(self, agent: Agent) -> Repository:
+        folder = self.workshop.changes / self.execution.execution_id
+        return Repository(agent.cwd, folder, self.workshop.environment, self.workshop.changes.parent)

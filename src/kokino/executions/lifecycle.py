@@ -15,7 +15,7 @@ from kokino.agents.model import Agent, CliType, Session
 from kokino.agents.routing import Route, Traffic, Way, route
 from kokino.conversations import store as conversation_store
 from kokino.conversations.model import Role
-from kokino.executions import store
+from kokino.executions import store, taken
 from kokino.executions.model import Ending, Execution, State
 from kokino.ids import Ids
 from kokino.telemetry import store as telemetry
@@ -100,6 +100,7 @@ def end(
     session_is_alive: bool = True,
 ) -> Execution:
     """Write an execution's end and all that follows from it: turn, session, lock, event."""
+    ending = taken.own_share(conn, execution, ending)
     ended = store.end(conn, execution.execution_id, ending, now=now)
     if ended.conversation_id and ending.content:
         _say(conn, ended, Role.ASSISTANT, ending.content, ids, now=now)

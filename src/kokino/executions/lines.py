@@ -16,6 +16,8 @@ class Line:
     body: bytes
     #: Its length before it was cut.
     size: int
+    #: Where it begins in its stream, in bytes; known to who reads the stream.
+    begins_at: int = 0
 
 
 @dataclass(slots=True)

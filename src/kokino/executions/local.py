@@ -91,7 +91,7 @@ class LocalDispatch:
 
     async def _claim(self) -> Claimed:
         capacity = self.capacity - self.runner.in_flight
-        cli_types, ids = self.runner.workshop.cli_types, self.runner.ids
+        cli_types, ids = self.runner.workshop.cli_types, self.runner.workshop.ids
         return await self.storage.write(
             lambda conn: claim(conn, cli_types, ids, capacity=capacity, now=self.clock.now())
         )

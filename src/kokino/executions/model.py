@@ -86,9 +86,7 @@ class Execution:
     peak_memory_bytes: int | None = None
     #: Processor time of its process tree.
     cpu_ms: int | None = None
-    #: The git tree of its working directory before it began.
-    tree_before: str | None = None
-    #: What it changed in the git repository that it ran in.
+    #: What it changed in the git repository that it ran in; while it runs, only what was there before.
     changes: Mapping[str, Any] | None = None
 
     @property
@@ -115,6 +113,10 @@ class Ending:
     peak_memory_bytes: int | None = None
     cpu_ms: int | None = None
     changes: Mapping[str, Any] | None = None
+    #: Usage and cost count from the session's first turn on.
+    counts_session: bool = False
+    #: When the account's quota is full again, where a record told it.
+    resets_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,6 @@ from pathlib import Path
 import structlog
 
 from kokino.agents import store as agent_store
-from kokino.agents.model import Limits
 from kokino.errors import ProcessError
 from kokino.executions import store
 from kokino.executions.lifecycle import unclaim
@@ -35,13 +34,13 @@ async def recover(runner: Runner) -> None:
     running = await workshop.storage.read(lambda conn: store.in_state(conn, State.RUNNING))
     await _end_strangers(workshop.warden, {execution.execution_id for execution in running})
     await asyncio.to_thread(_sweep, workshop.spool, {execution.execution_id for execution in running})
-    limits = {agent.agent_id: agent.limits for agent in await workshop.storage.read(agent_store.everyone)}
+    agents = {agent.agent_id: agent for agent in await workshop.storage.read(agent_store.everyone)}
     for execution in running:
         if _was_never_started(execution, workshop.warden, workshop.spool):
             await workshop.storage.write(partial(unclaim, execution=execution))
         else:
             log.info("taking over an execution of an earlier broker", execution=execution.execution_id)
-            runner.adopt(execution, limits.get(execution.agent_id, Limits()))
+            runner.adopt(execution, agents.get(execution.agent_id))
 
 
 async def _end_strangers(warden: Warden, known: Collection[str]) -> None:

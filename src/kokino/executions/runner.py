@@ -12,15 +12,16 @@ import structlog
 from sqlalchemy import Connection
 
 from kokino.agents.failures import FailureKind
-from kokino.agents.model import Limits
+from kokino.agents.model import Agent, Limits
 from kokino.errors import StorageError
 from kokino.executions import lifecycle
 from kokino.executions.ending import Stop
-from kokino.executions.headless import Headless, Workshop
+from kokino.executions.headless import Headless
 from kokino.executions.lifecycle import Claim
 from kokino.executions.model import Ending, Execution, State
+from kokino.executions.stuck import Activity
 from kokino.executions.watch import Topic, Watch
-from kokino.ids import Ids
+from kokino.executions.workshop import Workshop
 from kokino.storage.text import storable
 from kokino.tasks import Tasks
 
@@ -37,7 +38,6 @@ class Runner:
     """Whatever happens to an execution here, it comes to an end, and its agent becomes free."""
 
     workshop: Workshop
-    ids: Ids
     watch: Watch
     #: Told of every end, after it was written.
     on_end: Callable[[Execution], None]
@@ -54,10 +54,17 @@ class Runner:
         process = self._process(claim.execution, claim.agent.limits)
         self._conduct(process, process.run(claim.agent))
 
-    def adopt(self, execution: Execution, limits: Limits) -> None:
-        """Go on with an execution that an earlier broker started, or write the end that nobody saw."""
-        process = self._process(execution, limits)
-        self._conduct(process, process.adopt())
+    def adopt(self, execution: Execution, agent: Agent | None) -> None:
+        """Go on with an execution that an earlier broker started, or write the end that nobody saw.
+
+        `agent` is None when it was removed meanwhile: the default limits hold then.
+        """
+        process = self._process(execution, agent.limits if agent else Limits())
+        self._conduct(process, process.adopt(agent))
+
+    def activities(self) -> dict[str, Activity]:
+        """What each execution that runs here does now, by its id."""
+        return {execution_id: process.activity for execution_id, process in self._running.items()}
 
     def interrupt(self, execution_id: str, reason: Stop) -> bool:
         """End a running execution's tree; False when it does not run here."""
@@ -115,7 +122,7 @@ class Runner:
                 conn,
                 process.execution,
                 ending,
-                self.ids,
+                self.workshop.ids,
                 now=self.workshop.clock.now(),
                 session_id=process.reader.session_id,
                 session_is_alive=ending.state is State.COMPLETED or process.session_is_alive,

@@ -7,17 +7,23 @@ import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from kokino.executions.lines import Line, LineSplitter
+from kokino.executions.lines import LONGEST_LINE, Line, LineSplitter
 
-#: What one look at a stream reads at the most, in bytes: keeps one flooding CLI from holding up the rest.
-CHUNK = 256 * 1024
+#: What one look at a stream reads at the most, in bytes. Reading, decoding and writing so much down takes a
+#: few milliseconds: as long as one flooding CLI may keep the broker from everybody else.
+CHUNK = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Spool:
-    """A private folder for one execution. Gone once everything in it is recorded."""
+    """A private folder for one execution. Gone once everything in it is recorded.
+
+    Each attempt has files of its own: how an earlier one ended must never be read as the end of a later one.
+    """
 
     folder: Path
+    #: Which of the execution's processes, from 1.
+    attempt: int = 1
 
     @property
     def prompt(self) -> Path:
@@ -27,17 +33,17 @@ class Spool:
     @property
     def stdout(self) -> Path:
         """What the CLI wrote to standard output."""
-        return self.folder / "stdout"
+        return self.folder / f"{self.attempt}.stdout"
 
     @property
     def stderr(self) -> Path:
         """What the CLI wrote to standard error."""
-        return self.folder / "stderr"
+        return self.folder / f"{self.attempt}.stderr"
 
     @property
     def exit(self) -> Path:
         """How it ended, written by its keeper."""
-        return self.folder / "exit"
+        return self.folder / f"{self.attempt}.exit"
 
     def create(self, prompt: str) -> None:
         """Make the folder and the prompt, for this user only."""
@@ -51,11 +57,22 @@ class Spool:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
+def latest_attempt(folder: Path) -> int:
+    """The try whose files were made last; 1 where there are none yet.
+
+    Told by the files and not by the database: a broker may die between a start and its note of it.
+    """
+    numbers = [int(path.stem) for path in folder.glob("*.stdout") if path.stem.isdigit()]
+    return max(numbers, default=1)
+
+
 @dataclass(slots=True)
 class Tail:
     """Reads a file that another process appends to."""
 
     path: Path
+    #: Where the next line begins, in bytes from the start of the file.
+    next_at: int = 0
     _splitter: LineSplitter = field(default_factory=LineSplitter)
     _descriptor: int | None = None
 
@@ -66,12 +83,30 @@ class Tail:
                 self._descriptor = os.open(self.path, os.O_RDONLY)
             except FileNotFoundError:
                 return [], 0
+            os.lseek(self._descriptor, self.next_at, os.SEEK_SET)
         chunk = os.read(self._descriptor, CHUNK)
-        return self._splitter.feed(chunk), len(chunk)
+        return self._placed(self._splitter.feed(chunk)), len(chunk)
 
     def finish(self) -> list[Line]:
         """The half line at the end, once nobody writes any more; closes the file."""
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
-        return self._splitter.finish()
+        return self._placed(self._splitter.finish())
+
+    def _placed(self, lines: list[Line]) -> list[Line]:
+        placed = []
+        for line in lines:
+            placed.append(Line(line.body, line.size, self.next_at))
+            self.next_at += line.size + 1
+        return placed
+
+
+def read_line(path: Path, begins_at: int, size: int) -> bytes:
+    """A line that was read before, as it was handed on then; what is there where the file is gone."""
+    try:
+        with path.open("rb") as file:
+            file.seek(begins_at)
+            return file.read(min(size, LONGEST_LINE))
+    except FileNotFoundError:
+        return b""

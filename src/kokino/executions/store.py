@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any
@@ -166,9 +166,28 @@ def requeue(conn: Connection, execution_id: str) -> None:
     )
 
 
-def note_pid(conn: Connection, execution_id: str, pid: int) -> Execution:
+def note_start(conn: Connection, execution_id: str, *, pid: int, attempt: int) -> Execution:
     """Remember the process that runs it; returns the execution: somebody may have cancelled it meanwhile."""
-    conn.execute(update(executions).where(executions.c.execution_id == execution_id).values(pid=pid))
+    conn.execute(
+        update(executions).where(executions.c.execution_id == execution_id).values(pid=pid, attempts=attempt)
+    )
+    return _required(conn, execution_id)
+
+
+def note_changes(conn: Connection, execution_id: str, changes: Mapping[str, Any]) -> None:
+    """Remember what its repository was like before it began."""
+    conn.execute(
+        update(executions).where(executions.c.execution_id == execution_id).values(changes=dict(changes))
+    )
+
+
+def begin_again(conn: Connection, execution_id: str, *, session_id: str, is_resume: bool) -> Execution:
+    """Note the session that its next try goes on with."""
+    conn.execute(
+        update(executions)
+        .where(executions.c.execution_id == execution_id)
+        .values(session_id=session_id, is_resume=is_resume)
+    )
     return _required(conn, execution_id)
 
 
@@ -197,7 +216,8 @@ def end(conn: Connection, execution_id: str, ending: Ending, *, now: datetime) -
         cli_version=ending.cli_version,
         peak_memory_bytes=ending.peak_memory_bytes,
         cpu_ms=ending.cpu_ms,
-        changes=dict(ending.changes) if ending.changes is not None else None,
+        # Without an own word of it the row keeps what was there before it began.
+        **({} if ending.changes is None else {"changes": dict(ending.changes)}),
         ended_at=now,
     )
     return _required(conn, execution_id)
@@ -245,14 +265,10 @@ def latest_records(conn: Connection, agent_id: str, *, limit: int) -> list[tuple
     return [(row.execution_id, _record(row)) for row in conn.execute(query)][::-1]
 
 
-def record_counts(conn: Connection, execution_id: str) -> dict[str, int]:
-    """How many records of each stream are kept."""
-    query = (
-        select(records.c.stream, func.count())
-        .where(records.c.execution_id == execution_id)
-        .group_by(records.c.stream)
-    )
-    return dict(conn.execute(query).all())
+def last_number(conn: Connection, execution_id: str) -> int:
+    """The number of its latest record; 0 where there is none."""
+    last = select(func.max(records.c.number)).where(records.c.execution_id == execution_id)
+    return conn.scalar(last) or 0
 
 
 def _move(conn: Connection, execution_id: str, to: State, **values: Any) -> None:
@@ -310,7 +326,6 @@ def _execution(row: Row[Any]) -> Execution:
         attempts=row.attempts,
         peak_memory_bytes=row.peak_memory_bytes,
         cpu_ms=row.cpu_ms,
-        tree_before=row.tree_before,
         changes=row.changes,
     )
 

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from enum import StrEnum
 from pathlib import Path
 from typing import Any, Self
 
@@ -33,6 +34,11 @@ class Launch:
     grace: timedelta = timedelta(seconds=5)
     #: The same for what the CLI leaves behind when it has ended itself: that has no work to finish.
     leftover_grace: timedelta = timedelta(seconds=2)
+    #: What the whole tree may take; None is no limit. Over it, the tree is killed at once.
+    memory_bytes: int | None = None
+    processes: int | None = None
+    #: Disk space of the two spool files together.
+    spool_bytes: int | None = None
 
     def fault(self) -> str | None:
         """What no kernel would accept, as a sentence; None when there is nothing."""
@@ -58,6 +64,9 @@ class Launch:
             "exit_file": str(self.exit_file),
             "grace": self.grace.total_seconds(),
             "leftover_grace": self.leftover_grace.total_seconds(),
+            "memory_bytes": self.memory_bytes,
+            "processes": self.processes,
+            "spool_bytes": self.spool_bytes,
         }
 
     def _paths(self) -> Iterator[Path]:
@@ -91,6 +100,14 @@ class Started:
         return cls(**{**fields, "exit_file": Path(fields["exit_file"])})
 
 
+class Breach(StrEnum):
+    """The limit that a tree went over."""
+
+    MEMORY = "memory"
+    PROCESSES = "processes"
+    OUTPUT = "output"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ended:
     """How an execution's processes ended. Code and signal are both None when nobody saw it."""
@@ -103,6 +120,12 @@ class Ended:
     was_stopped: bool
     #: Descendants that had to be ended after the CLI itself had.
     leftovers: int
+    #: Why it was killed, where it went over a limit.
+    breach: Breach | None = None
+    #: The most memory that the tree was seen to take at one time; None where nobody looked.
+    peak_bytes: int | None = None
+    #: Processor time of the whole tree; None where nobody counted.
+    cpu_ms: int | None = None
 
 
 def read_exit_file(path: Path) -> Ended | None:

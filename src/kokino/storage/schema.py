@@ -191,8 +191,7 @@ executions = Table(
     # What its process tree took: the most memory at one time, and processor time.
     Column("peak_memory_bytes", BigInteger),
     Column("cpu_ms", BigInteger),
-    # The git tree of its working directory before it began, and what it changed there.
-    Column("tree_before", String(64)),
+    # What it changed in the git repository that it ran in; from its start on what that was before.
     Column("changes", Document),
     Index(None, "agent_id", "number"),
     Index(None, "state", "number"),

@@ -48,7 +48,7 @@ async def test_every_field_of_a_life_is_kept(queue: Queue, storage: Storage) -> 
     """Queued, running on what its route said, ended with all that is known."""
     [accepted] = await queue.accept(execution("a"))
     await storage.write(lambda conn: started(conn, "a"))
-    await storage.write(lambda conn: store.note_pid(conn, "a", 4711))
+    await storage.write(lambda conn: store.note_start(conn, "a", pid=4711, attempt=1))
     ending = Ending(
         state=State.FAILED,
         kind=FailureKind.AUTH,
@@ -74,6 +74,7 @@ async def test_every_field_of_a_life_is_kept(queue: Queue, storage: Storage) -> 
         is_resume=True,
         lock_token=7,
         pid=4711,
+        attempts=1,
         started_at=at(1),
         ended_at=at(4),
         exit_code=1,
@@ -161,7 +162,7 @@ def record(number: int, stream: str = "stdout") -> Record:
 
 
 async def test_records_are_read_in_order_from_any_number(queue: Queue, storage: Storage) -> None:
-    """And counted by stream, for a broker that goes on where another ended."""
+    """And the last number is told, for a further try that numbers on behind it."""
     await queue.accept(execution("a"), execution("b"))
     added = [record(1), record(2, "stderr"), record(3)]
     await storage.write(lambda conn: store.add_records(conn, "a", added))
@@ -169,7 +170,8 @@ async def test_records_are_read_in_order_from_any_number(queue: Queue, storage: 
     await storage.write(lambda conn: store.add_records(conn, "b", [record(1)]))
     assert await storage.read(lambda conn: store.records_after(conn, "a", 1, limit=5)) == added[1:]
     assert await storage.read(lambda conn: store.records_after(conn, "a", 0, limit=1)) == added[:1]
-    assert await storage.read(lambda conn: store.record_counts(conn, "a")) == {"stdout": 2, "stderr": 1}
+    assert await storage.read(lambda conn: store.last_number(conn, "a")) == 3
+    assert await storage.read(lambda conn: store.last_number(conn, "c")) == 0
     latest = await storage.read(lambda conn: store.latest_records(conn, "writer", limit=2))
     assert [(owner, one.number) for owner, one in latest] == [("a", 3), ("b", 1)]
 

@@ -9,10 +9,13 @@ import pytest
 from kokino.agents.drivers.contract import Exit, Outcome, Usage
 from kokino.agents.drivers.tools import ToolCalls
 from kokino.agents.failures import FailureKind
+from kokino.agents.model import Limits
 from kokino.executions.ending import Stop, decide
 from kokino.executions.model import TRANSITIONS, State
+from kokino.process.model import Breach, Ended
 
 WENT_WELL = Exit(code=0)
+LIMITS = Limits(memory_mb=64, processes=7, output_mb=3)
 KILLED = Exit(signal=9)
 
 
@@ -56,9 +59,24 @@ class Case:
     exit: Exit | None = WENT_WELL
     stop: Stop | None = None
     is_orphaned: bool = False
+    is_final: bool = False
+    breach: Breach | None = None
     state: State
     kind: FailureKind | None = None
     says: str | None = None
+
+    @property
+    def ended(self) -> Ended | None:
+        """How its processes ended, as the keeper tells it; None where nobody saw it."""
+        if self.exit is None:
+            return None
+        return Ended(
+            code=self.exit.code,
+            signal=self.exit.signal,
+            was_stopped=self.is_orphaned or self.stop is not None,
+            leftovers=0,
+            breach=self.breach,
+        )
 
 
 CASES = [
@@ -161,6 +179,54 @@ CASES = [
         state=State.COMPLETED,
     ),
     Case(
+        why="its tree took too much memory: no claim that it makes counts after that",
+        exit=KILLED,
+        breach=Breach.MEMORY,
+        state=State.FAILED,
+        kind=FailureKind.OOM,
+        says="took more than 64 MiB of memory (limits.memory_mb)",
+    ),
+    Case(
+        why="its tree had too many processes",
+        exit=KILLED,
+        breach=Breach.PROCESSES,
+        state=State.FAILED,
+        kind=FailureKind.PROCESS_LIMIT,
+        says="ran more than 7 processes at a time (limits.processes)",
+    ),
+    Case(
+        why="its output filled its part of the disk",
+        exit=KILLED,
+        breach=Breach.OUTPUT,
+        state=State.FAILED,
+        kind=FailureKind.OUTPUT_LIMIT,
+        says="wrote more than 3 MiB (limits.output_mb)",
+    ),
+    Case(
+        why="its records filled their part of the database",
+        exit=KILLED,
+        stop=Stop.OUTPUT,
+        state=State.FAILED,
+        kind=FailureKind.OUTPUT_LIMIT,
+        says="the rest is not recorded",
+    ),
+    Case(
+        why="what it takes after its last word takes nothing back",
+        is_final=True,
+        exit=KILLED,
+        stop=Stop.LINGER,
+        breach=Breach.MEMORY,
+        state=State.COMPLETED,
+    ),
+    Case(
+        why="who cancelled it does not care what it took",
+        exit=KILLED,
+        stop=Stop.CANCEL,
+        breach=Breach.PROCESSES,
+        state=State.CANCELLED,
+        kind=FailureKind.CANCELLED,
+    ),
+    Case(
         why="somebody asked for its end before it was lost from sight: that is what counts",
         exit=None,
         stop=Stop.CANCEL,
@@ -173,8 +239,8 @@ CASES = [
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.why)
 def test_the_end_of_an_execution(case: Case) -> None:
     """One state, one kind, one line for a person."""
-    reader = FakeReader(failure=case.failure, early_kind=case.early)
-    ending = decide(reader, case.exit, case.stop, is_orphaned=case.is_orphaned)
+    reader = FakeReader(failure=case.failure, early_kind=case.early, is_final=case.is_final)
+    ending = decide(reader, case.ended, case.stop, LIMITS)
     assert (ending.state, ending.kind) == (case.state, case.kind)
     assert (ending.error is None) == (case.state is State.COMPLETED)
     assert (case.says or "") in (ending.error or "")
@@ -183,8 +249,8 @@ def test_the_end_of_an_execution(case: Case) -> None:
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.why)
 def test_what_was_said_and_used_is_kept_whatever_the_end(case: Case) -> None:
     """A person wants to see how far it got, and what it cost; the real exit is shown, not the judged one."""
-    reader = FakeReader(failure=case.failure, early_kind=case.early)
-    ending = decide(reader, case.exit, case.stop, is_orphaned=case.is_orphaned)
+    reader = FakeReader(failure=case.failure, early_kind=case.early, is_final=case.is_final)
+    ending = decide(reader, case.ended, case.stop, LIMITS)
     assert (ending.content, ending.cost_usd, ending.cli_version) == ("so far", 0.25, "2.1.197")
     assert dict(ending.usage or {}) == {
         "inputTokens": 3,

@@ -39,7 +39,7 @@ def test_a_file_that_is_not_there_yet_has_no_lines(tmp_path: Path) -> None:
     assert tail.read() == ([], 0)
     path.write_bytes(b"one\ntw")
     assert tail.read() == ([Line(b"one", 3)], 6)
-    assert tail.finish() == [Line(b"tw", 2)]
+    assert tail.finish() == [Line(b"tw", 2, 4)]
 
 
 def test_only_what_is_new_is_read(tmp_path: Path) -> None:
@@ -50,7 +50,7 @@ def test_only_what_is_new_is_read(tmp_path: Path) -> None:
         file.write(b"on")
         assert tail.read() == ([], 2)
         file.write(b"e\ntwo\n")
-        assert tail.read() == ([Line(b"one", 3), Line(b"two", 3)], 6)
+        assert tail.read() == ([Line(b"one", 3), Line(b"two", 3, 4)], 6)
         assert tail.read() == ([], 0)
     assert tail.finish() == []
 
@@ -64,4 +64,4 @@ def test_one_look_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     looks = [tail.read() for _ in range(4)]
     assert [size for _, size in looks] == [4, 4, 3, 0]
     assert [line.body for lines, _ in looks for line in lines] == [b"abc", b"def"]
-    assert tail.finish() == [Line(b"ghi", 3)]
+    assert tail.finish() == [Line(b"ghi", 3, 8)]

@@ -33,7 +33,6 @@ def _add_to_executions() -> None:
         sa.Column("attempts", sa.Integer(), nullable=False, server_default="0"),
         sa.Column("peak_memory_bytes", sa.BigInteger(), nullable=True),
         sa.Column("cpu_ms", sa.BigInteger(), nullable=True),
-        sa.Column("tree_before", sa.String(length=64), nullable=True),
         sa.Column("changes", DOCUMENT, nullable=True),
     ):
         op.add_column("executions", column)

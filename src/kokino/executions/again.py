@@ -1,0 +1,75 @@
+"""Decide whether an execution that failed is tried once more: with a new session, or after a pause."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from kokino.agents.drivers.contract import Reader
+from kokino.agents.failures import FailureKind
+from kokino.executions.model import Ending, State
+
+#: The first pause before another try; each further one is twice as long. CLIs have tried for up to five
+#: minutes themselves when they give up, so there is no hurry.
+FIRST_PAUSE = timedelta(seconds=5)
+LONGEST_PAUSE = timedelta(minutes=2)
+#: Kinds that are never tried again, whatever is configured: another try cannot help, or nobody wants it.
+FINAL = frozenset({FailureKind.CANCELLED, FailureKind.REFUSED, FailureKind.LOCK_TIMEOUT})
+
+
+class Cause(StrEnum):
+    """Why it is tried once more."""
+
+    #: The CLI does not know its session any more: it gets a new one.
+    SESSION = "session"
+    #: `retries` of the agent names the kind of failure.
+    RETRY = "retry"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Again:
+    """Another try."""
+
+    cause: Cause
+    #: How long to wait before it.
+    pause: timedelta
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Past:
+    """What has been tried so far."""
+
+    #: Sessions that were replaced; one is enough: a CLI that knows no new one either is broken.
+    replaced: int = 0
+    #: Tries after a failure.
+    retried: int = 0
+
+
+def decide(
+    ending: Ending,
+    reader: Reader,
+    *,
+    session_is_alive: bool,
+    retries: Mapping[FailureKind, int],
+    past: Past,
+    now: datetime,
+    deadline: datetime,
+) -> Again | None:
+    """Another try, or None when this is the end.
+
+    Nothing is repeated that may have changed something: not once a tool ran. And nothing that the deadline
+    would cut off before it began.
+    """
+    if ending.state is not State.FAILED or ending.kind is None or reader.tools.count:
+        return None
+    if not session_is_alive and not past.replaced:
+        return Again(cause=Cause.SESSION, pause=timedelta(0), reason=str(ending.error))
+    if ending.kind in FINAL or past.retried >= retries.get(ending.kind, 0):
+        return None
+    pause = min(FIRST_PAUSE * 2**past.retried, LONGEST_PAUSE)
+    if now + pause >= deadline:
+        return None
+    return Again(cause=Cause.RETRY, pause=pause, reason=f"{ending.kind.value}: {ending.error}")

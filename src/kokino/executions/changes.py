@@ -1,0 +1,219 @@
+"""What an execution changed in a git repository: looked at from outside, with nothing written into it.
+
+The working directory's state is written down as a git tree before and after: whatever git would add,
+untracked files too. Index and new objects lie in a folder of ours, which borrows the repository's objects, so
+its own index, refs and object store stay as they are.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import signal
+from asyncio.subprocess import DEVNULL, PIPE
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+log = structlog.get_logger(__name__)
+
+#: The longest that one look may take, in seconds: it holds up an execution, so a huge tree is not looked at.
+PATIENCE = 10.0
+#: So many changed and untracked files are listed; the counts are of all.
+LISTED = 200
+#: Nothing that a repository configures is run, and nothing is tidied up behind its back.
+OPTIONS = ("-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null", "-c", "gc.auto=0")
+WORDS = {"A": "added", "M": "modified", "D": "deleted", "T": "retyped"}
+
+
+class GitFailed(Exception):
+    """git said no, or took too long."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a repository keeps what we read."""
+
+    top: Path
+    index: Path
+    objects: Path
+    #: The commit that is checked out; None before the first one.
+    commit: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Repository:
+    """The git repository around a working directory, and our folder for one execution's objects."""
+
+    cwd: Path
+    folder: Path
+    #: Of git itself: a PATH and a HOME.
+    environment: Mapping[str, str]
+    #: The broker's own data, which may lie inside the repository and is nobody's work.
+    private: Path
+
+    async def before(self) -> dict[str, Any] | None:
+        """``{commitBefore, treeBefore}``; None where there is no repository, or it cannot be looked at."""
+        if not await asyncio.to_thread(_is_inside, self.cwd):
+            return None
+        try:
+            place, tree = await self._look()
+        except GitFailed as error:
+            log.info("a repository is not looked at", cwd=str(self.cwd), reason=str(error))
+            await self._forget()
+            return None
+        return {"commitBefore": place.commit, "treeBefore": tree}
+
+    async def since(self, before: Mapping[str, Any]) -> dict[str, Any]:
+        """`before` with what has changed since; with an ``error`` instead where that cannot be told."""
+        try:
+            place, tree = await self._look()
+            files = await self._compare(place, before["treeBefore"], tree)
+            asked = ("ls-files", "-z", "--others", "--exclude-standard", "--", ".")
+            untracked = await self._git(place, *asked, *self._left_out(place))
+        except GitFailed as error:
+            return {**before, "error": str(error)}
+        if tree == before["treeBefore"]:
+            await self._forget()
+        return {
+            **before,
+            "commitAfter": place.commit,
+            "treeAfter": tree,
+            "filesChanged": len(files),
+            "insertions": sum(file["insertions"] or 0 for file in files),
+            "deletions": sum(file["deletions"] or 0 for file in files),
+            "files": files[:LISTED],
+            "untracked": _texts(untracked)[:LISTED],
+        }
+
+    async def patch(self, changes: Mapping[str, Any], *, reverse: bool) -> bytes:
+        """The change as a patch that ``git apply`` takes; `reverse` undoes it. Raises `GitFailed`."""
+        pair = (changes["treeBefore"], changes["treeAfter"])
+        place = await self._place()
+        ours = self._ours(place)
+        return await self._git(
+            place,
+            "diff-tree",
+            "-r",
+            "-p",
+            "--binary",
+            "--no-renames",
+            *(pair[::-1] if reverse else pair),
+            **ours,
+        )
+
+    async def _look(self) -> tuple[Place, str]:
+        """Write the present state down as a tree."""
+        place = await self._place()
+        await asyncio.to_thread(self._prepare, place)
+        ours = self._ours(place)
+        await self._git(place, "add", "--all", "--", ".", *self._left_out(place), **ours)
+        tree = await self._git(place, "write-tree", **ours)
+        return place, tree.decode().strip()
+
+    async def _place(self) -> Place:
+        asked = ("--show-toplevel", "--git-path", "index", "--git-path", "objects")
+        found = await self._run(self.cwd, "rev-parse", "--path-format=absolute", *asked)
+        top, index, objects = map(Path, found.decode().splitlines())
+        place = Place(top, index, objects, None)
+        with suppress(GitFailed):
+            commit = await self._git(place, "rev-parse", "--verify", "--quiet", "HEAD")
+            return Place(top, index, objects, commit.decode().strip())
+        return place
+
+    def _prepare(self, place: Place) -> None:
+        (self.folder / "objects").mkdir(parents=True, exist_ok=True, mode=0o700)
+        # The repository's own index knows which files are unchanged: with it only changed ones are read.
+        with suppress(FileNotFoundError):
+            shutil.copyfile(place.index, self.folder / "index")
+
+    def _left_out(self, place: Place) -> tuple[str, ...]:
+        if not self.private.is_relative_to(place.top):
+            return ()
+        return (f":(top,exclude,literal){self.private.relative_to(place.top)}",)
+
+    def _ours(self, place: Place) -> dict[str, str]:
+        return {
+            "GIT_INDEX_FILE": str(self.folder / "index"),
+            "GIT_OBJECT_DIRECTORY": str(self.folder / "objects"),
+            "GIT_ALTERNATE_OBJECT_DIRECTORIES": str(place.objects),
+        }
+
+    async def _compare(self, place: Place, before: str, after: str) -> list[dict[str, Any]]:
+        said = await self._git(
+            place, "diff-tree", "-r", "-z", "--raw", "--numstat", "--no-renames", before, after,
+            **self._ours(place),
+        )  # fmt: skip
+        return _files(_texts(said))
+
+    async def _git(self, place: Place, *arguments: str, **more: str) -> bytes:
+        return await self._run(place.top, *arguments, **more)
+
+    async def _run(self, cwd: Path, *arguments: str, **more: str) -> bytes:
+        quiet = {"GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
+        try:
+            process = await asyncio.create_subprocess_exec(
+                "git",
+                *OPTIONS,
+                *arguments,
+                cwd=cwd,
+                env={**self.environment, **quiet, **more},
+                # Its own group, so that what git starts ends with it.
+                start_new_session=True,
+                stdin=DEVNULL,
+                stdout=PIPE,
+                stderr=PIPE,
+            )
+        except OSError as error:
+            raise GitFailed(f"git cannot be run: {error.strerror}") from error
+        try:
+            async with asyncio.timeout(PATIENCE):
+                out, err = await process.communicate()
+        except TimeoutError as error:
+            raise GitFailed(f"git {arguments[0]} took longer than {PATIENCE:g} s") from error
+        finally:
+            if process.returncode is None:
+                with suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
+                await process.wait()
+        if process.returncode != 0:
+            said = err.decode(errors="replace").strip().rpartition("\n")[2]
+            raise GitFailed(f"git {arguments[0]}: {said or f'exit code {process.returncode}'}")
+        return out
+
+    async def _forget(self) -> None:
+        await asyncio.to_thread(shutil.rmtree, self.folder, ignore_errors=True)
+
+
+def _is_inside(cwd: Path) -> bool:
+    """Told without starting git: most executions run in a repository, but not all."""
+    return any((folder / ".git").exists() for folder in (cwd, *cwd.parents))
+
+
+def _texts(said: bytes) -> list[str]:
+    return [part.decode("utf-8", "replace") for part in said.split(b"\0") if part]
+
+
+def _files(parts: Sequence[str]) -> list[dict[str, Any]]:
+    """The files of ``diff-tree -z --raw --numstat``: first all their kinds, then all their counts."""
+    kinds: dict[str, str] = {}
+    files = []
+    rest = iter(parts)
+    for part in rest:
+        if part.startswith(":"):
+            kinds[next(rest)] = WORDS.get(part.split()[-1][:1], "modified")
+            continue
+        added, removed, path = part.split("\t", 2)
+        files.append({
+            "path": path,
+            "change": kinds.get(path, "modified"),
+            # git counts no lines of what is no text.
+            "insertions": int(added) if added.isdigit() else None,
+            "deletions": int(removed) if removed.isdigit() else None,
+        })  # fmt: skip
+    return files

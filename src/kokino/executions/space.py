@@ -1,0 +1,62 @@
+"""Gives back the disk space of what has been recorded, while the CLI goes on writing to the same file."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from kokino.executions.model import Record
+from kokino.process.spoolfile import punch
+
+#: Holes are punched once there is so much to give back, in bytes: each costs a system call.
+WORTH_IT = 1024 * 1024
+
+
+@dataclass(slots=True)
+class Space:
+    """The space of one spool file, behind what has been recorded.
+
+    A line whose record tells all of it is given back. One that was cut or is no text stays: after a broker's
+    death the next one reads the stream again, from the records and, for such lines, from the file.
+    """
+
+    path: Path
+    _start: int = 0
+    _end: int = 0
+    _descriptor: int | None = None
+    #: False once the file system has said that it knows no holes.
+    _can_punch: bool = True
+
+    def recorded(self, record: Record) -> None:
+        """Note that a line is durable; gives space back when there is enough of it."""
+        if record.begins_at is None or not self._can_punch:
+            return
+        if is_whole(record) and record.begins_at == self._end:
+            self._end += record.size + 1
+        else:
+            self._give_back()
+            self._start = self._end = record.begins_at + (0 if is_whole(record) else record.size + 1)
+            self._end += record.size + 1 if is_whole(record) else 0
+        if self._end - self._start >= WORTH_IT:
+            self._give_back()
+
+    def close(self) -> None:
+        """Let go of the file."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+    def _give_back(self) -> None:
+        length = self._end - self._start
+        if length < WORTH_IT:
+            return
+        if self._descriptor is None:
+            self._descriptor = os.open(self.path, os.O_WRONLY)
+        self._can_punch = punch(self._descriptor, self._start, length)
+        self._start = self._end
+
+
+def is_whole(record: Record) -> bool:
+    """True where the record's text is the line, byte for byte."""
+    return len(record.body.encode()) == record.size and "\ufffd" not in record.body

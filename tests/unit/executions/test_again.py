@@ -1,0 +1,113 @@
+"""Whether a failed execution is tried once more: a table of cases, each with the reason why it is there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from kokino.agents.drivers.stream_json import StreamJsonReader
+from kokino.agents.failures import FailureKind
+from kokino.executions.again import LONGEST_PAUSE, Again, Cause, Past, decide
+from kokino.executions.model import Ending, State
+
+NOW = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
+NETWORK = Ending(state=State.FAILED, kind=FailureKind.NETWORK, error="no route")
+FORGOTTEN = Ending(state=State.FAILED, kind=FailureKind.PROTOCOL, error="No conversation found")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """What is known of the last try, and what follows."""
+
+    why: str
+    ending: Ending = NETWORK
+    session_is_alive: bool = True
+    tools: int = 0
+    retries: dict[FailureKind, int] = field(default_factory=dict)
+    past: Past = field(default_factory=Past)
+    left: timedelta = timedelta(minutes=5)
+    cause: Cause | None = None
+    pause: timedelta = timedelta(0)
+
+
+CASES = [
+    Case(why="nothing is tried again that nobody configured: CLIs have tried for minutes themselves"),
+    Case(
+        why="a kind with a try left is tried after a pause",
+        retries={FailureKind.NETWORK: 1},
+        cause=Cause.RETRY,
+        pause=timedelta(seconds=5),
+    ),
+    Case(why="its tries are used up", retries={FailureKind.NETWORK: 1}, past=Past(retried=1)),
+    Case(
+        why="each pause is twice as long as the one before",
+        retries={FailureKind.NETWORK: 4},
+        past=Past(retried=3),
+        cause=Cause.RETRY,
+        pause=timedelta(seconds=40),
+    ),
+    Case(
+        why="and no longer than the longest",
+        retries={FailureKind.NETWORK: 10},
+        past=Past(retried=9),
+        cause=Cause.RETRY,
+        pause=LONGEST_PAUSE,
+    ),
+    Case(why="another kind's tries are not its own", retries={FailureKind.RATE_LIMIT: 3}),
+    Case(why="a tool ran: it may have changed something", retries={FailureKind.NETWORK: 3}, tools=1),
+    Case(
+        why="the deadline would cut the try off before it began",
+        retries={FailureKind.NETWORK: 1},
+        left=timedelta(seconds=5),
+    ),
+    Case(
+        why="a session that the CLI has forgotten is replaced at once, without being configured",
+        ending=FORGOTTEN,
+        session_is_alive=False,
+        cause=Cause.SESSION,
+    ),
+    Case(
+        why="but once only: a CLI that knows no new session either is broken",
+        ending=FORGOTTEN,
+        session_is_alive=False,
+        past=Past(replaced=1),
+    ),
+    Case(
+        why="a forgotten session in which a tool ran is not repeated",
+        ending=FORGOTTEN,
+        session_is_alive=False,
+        tools=2,
+    ),
+    Case(why="who was cancelled stays so", ending=Ending(state=State.CANCELLED, kind=FailureKind.CANCELLED)),
+    Case(
+        why="a timeout has used its time",
+        ending=Ending(state=State.TIMEOUT, kind=FailureKind.NETWORK),
+        retries={FailureKind.NETWORK: 1},
+    ),
+    Case(why="success", ending=Ending(state=State.COMPLETED), retries={FailureKind.NETWORK: 1}),
+]
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.why)
+def test_another_try(case: Case) -> None:
+    """The cause and the pause, or none."""
+    reader = StreamJsonReader()
+    for number in range(case.tools):
+        reader.tools.begin(str(number), "Bash")
+    found = decide(
+        case.ending,
+        reader,
+        session_is_alive=case.session_is_alive,
+        retries=case.retries,
+        past=case.past,
+        now=NOW,
+        deadline=NOW + case.left,
+    )
+    if case.cause is None:
+        assert found is None
+    else:
+        assert isinstance(found, Again)
+        assert (found.cause, found.pause) == (case.cause, case.pause)
+        assert str(case.ending.error) in found.reason
