@@ -24,7 +24,8 @@ from kokino.clock import MILLISECOND
 from kokino.conversations import store as conversation_store
 from kokino.errors import Fault, Invalid
 from kokino.executions import store as execution_store
-from kokino.executions import summary_store
+from kokino.executions import stuck, summary_store
+from kokino.executions.stuck import Activity
 from kokino.executions.summary_store import Summary
 from kokino.process.model import Started
 from kokino.process.tree import usage
@@ -104,6 +105,15 @@ class SessionStatus(Shape):
     execution_started_at: Time | None
     queue_length: int
     locked_for_ms: int | None
+    #: When it last wrote something, and the tool call that it is in, as far as its records tell.
+    last_event_at: Time | None = None
+    silent_for_ms: int | None = None
+    tool: str | None = None
+    tool_for_ms: int | None = None
+    #: How many times in a row it made the same tool call.
+    repeated_calls: int = 0
+    #: Why it does not get on, in a sentence; null while it does.
+    stuck: str | None = None
 
 
 class CircuitShape(Shape):
@@ -196,11 +206,18 @@ async def sessions(given: Given) -> list[SessionStatus]:
     """Who is locked, by what, since when."""
 
     def read(conn: Connection) -> list[SessionStatus]:
-        now = given.clock.now()
+        now, doing = given.clock.now(), given.executions.runner.activities()
         known = {(session.agent_id, session.cli_type): session for session in session_store.everyone(conn)}
         locks, waiting = lock_store.held(conn), execution_store.queue_lengths(conn)
         return [
-            _session_status(agent, known, locks.get(agent.agent_id), waiting.get(agent.agent_id, 0), now)
+            _session_status(
+                agent,
+                known.get((agent.agent_id, agent.cli_type)),
+                locks.get(agent.agent_id),
+                waiting=waiting.get(agent.agent_id, 0),
+                doing=doing,
+                now=now,
+            )
             for agent in store.everyone(conn)
         ]
 
@@ -397,9 +414,14 @@ def _agent(body: AgentBody, given: Given) -> Agent:
 
 
 def _session_status(
-    agent: Agent, known: Mapping[tuple[str, str], Session], lock: Lock | None, waiting: int, now: datetime
+    agent: Agent,
+    session: Session | None,
+    lock: Lock | None,
+    *,
+    waiting: int,
+    doing: Mapping[str, Activity],
+    now: datetime,
 ) -> SessionStatus:
-    session = known.get((agent.agent_id, agent.cli_type))
     held_since = lock.locked_at if lock else None
     return SessionStatus(
         agent_id=agent.agent_id,
@@ -412,7 +434,22 @@ def _session_status(
         execution_started_at=held_since,
         queue_length=waiting,
         locked_for_ms=None if held_since is None else (now - held_since) // MILLISECOND,
+        **_getting_on(doing.get(str(lock.execution_id)) if lock else None, now),
     )
+
+
+def _getting_on(activity: Activity | None, now: datetime) -> dict[str, Any]:
+    if activity is None:
+        return {}
+    found, since = stuck.decide(activity, now), activity.tool_since
+    return {
+        "last_event_at": activity.last_output_at,
+        "silent_for_ms": (now - activity.last_output_at) // MILLISECOND,
+        "tool": activity.tool,
+        "tool_for_ms": None if since is None else (now - since) // MILLISECOND,
+        "repeated_calls": activity.repeats,
+        "stuck": found.message if found else None,
+    }
 
 
 def _circuit(conn: Connection, agent: Agent) -> CircuitShape:

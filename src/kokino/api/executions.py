@@ -8,13 +8,13 @@ from datetime import timedelta
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Query, Response
-from fastapi.responses import JSONResponse, StreamingResponse
+from fastapi.responses import JSONResponse, PlainTextResponse, StreamingResponse
 from pydantic import Field
 
 from kokino.api import sse
 from kokino.api.problems import problem
 from kokino.api.services import Given
-from kokino.api.shapes import Body, Cursor, Page, Shape, Time
+from kokino.api.shapes import Body, Cursor, Page, Shape, Time, megabytes
 from kokino.clock import MILLISECOND, iso
 from kokino.errors import Fault, Invalid
 from kokino.executions import store
@@ -67,9 +67,15 @@ class ExecutionShape(Shape):
     started_at: Time | None
     ended_at: Time | None
     duration_ms: int | None
+    #: Processes that were started for it: more than one after a replaced session or a retry.
+    attempts: int
     usage: dict[str, int] | None
     cost_usd: float | None
     cli_version: str | None
+    peak_memory_mb: float | None = Field(alias="peakMemoryMB")
+    cpu_ms: int | None
+    #: What it changed in the git repository that it ran in.
+    changes: dict[str, Any] | None
     metadata: dict[str, Any]
 
 
@@ -151,6 +157,13 @@ async def cancel(execution_id: str, given: Given) -> ExecutionShape:
     return shape(await given.executions.cancel(execution_id))
 
 
+@router.get("/executions/{execution_id}/diff", response_class=PlainTextResponse)
+async def diff(execution_id: str, given: Given, *, reverse: bool = False) -> Response:
+    """What it changed, as a patch for ``git apply``; ``reverse`` gives the one that undoes it."""
+    patch = await given.executions.patch(execution_id, reverse=reverse)
+    return Response(patch, media_type="text/x-diff")
+
+
 @router.get("/executions/{execution_id}/events", response_class=StreamingResponse)
 async def events(
     execution_id: str,
@@ -216,9 +229,13 @@ def shape(execution: Execution) -> ExecutionShape:
         started_at=execution.started_at,
         ended_at=execution.ended_at,
         duration_ms=_milliseconds(execution.duration),
+        attempts=execution.attempts,
         usage=dict(execution.usage) if execution.usage is not None else None,
         cost_usd=execution.cost_usd,
         cli_version=execution.cli_version,
+        peak_memory_mb=megabytes(execution.peak_memory_bytes),
+        cpu_ms=execution.cpu_ms,
+        changes=dict(execution.changes) if execution.changes is not None else None,
         metadata=dict(execution.metadata),
     )
 

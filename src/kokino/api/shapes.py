@@ -49,6 +49,11 @@ class Body(BaseModel):
         return value
 
 
+def megabytes(size: int | None) -> float | None:
+    """A size in bytes as people compare it."""
+    return None if size is None else round(size / 1e6, 1)
+
+
 class Page(Shape, Generic[T]):
     """One page of a list."""
 

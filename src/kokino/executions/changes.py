@@ -20,6 +20,9 @@ from typing import Any
 
 import structlog
 
+from kokino.executions.model import Execution
+from kokino.executions.workshop import Workshop
+
 log = structlog.get_logger(__name__)
 
 #: The longest that one look may take, in seconds: it holds up an execution, so a huge tree is not looked at.
@@ -58,7 +61,7 @@ class Repository:
     private: Path
 
     async def before(self) -> dict[str, Any] | None:
-        """``{commitBefore, treeBefore}``; None where there is no repository, or it cannot be looked at."""
+        """``{repository, commitBefore, treeBefore}``; None where there is none, or no look at it."""
         if not await asyncio.to_thread(_is_inside, self.cwd):
             return None
         try:
@@ -67,7 +70,7 @@ class Repository:
             log.info("a repository is not looked at", cwd=str(self.cwd), reason=str(error))
             await self._forget()
             return None
-        return {"commitBefore": place.commit, "treeBefore": tree}
+        return {"repository": str(place.top), "commitBefore": place.commit, "treeBefore": tree}
 
     async def since(self, before: Mapping[str, Any]) -> dict[str, Any]:
         """`before` with what has changed since; with an ``error`` instead where that cannot be told."""
@@ -188,6 +191,14 @@ class Repository:
 
     async def _forget(self) -> None:
         await asyncio.to_thread(shutil.rmtree, self.folder, ignore_errors=True)
+
+
+def changes_of(workshop: Workshop, execution: Execution, cwd: Path | None = None) -> Repository:
+    """The repository that an execution ran in; `cwd` where none has been noted yet."""
+    folder = workshop.changes / execution.execution_id
+    noted = (execution.changes or {}).get("repository")
+    place = Path(noted) if noted else cwd or folder
+    return Repository(place, folder, workshop.environment, private=workshop.changes.parent)
 
 
 def _is_inside(cwd: Path) -> bool:

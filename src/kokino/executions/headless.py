@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 
 import structlog
 
@@ -14,7 +15,7 @@ from kokino.clock import wait_for_either
 from kokino.executions import again, attempts, store
 from kokino.executions.again import Again, Cause, Past
 from kokino.executions.attempt import Attempt
-from kokino.executions.changes import Repository
+from kokino.executions.changes import Repository, changes_of
 from kokino.executions.ending import Stop
 from kokino.executions.model import Ending, Execution
 from kokino.executions.spool import Spool, latest_attempt
@@ -33,6 +34,8 @@ class Headless:
     limits: Limits
     #: Called after records were added.
     on_records: Callable[[str], None]
+    #: It lets a pause pass before another try: nothing of it runs.
+    is_pausing: bool = False
     _attempt: Attempt = field(init=False)
     _past: Past = field(default_factory=Past)
     _interrupted: asyncio.Event = field(default_factory=asyncio.Event)
@@ -93,15 +96,20 @@ class Headless:
                 "trying an execution again", execution=self.execution.execution_id, reason=another.reason
             )
             await self._begin_again(another)
-            if not self._interrupted.is_set():
-                due = self.workshop.clock.now() + another.pause
-                await wait_for_either(self._interrupted, self.workshop.clock, due)
+            await self._let_pass(another.pause)
             if self._interrupted.is_set():
                 return self._attempt.judge()
             await self._attempt.settled()
             self._attempt = self._new_attempt(self._attempt.number + 1)
             ending = await self._attempt.run(agent)
         return ending
+
+    async def _let_pass(self, pause: timedelta) -> None:
+        self.is_pausing = True
+        try:
+            await wait_for_either(self._interrupted, self.workshop.clock, self.workshop.clock.now() + pause)
+        finally:
+            self.is_pausing = False
 
     def _decide(self, agent: Agent, ending: Ending) -> Again | None:
         started_at = self.execution.started_at or self.execution.queued_at
@@ -149,5 +157,4 @@ class Headless:
         return replace(ending, changes=await self._repository(agent).since(self.execution.changes))
 
     def _repository(self, agent: Agent) -> Repository:
-        folder = self.workshop.changes / self.execution.execution_id
-        return Repository(agent.cwd, folder, self.workshop.environment, self.workshop.changes.parent)
+        return changes_of(self.workshop, self.execution, agent.cwd)

@@ -45,7 +45,7 @@ class LocalDispatch:
     @property
     def is_idle(self) -> bool:
         """Nothing runs, and the queues were looked at since the last wake."""
-        return self._is_waiting and not self._wanted.is_set() and self.runner.in_flight == 0
+        return self._is_waiting and not self._wanted.is_set() and self.runner.is_idle
 
     async def start(self) -> None:
         """Take over what an earlier broker left, then begin to look."""

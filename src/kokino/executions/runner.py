@@ -49,6 +49,12 @@ class Runner:
         """How many executions run here."""
         return self._tasks.in_flight
 
+    @property
+    def is_idle(self) -> bool:
+        """Nothing runs here; what pauses between two tries waits for time to pass alone."""
+        pausing = sum(process.is_pausing for process in self._running.values())
+        return self._tasks.in_flight == pausing
+
     def start(self, claim: Claim) -> None:
         """Run it in the background."""
         process = self._process(claim.execution, claim.agent.limits)

@@ -16,8 +16,9 @@ from kokino.agents.failures import FailureKind
 from kokino.agents.model import Agent
 from kokino.agents.service import required
 from kokino.clock import Clock
-from kokino.errors import Fault, Invalid, NotFound, QueueFull, TooLarge, Unavailable
+from kokino.errors import Conflict, Fault, Invalid, NotFound, QueueFull, TooLarge, Unavailable
 from kokino.executions import store
+from kokino.executions.changes import GitFailed, changes_of
 from kokino.executions.ending import Stop
 from kokino.executions.lifecycle import end
 from kokino.executions.local import LocalDispatch
@@ -120,6 +121,25 @@ class Executions:
                     return
                 if not await _rang(bell):
                     yield None
+
+    async def patch(self, execution_id: str, *, reverse: bool) -> bytes:
+        """What it changed in its git repository, as a patch; `reverse` undoes it.
+
+        Raises `NotFound` for an unknown execution, and `Conflict` where there is nothing to tell.
+        """
+        execution = await self.get(execution_id)
+        changes = execution.changes or {}
+        if "treeAfter" not in changes:
+            why = changes.get("error") or (
+                "it did not run in a git repository" if execution.state.is_end else "it has not ended"
+            )
+            raise Conflict(f"what {execution_id!r} changed is not known: {why}")
+        if not changes["filesChanged"]:
+            return b""
+        try:
+            return await changes_of(self.runner.workshop, execution).patch(changes, reverse=reverse)
+        except GitFailed as error:
+            raise Conflict(f"what {execution_id!r} changed can no longer be told: {error}") from error
 
     async def cancel(self, execution_id: str) -> Execution:
         """End an execution and return it once its tree is gone; one that has ended is returned as it is."""

@@ -1,0 +1,207 @@
+"""Executions that take more than one process, and what they leave in a repository."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kokino.testing.broker import TestBroker
+
+PATIENCE = 60
+TOML = """
+[cli_types.quick]
+driver = "scripted"
+env = { KOKINO_SCRIPTED_HOME = "@/sessions", KOKINO_SCRIPT = "@/script" }
+[[agents]]
+id = "writer"
+cli_type = "quick"
+cwd = "work"
+retries = { network = 2 }
+limits = { grace = "100ms" }
+"""
+
+
+@pytest.fixture
+async def box(tmp_path: Path) -> AsyncIterator[TestBroker]:
+    """A broker with an agent that may try a broken network twice more."""
+    home = tmp_path / "home"
+    (home / "work").mkdir(parents=True)
+    async with TestBroker(home, TOML.replace("@", str(home))) as started:
+        yield started
+
+
+def behave(box: TestBroker, directives: str) -> None:
+    """From the next start on every turn does this."""
+    draft = box.home / "draft"
+    draft.write_text(directives, "utf-8")
+    draft.rename(box.home / "script")
+
+
+def git(folder: Path, *arguments: str, said: bytes = b"") -> None:
+    """What a user does with git."""
+    subprocess.run(["git", *arguments], cwd=folder, input=said, check=True, timeout=PATIENCE)
+
+
+async def until(condition: Callable[[], Awaitable[bool]]) -> None:
+    """Return once `condition` holds."""
+    async with asyncio.timeout(PATIENCE):
+        while not await condition():
+            await asyncio.sleep(0.01)
+
+
+async def begun(box: TestBroker, prompt: str = "Say hello.") -> str:
+    """An accepted execution."""
+    answer = await box.http.post(
+        "/agents/writer/execute", json={"prompt": prompt}, headers={"Prefer": "respond-async"}
+    )
+    return str(answer.json()["executionId"])
+
+
+async def events(box: TestBroker, type: str) -> list[Any]:
+    """The events of one type, newest first."""
+    found: list[Any] = await box.get(f"/api/metrics/events?type={type}")
+    return found
+
+
+async def test_a_session_that_the_cli_has_forgotten_is_replaced_once(box: TestBroker) -> None:
+    """The prompt gets its answer, in a new session of the same conversation."""
+    first = (await box.execute("writer", "one")).json()
+    for file in (box.home / "sessions").iterdir():
+        file.unlink()
+
+    second = (await box.execute("writer", "two")).json()
+
+    assert second["success"]
+    assert second["conversationId"] == first["conversationId"]
+    assert second["metadata"]["sessionId"] != first["metadata"]["sessionId"]
+    execution = await box.get(f"/executions/{second['executionId']}")
+    assert execution["attempts"] == 2
+    [event] = await events(box, "SESSION_REPLACED")
+    assert "No conversation found" in event["message"]
+    turns = (await box.get("/agents/writer/conversation"))["items"]
+    assert [turn["role"] for turn in turns] == ["user", "assistant"] * 2
+    assert (await box.execute("writer", "three")).json()["metadata"]["sessionId"] == second["metadata"][
+        "sessionId"
+    ]
+
+
+async def test_records_of_all_tries_are_one_stream(box: TestBroker) -> None:
+    """Numbered on, so that a reader who was cut off goes on where it was."""
+    await box.execute("writer", "one")
+    for file in (box.home / "sessions").iterdir():
+        file.unlink()
+    second = (await box.execute("writer", "two")).json()
+    lines = (await box.get("/agents/writer/logs?lines=100"))["lines"]
+    own = [line for line in lines if line["executionId"] == second["executionId"]]
+    assert [line["number"] for line in own] == list(range(1, len(own) + 1))
+    assert {line["stream"] for line in own} == {"stdout", "stderr"}
+
+
+async def test_a_broken_network_is_tried_again_after_a_pause(box: TestBroker) -> None:
+    """Where the agent names the kind; the execution is one, and the caller hears of its end only."""
+    behave(box, "fail network")
+    execution = await begun(box)
+
+    async def has_failed_once() -> bool:
+        return len(await events(box, "EXECUTION_RETRIED")) == 1
+
+    await until(has_failed_once)
+    behave(box, "emit hello")
+    assert (await box.get(f"/executions/{execution}"))["state"] == "running"
+    await box.fast_forward(seconds=5)
+    ended = await box.get(f"/executions/{execution}")
+    assert (ended["state"], ended["content"], ended["attempts"]) == ("completed", "hello", 2)
+    assert await events(box, "EXECUTION_FAILED") == []
+
+
+async def test_tries_end_and_the_last_failure_is_told(box: TestBroker) -> None:
+    """Two more, as configured."""
+    behave(box, "fail network")
+    execution = await begun(box)
+    await box.fast_forward(minutes=1)
+    ended = await box.get(f"/executions/{execution}")
+    assert (ended["state"], ended["kind"], ended["attempts"]) == ("failed", "network", 3)
+
+
+async def test_nothing_is_repeated_once_a_tool_has_run(box: TestBroker) -> None:
+    """It may have changed something."""
+    behave(box, "write report done; fail network")
+    answer = await box.execute("writer")
+    assert answer.json()["error"] == "network"
+    assert answer.json()["execution"]["attempts"] == 1
+
+
+async def test_a_cancel_between_two_tries_ends_it(box: TestBroker) -> None:
+    """At once, and without another process."""
+    behave(box, "fail network")
+    execution = await begun(box)
+
+    async def is_waiting() -> bool:
+        return len(await events(box, "EXECUTION_RETRIED")) == 1
+
+    await until(is_waiting)
+    ended = await box.post(f"/executions/{execution}/cancel")
+    assert (ended["state"], ended["attempts"]) == ("cancelled", 1)
+
+
+async def test_what_an_execution_changed_is_told_and_can_be_undone(box: TestBroker) -> None:
+    """In a git repository; the patch of its diff, applied, takes it back."""
+    work = box.home / "work"
+    git(work, "init", "-q")
+    behave(box, "write report done; fail auth")
+
+    execution = (await box.execute("writer")).json()["execution"]
+
+    assert execution["changes"]["files"] == [
+        {"path": "report", "change": "added", "insertions": 1, "deletions": 0}
+    ]
+    undo = await box.http.get(f"/executions/{execution['executionId']}/diff?reverse=true")
+    assert undo.headers["content-type"].startswith("text/x-diff")
+    git(work, "apply", said=undo.content)
+    assert not (work / "report").exists()
+
+
+async def test_an_execution_outside_of_a_repository_has_no_diff(box: TestBroker) -> None:
+    """And it is said why."""
+    execution = (await box.execute("writer")).json()["executionId"]
+    answer = await box.http.get(f"/executions/{execution}/diff")
+    assert answer.status_code == 409
+    assert "it did not run in a git repository" in answer.json()["detail"]
+
+
+async def test_an_agent_that_does_the_same_again_and_again_is_shown_as_stuck(box: TestBroker) -> None:
+    """Its sessions' status says why, and an event is told once."""
+    behave(box, "; ".join(["write report done"] * 6 + ["hang"]))
+    execution = await begun(box)
+
+    async def is_stuck() -> bool:
+        return (await box.get("/agents/sessions/status"))[0]["stuck"] is not None
+
+    await until(is_stuck)
+    [status] = await box.get("/agents/sessions/status")
+    assert "the same tool call" in status["stuck"]
+    assert status["repeatedCalls"] == 6
+    await box.post(f"/executions/{execution}/cancel")
+    [event] = await events(box, "EXECUTION_STUCK")
+    assert (event["executionId"], event["data"]["reason"]) == (execution, "repeats")
+
+
+async def test_an_agent_that_waits_for_a_tool_shows_for_which(box: TestBroker) -> None:
+    """And since when; after five minutes it counts as stuck."""
+    behave(box, "tool sleep 600s")
+    execution = await begun(box)
+
+    async def is_in_tool() -> bool:
+        return (await box.get("/agents/sessions/status"))[0]["tool"] is not None
+
+    await until(is_in_tool)
+    box.clock.advance(minutes=4, seconds=59)
+    [status] = await box.get("/agents/sessions/status")
+    assert (status["tool"], status["stuck"]) == ('Bash {"command": "sleep 600"}', None)
+    assert status["toolForMs"] >= 299_000
+    await box.post(f"/executions/{execution}/cancel")
