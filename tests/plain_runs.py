@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kokino.agents.drivers.contract import Command, Driver, Exit, Invocation, Outcome
-from kokino.agents.drivers.stream_json import StreamJsonReader
+from kokino.agents.drivers.record_reader import RecordReader
 
 #: Long past any of these runs; it ends a test that would hang.
 DEADLINE_S = 60
@@ -19,7 +19,7 @@ class Run:
     """What one plain run came to."""
 
     outcome: Outcome
-    reader: StreamJsonReader
+    reader: RecordReader
     exit: Exit
     stdout: bytes
     stderr: bytes
@@ -42,7 +42,7 @@ class Agent:
         command = self.invoke(prompt, session_id, is_resume=is_resume, flags=flags)
         process = self.start(command)
         process.wait(DEADLINE_S)
-        return self.read(process)
+        return self.read(process, resumes=session_id if is_resume else None)
 
     def invoke(
         self, prompt: str, session_id: str, *, is_resume: bool = False, flags: tuple[str, ...] = ()
@@ -80,12 +80,13 @@ class Agent:
         """What the run has written to standard output so far."""
         return (self.folder / "stdout").read_bytes()
 
-    def read(self, process: subprocess.Popen[bytes]) -> Run:
-        """Judge a run that has ended."""
+    def read(self, process: subprocess.Popen[bytes], *, resumes: str | None = None) -> Run:
+        """Judge a run that has ended; `resumes` is the session that it was asked to go on with."""
         code = process.returncode
         exit_ = Exit(signal=-code) if code < 0 else Exit(code=code)
         stdout, stderr = self.output(), (self.folder / "stderr").read_bytes()
-        reader = StreamJsonReader()
+        reader = self.driver.reader(resumes)
+        assert isinstance(reader, RecordReader)
         for line in stdout.split(b"\n"):
             reader.stdout(line)
         for line in stderr.split(b"\n"):

@@ -12,6 +12,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Protocol, Self
 
 from tests.model_server.anthropic import Anthropic
+from tests.model_server.openai_chat import OpenAiChat
+from tests.model_server.openai_responses import OpenAiResponses
 from tests.model_server.replies import Answer, Drop, Failure, Hang, Reply, ToolUse
 
 
@@ -40,7 +42,7 @@ class Dialect(Protocol):
 
 
 #: The first that knows a request answers it.
-DIALECTS: tuple[Dialect, ...] = (Anthropic(),)
+DIALECTS: tuple[Dialect, ...] = (Anthropic(), OpenAiResponses(), OpenAiChat())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

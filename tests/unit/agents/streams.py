@@ -2,29 +2,61 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
+from kokino.agents.drivers.contract import Exit
+from kokino.agents.drivers.record_reader import RecordReader
 from kokino.agents.drivers.stream_json import StreamJsonReader
+from kokino.agents.failures import FailureKind
 
-SAMPLES = Path(__file__).resolve().parents[2] / "samples" / "claude"
+#: A folder for each CLI.
+SAMPLES = Path(__file__).resolve().parents[2] / "samples"
+
+R = TypeVar("R", bound=RecordReader)
 
 
-def stdout_of(sample: str) -> bytes:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """One recorded run, and what it comes to."""
+
+    sample: str
+    why: str
+    exit: Exit
+    kind: FailureKind | None
+    #: Part of the answer, or of the error.
+    says: str
+    is_alive: bool = True
+    #: The session that the CLI was asked to go on with.
+    resumes: str | None = None
+
+
+def samples_of(cli: str) -> list[str]:
+    """The names of its recorded runs."""
+    return sorted(file.stem for file in (SAMPLES / cli).glob("*.jsonl"))
+
+
+def stdout_of(sample: str, cli: str = "claude") -> bytes:
     """What the run wrote to standard output."""
-    return (SAMPLES / f"{sample}.jsonl").read_bytes()
+    return (SAMPLES / cli / f"{sample}.jsonl").read_bytes()
 
 
-def stderr_of(sample: str) -> bytes:
+def stderr_of(sample: str, cli: str = "claude") -> bytes:
     """What the run wrote to standard error; empty where nothing was."""
-    file = SAMPLES / f"{sample}.stderr"
+    file = SAMPLES / cli / f"{sample}.stderr"
     return file.read_bytes() if file.exists() else b""
 
 
-def reader_after(stdout: bytes, stderr: bytes = b"") -> StreamJsonReader:
-    """A reader that has seen all of it; a last line without a newline is a line too."""
-    reader = StreamJsonReader()
+def fed(reader: R, stdout: bytes, stderr: bytes = b"") -> R:
+    """The reader once it has seen all of it; a last line without a newline is a line too."""
     for line in stdout.split(b"\n"):
         reader.stdout(line)
     for line in stderr.split(b"\n"):
         reader.stderr(line)
     return reader
+
+
+def reader_after(stdout: bytes, stderr: bytes = b"") -> StreamJsonReader:
+    """A reader of claude's dialect that has seen all of it."""
+    return fed(StreamJsonReader(), stdout, stderr)

@@ -2,29 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import pytest
 
 from kokino.agents.drivers.contract import Exit, Usage
 from kokino.agents.failures import FailureKind
-from tests.unit.agents.streams import SAMPLES, reader_after, stderr_of, stdout_of
+from tests.unit.agents.streams import Case, reader_after, samples_of, stderr_of, stdout_of
 
 OK = Exit(code=0)
 FAILED = Exit(code=1)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Case:
-    """One recorded run."""
-
-    sample: str
-    why: str
-    exit: Exit
-    kind: FailureKind | None
-    #: Part of the answer, or of the error.
-    says: str
-    is_alive: bool = True
 
 
 CASES = (
@@ -92,7 +77,7 @@ def test_a_recorded_run_comes_to_its_outcome(case: Case) -> None:
 
 def test_every_recorded_run_is_in_the_table() -> None:
     """No sample lies about unread."""
-    assert sorted(file.stem for file in SAMPLES.glob("*.jsonl")) == sorted(case.sample for case in CASES)
+    assert samples_of("claude") == sorted(case.sample for case in CASES)
 
 
 @pytest.mark.parametrize("sample", ["streamjson", "tool-allowed-stream", "partial-stream"])
