@@ -42,6 +42,8 @@ class Connection:
     running: Mapping[str, Mapping[str, Any]]
     #: What ended while no broker was there: the fields of `Ended` by execution id.
     ended: Mapping[str, Mapping[str, Any]]
+    #: What the trees were last seen to take: the fields of `Sample` by execution id.
+    samples: Mapping[str, Mapping[str, Any]]
 
 
 async def connect(runtime_dir: Path, hold: timedelta) -> Connection:
@@ -141,7 +143,12 @@ def _accepted(
             f"this is {warden.PROTOCOL}); let it end its executions: kill {answer['pid']}"
         )
     return Connection(
-        reader=reader, writer=writer, pid=answer["pid"], running=answer["running"], ended=answer["ended"]
+        reader=reader,
+        writer=writer,
+        pid=answer["pid"],
+        running=answer["running"],
+        ended=answer["ended"],
+        samples=answer["samples"],
     )
 
 

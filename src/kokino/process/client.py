@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import itertools
 import json
 import signal
@@ -22,7 +23,7 @@ from kokino.process.failures import (
     WardenDied,
     failure_of,
 )
-from kokino.process.model import Ended, Launch, Started, read_exit_file
+from kokino.process.model import Ended, Launch, Sample, Started, read_exit_file
 from kokino.process.watching import gone
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
     "Ended",
     "Launch",
     "NotPermitted",
+    "Sample",
     "Started",
     "Warden",
     "WardenDied",
@@ -62,8 +64,10 @@ class Warden:
         for execution, started in connection.running.items():
             self._running[execution] = Started.of(started)
             self._ends[execution] = _future()
+        self._samples = {id: Sample(**fields) for id, fields in connection.samples.items()}
         for execution, ended in connection.ended.items():
-            self._note_end(execution, ended)
+            if execution not in connection.running:  # else it is the end of an earlier try
+                self._note_end(execution, ended)
         self._listening = asyncio.create_task(self._listen(), name="warden connection")
 
     @classmethod
@@ -81,6 +85,11 @@ class Warden:
         when the warden has died.
         """
         return MappingProxyType(self._running)
+
+    @property
+    def samples(self) -> Mapping[str, Sample]:
+        """What each running execution's tree took at the warden's last look; none of those just started."""
+        return MappingProxyType(self._samples)
 
     async def start(self, launch: Launch) -> Started:
         """Start a CLI; returns once its program runs.
@@ -197,16 +206,20 @@ class Warden:
             _settle(self._ends.get(message["id"]), ProcessError(f"execution {message['id']!r} never ran"))
         elif message.get("event") == "ended":
             self._note_end(message["id"], message)
+        elif message.get("event") == "samples":
+            self._samples = {id: Sample(**fields) for id, fields in message["samples"].items()}
         answer = self._answers.get(message.get("request", 0))
         if answer is not None and not answer.done():
             answer.set_result(message)
 
     def _note_end(self, id: str, message: Mapping[str, Any]) -> None:
         self._running.pop(id, None)
-        fields = ("code", "signal", "was_stopped", "leftovers")
+        self._samples.pop(id, None)
         end = self._ends.setdefault(id, _future())
         if not end.done():
-            end.set_result(Ended(**{field: message[field] for field in fields}))
+            told = {field.name: message[field.name] for field in dataclasses.fields(Ended)}
+            end.set_result(Ended.of(told))
+        self._writer.write(json.dumps({"do": "heard", "id": id}).encode() + b"\n")
         settled = [each for each, future in self._ends.items() if future.done()]
         for forgotten in settled[:-REMEMBERED]:
             del self._ends[forgotten]

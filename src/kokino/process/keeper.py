@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import select
 import signal
 import socket
@@ -42,6 +43,9 @@ class EndedFields(TypedDict):
     signal: int | None
     was_stopped: bool
     leftovers: int
+    breach: str | None
+    peak_bytes: int | None
+    cpu_ms: int | None
 
 
 def run(launch: LaunchFields, link: socket.socket, lock: int) -> NoReturn:
@@ -71,6 +75,8 @@ class Keeper:
         self._link.setblocking(False)
         self._ladder = Ladder()
         self._was_stopped = False
+        #: The limit that it went over, as the warden said.
+        self._breach: str | None = None
         self._has_failed = False
         self._knows_leftovers = False
         #: The wait status of the CLI itself, once it has ended.
@@ -135,6 +141,8 @@ class Keeper:
             self._stop(signal.SIGTERM, self._launch["grace"])
             return False
         command = json.loads(said)
+        if self._status is None:
+            self._breach = self._breach or command["breach"]
         self._stop(signal.Signals(command["signal"]), command["grace"])
         return True
 
@@ -206,12 +214,16 @@ class Keeper:
         return reached
 
     def _finish(self) -> None:
-        status = describe(self._status)
+        status, used = describe(self._status), resource.getrusage(resource.RUSAGE_CHILDREN)
         ended = EndedFields(
             code=status["code"],
             signal=status["signal"],
             was_stopped=self._was_stopped,
             leftovers=len(self._leftovers),
+            breach=self._breach,
+            # The largest single process, which is less than the tree's peak; the warden may know that one.
+            peak_bytes=used.ru_maxrss * 1024,
+            cpu_ms=int((used.ru_utime + used.ru_stime) * 1000),
         )
         try:
             write_exit_file(self._launch["exit_file"], ended)

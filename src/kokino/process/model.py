@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
@@ -109,6 +109,25 @@ class Breach(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """What a running execution's tree takes, at the warden's last look."""
+
+    processes: int
+    #: Sum of their resident memory: pages that they share count once for each.
+    resident_bytes: int
+    #: Shared pages divided among their users; None far from the limit, where nobody looks so closely.
+    pss_bytes: int | None
+    #: Since the look before; 100 is one core.
+    cpu_percent: float
+    #: Since the start, of the whole tree.
+    cpu_ms: int
+    #: Disk space of its two spool files.
+    spool_bytes: int
+    #: The most memory that it was seen to take.
+    peak_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Ended:
     """How an execution's processes ended. Code and signal are both None when nobody saw it."""
 
@@ -123,14 +142,21 @@ class Ended:
     #: Why it was killed, where it went over a limit.
     breach: Breach | None = None
     #: The most memory that the tree was seen to take at one time; None where nobody looked.
-    peak_bytes: int | None = None
+    #: A measurement: two accounts of the same end may differ in it.
+    peak_bytes: int | None = field(default=None, compare=False)
     #: Processor time of the whole tree; None where nobody counted.
-    cpu_ms: int | None = None
+    cpu_ms: int | None = field(default=None, compare=False)
+
+    @classmethod
+    def of(cls, fields: Mapping[str, Any]) -> Self:
+        """From what the warden or an exit file says; raises TypeError or ValueError for what is none."""
+        breach = dict(fields).get("breach")
+        return cls(**{**fields, "breach": None if breach is None else Breach(breach)})
 
 
 def read_exit_file(path: Path) -> Ended | None:
     """How an execution ended, by its keeper's own hand; None while there is no whole exit file."""
     try:
-        return Ended(**json.loads(path.read_bytes()))
+        return Ended.of(json.loads(path.read_bytes()))
     except (OSError, ValueError, TypeError):
         return None

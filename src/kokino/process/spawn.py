@@ -32,6 +32,9 @@ class LaunchFields(TypedDict):
     exit_file: str
     grace: float
     leftover_grace: float
+    memory_bytes: int | None
+    processes: int | None
+    spool_bytes: int | None
 
 
 def spawn(launch: LaunchFields) -> tuple[int, int]:
@@ -57,7 +60,9 @@ def _become(launch: LaunchFields, keeper: int, tell: int) -> NoReturn:
         stage, path = "cwd", launch["cwd"]
         os.chdir(path)
         for stage, path, flags, target in _files(launch):  # noqa: B007 - the report names them
-            os.dup2(os.open(path, flags, 0o600), target)
+            descriptor = os.open(path, flags, 0o600)
+            os.set_blocking(descriptor, True)
+            os.dup2(descriptor, target)
         linux.close_all_but({tell})
         linux.default_signals()
         stage, path = "exec", launch["argv"][0]
@@ -72,7 +77,8 @@ def _become(launch: LaunchFields, keeper: int, tell: int) -> NoReturn:
 
 def _files(launch: LaunchFields) -> tuple[tuple[str, str, int, int], ...]:
     return (
-        ("stdin", launch["stdin"] or os.devnull, os.O_RDONLY, 0),
+        # Not blocking: a FIFO without a writer would hold up the start for ever.
+        ("stdin", launch["stdin"] or os.devnull, os.O_RDONLY | os.O_NONBLOCK, 0),
         ("stdout", launch["stdout"], _APPEND, 1),
         ("stderr", launch["stderr"], _APPEND, 2),
     )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import NamedTuple
 
@@ -28,6 +28,9 @@ class Stat(NamedTuple):
     started_at_ticks: int
     #: Resident memory, shared pages counted in full.
     resident_bytes: int
+    #: Processor time in clock ticks: its own, and that of the children that it has waited for.
+    own_ticks: int = 0
+    reaped_ticks: int = 0
 
     @property
     def is_alive(self) -> bool:
@@ -53,6 +56,8 @@ def parse_stat(text: bytes) -> Stat:
         state=fields[0].decode(),
         started_at_ticks=int(fields[19]),
         resident_bytes=int(fields[21]) * PAGE_BYTES,
+        own_ticks=int(fields[11]) + int(fields[12]),
+        reaped_ticks=int(fields[13]) + int(fields[14]),
     )
 
 
@@ -101,14 +106,27 @@ def below(root: int, *, started_at_ticks: int | None = None) -> list[Stat]:
     """
     if started_at_ticks is not None and not is_running(root, started_at_ticks):
         return []
-    by_parent: dict[int, list[Stat]] = {}
+    return [stat for stat in descendants(root, by_parent()) if stat.is_alive]
+
+
+def by_parent() -> dict[int, list[Stat]]:
+    """Every process of the machine, by the pid of its parent: one walk, from which many trees can be read."""
+    found: dict[int, list[Stat]] = {}
     for stat in all_processes():
-        by_parent.setdefault(stat.parent, []).append(stat)
+        found.setdefault(stat.parent, []).append(stat)
+    return found
+
+
+def descendants(root: int, processes: Mapping[int, list[Stat]]) -> list[Stat]:
+    """All that descends from `root` in one walk, parents before children, zombies too."""
     found: list[Stat] = []
+    seen = {root}
     parents = [root]
     for parent in parents:
-        offspring = by_parent.pop(parent, [])
-        found += [stat for stat in offspring if stat.is_alive]
+        # A walk is no snapshot: a pid that changed hands meanwhile may make a circle.
+        offspring = [stat for stat in processes.get(parent, ()) if stat.pid not in seen]
+        seen.update(stat.pid for stat in offspring)
+        found += offspring
         parents += [stat.pid for stat in offspring]
     return found
 
@@ -125,10 +143,11 @@ def proportional_bytes(root: int, *, started_at_ticks: int | None = None) -> int
     Exact where `usage` overstates, and some hundred times dearer: for use near a limit.
     """
     found = below(root, started_at_ticks=started_at_ticks)
-    return sum(_proportional_bytes_of(stat) for stat in found)
+    return sum(proportional_bytes_of(stat) for stat in found)
 
 
-def _proportional_bytes_of(stat: Stat) -> int:
+def proportional_bytes_of(stat: Stat) -> int:
+    """PSS of one process; its resident memory where the kernel does not tell."""
     with suppress(OSError), open(f"/proc/{stat.pid}/smaps_rollup", "rb") as lines:  # noqa: PTH123 - no pathlib here
         for line in lines:
             if line.startswith(b"Pss:"):

@@ -9,7 +9,8 @@ HOLD seconds; then, unless a broker has come back, every tree is ended and the w
 kept by a keeper (`keeper.py`); when one is killed, its orphans fall to the warden, which kills them on sight.
 
 Messages are JSON lines. A connection begins with `hello`; then come `start`, `stop` and `end`. Each has a
-`request` number that its answer repeats. Told unasked: `{"event": "ended", "id": …}`.
+`request` number that its answer repeats. Told unasked: `{"event": "samples", …}` and `{"event": "ended", …}`;
+the latter is told again to the next broker until one has said that it `heard`.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ else:
     from wards import Wards
 
 #: Changes whenever a message changes its meaning; a broker of another version is told so.
-PROTOCOL = 1
+PROTOCOL = 2
 #: Exit status that means: another warden serves this folder, or keepers of one still end their trees.
 TAKEN = 75
 #: The log starts anew when a warden starts and finds it larger than this, in bytes.
@@ -56,8 +57,8 @@ class Warden:
         self._hold_until: float | None = time.monotonic() + hold
         self._broker: Lines | None = None
         self._is_ending = False
-        #: Ends that no broker has been told of.
-        self._untold: dict[str, EndedFields] = {}
+        #: Ends that no broker has said to have heard of.
+        self._unheard: dict[str, EndedFields] = {}
         # poll, not epoll: an epoll set is shared with a forked keeper.
         self._selector = selectors.PollSelector()
         self._wards = Wards(self._selector, lock=lock, answer=self._answer, tell_end=self._tell_end, log=log)
@@ -75,14 +76,18 @@ class Warden:
             for key, events in self._selector.select(self._wait(sweep_in)):
                 key.data(events)
             sweep_in = self._wards.sweep()
+            if self._wards.look(time.monotonic()):
+                self._say({"event": "samples", "samples": self._wards.samples()})
             if self._hold_until is not None and time.monotonic() >= self._hold_until:
                 self._end_all(f"no broker came within {self._hold:g} s")
         if self._broker is not None:
             self._broker.close(patience=1)
 
     def _wait(self, sweep_in: float | None) -> float | None:
-        hold = None if self._hold_until is None else max(0.0, self._hold_until - time.monotonic())
-        return min((wait for wait in (sweep_in, hold) if wait is not None), default=None)
+        now = time.monotonic()
+        hold = None if self._hold_until is None else max(0.0, self._hold_until - now)
+        waits = (sweep_in, hold, self._wards.next_look(now))
+        return min((wait for wait in waits if wait is not None), default=None)
 
     def _signalled(self) -> None:
         signals = self._wakeup.drain()
@@ -133,9 +138,15 @@ class Warden:
         log(f"broker {broker.peer_pid} is connected")
         self._broker, self._hold, self._hold_until = broker, hold, None
         self._selector.register(broker.socket, selectors.EVENT_READ, self._heard)
-        untold, self._untold = self._untold, {}
-        running = self._wards.describe()
-        self._say({"protocol": PROTOCOL, "pid": os.getpid(), "running": running, "ended": untold})
+        self._say(
+            {
+                "protocol": PROTOCOL,
+                "pid": os.getpid(),
+                "running": self._wards.describe(),
+                "ended": self._unheard,
+                "samples": self._wards.samples(),
+            }
+        )
 
     def _part(self) -> None:
         if self._broker is None:
@@ -185,6 +196,9 @@ class Warden:
     # -- requests
 
     def _obey(self, message: dict[str, Any]) -> None:
+        if message["do"] == "heard":
+            self._unheard.pop(message["id"], None)
+            return
         request: int = message["request"]
         match message["do"]:
             case "start":
@@ -204,16 +218,16 @@ class Warden:
         elif launch["id"] in self._wards:
             self._answer(request, {"error": f"execution {launch['id']!r} is running already"})
         else:
+            self._unheard.pop(launch["id"], None)  # of an earlier try: whoever asks for another one knows
             self._wards.start(launch, request)
 
     def _answer(self, request: int, answer: dict[str, Any]) -> None:
         self._say({"request": request, **answer})
 
     def _tell_end(self, id: str, ended: EndedFields) -> None:
-        if self._broker is None:
-            self._untold[id] = ended
-        else:
-            self._say({"event": "ended", "id": id, **ended})
+        # What was handed to a connection may never arrive: the broker on its other end may be dying.
+        self._unheard[id] = ended
+        self._say({"event": "ended", "id": id, **ended})
 
 
 def log(text: str) -> None:

@@ -7,17 +7,20 @@ import os
 import selectors
 import signal
 import socket
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING or __package__:
     from kokino.process import keeper, linux, tree
+    from kokino.process.meter import Meter, SampleFields
     from kokino.process.spawn import LaunchFields
 else:  # below the warden, which finds its parts in its own folder and runs without Kokino
     import keeper
     import linux
     import tree
+    from meter import Meter, SampleFields
     from spawn import LaunchFields
 
 #: Seconds between two looks for what killed keepers left behind.
@@ -46,6 +49,8 @@ class Ward:
         #: The keeper's own account, once the tree is empty.
         self.ended: keeper.EndedFields | None = None
         self.was_stopped = False
+        #: The limit that it went over.
+        self.breach: str | None = None
         #: What the warden had to kill itself because the keeper was killed.
         self.strays: set[int] = set()
 
@@ -59,10 +64,12 @@ class Ward:
         keeper_is = {"keeper_pid": self.keeper_pid, "keeper_started_at_ticks": self.keeper_ticks}
         return {**(self.started or {}), **keeper_is, "exit_file": self.launch["exit_file"]}
 
-    def stop(self, number: int, grace: float | None) -> None:
+    def stop(self, number: int, grace: float | None, *, breach: str | None = None) -> None:
         """Have the keeper walk the ladder; a keeper that is gone needs no telling."""
         self.was_stopped = True
-        command = {"signal": number, "grace": self.launch["grace"] if grace is None else grace}
+        self.breach = self.breach or breach
+        seconds = self.launch["grace"] if grace is None else grace
+        command = {"signal": number, "grace": seconds, "breach": breach}
         with suppress(OSError):
             self.link.send(json.dumps(command).encode())
             os.kill(self.keeper_pid, signal.SIGCONT)  # one that somebody stopped could not obey
@@ -82,6 +89,9 @@ class Ward:
                     signal=report["signal"],
                     was_stopped=report["was_stopped"],
                     leftovers=report["leftovers"],
+                    breach=report["breach"],
+                    peak_bytes=report["peak_bytes"],
+                    cpu_ms=report["cpu_ms"],
                 )
 
 
@@ -105,6 +115,7 @@ class Wards:
         self._answer = answer
         self._tell_end = tell_end
         self._log = log
+        self._meter = Meter()
         self._by_keeper: dict[int, Ward] = {}
         self._by_id: dict[str, Ward] = {}
         #: Those whose keeper was killed; they end when nothing that it left behind is alive.
@@ -149,6 +160,23 @@ class Wards:
         for ward in self._by_id.values():
             if ward.request is not None:
                 ward.request = NOBODYS
+
+    def look(self, now: float) -> bool:
+        """Read what is due, kill the trees that take too much; True when one was read."""
+        found = self._meter.look(now)
+        for id, breach in found.items():
+            if breach is not None and self._by_id[id].breach is None:
+                self._log(f"{id}: over its limit of {breach}: {self._meter.samples()[id]}")
+                self._by_id[id].stop(signal.SIGKILL, 0, breach=breach)
+        return bool(found)
+
+    def next_look(self, now: float) -> float | None:
+        """Seconds until `look` has something to do; None while nothing runs."""
+        return self._meter.wait(now)
+
+    def samples(self) -> dict[str, SampleFields]:
+        """The latest reading of each tree."""
+        return self._meter.samples()
 
     def stop_all(self) -> None:
         """Start the ladder of every execution, each with its own grace."""
@@ -207,6 +235,7 @@ class Wards:
         if ward.started is not None and ward.request is not None:
             self._answer(ward.request, {"id": ward.id, "started": ward.describe()})
             ward.request = None
+            self._meter.add(ward.id, ward.launch, ward.keeper_pid, time.monotonic())
 
     def _keeper_ended(self, ward: Ward, status: int) -> None:
         self._read_reports(ward)
@@ -233,6 +262,9 @@ class Wards:
             signal=ward.exited["signal"],
             was_stopped=ward.was_stopped,
             leftovers=len(ward.strays - {ward.started["pid"]}),
+            breach=ward.breach,
+            peak_bytes=None,
+            cpu_ms=None,
         )
         try:
             keeper.write_exit_file(ward.launch["exit_file"], ended)
@@ -242,9 +274,12 @@ class Wards:
 
     def _settle(self, ward: Ward, ended: keeper.EndedFields) -> None:
         del self._by_id[ward.id]
+        if (last := self._meter.remove(ward.id)) is not None:
+            ended["peak_bytes"] = max(ended["peak_bytes"] or 0, last["peak_bytes"])
         self._tell_end(ward.id, ended)
 
     def _refuse(self, ward: Ward, answer: dict[str, Any]) -> None:
         del self._by_id[ward.id]
+        self._meter.remove(ward.id)
         if ward.request is not None:
             self._answer(ward.request, {"id": ward.id, **answer})

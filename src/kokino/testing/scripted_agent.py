@@ -398,6 +398,18 @@ def double_fork(turn: Turn, number: str, unit: str) -> None:  # noqa: ARG001
     os.waitpid(child, 0)
 
 
+@Script.directive("fork-bomb 500", r"(\d{1,4})")
+def fork_bomb(turn: Turn, count: str) -> None:
+    """A tree that runs away: every process in it forks as fast as it can, up to so many in all."""
+    tokens, fill = os.pipe2(os.O_NONBLOCK)
+    os.write(fill, b"." * int(count))
+    with contextlib.suppress(BlockingIOError):
+        # Parent and child both go on here: each takes tokens until there are none left.
+        while os.read(tokens, 1):
+            os.fork()
+    hang(turn)
+
+
 @Script.directive("eat 200MB", r"(\d+)MB")
 def eat(turn: Turn, megabytes: str) -> None:
     """Hold so much memory until the end."""

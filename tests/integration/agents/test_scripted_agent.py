@@ -112,7 +112,7 @@ CASES = (
     Case(script="chance 0% crash", kind=None, says=THANKS),
 )  # fmt: skip
 #: Directives that never end by themselves, or leave something behind, have tests of their own below.
-APART = {"hang", "double-fork"}
+APART = {"hang", "double-fork", "fork-bomb"}
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.script or "no script")
@@ -313,6 +313,17 @@ def test_it_eats_as_much_memory_as_it_was_told(
     process = running("eat 64MB; emit full; hang")
     wait_for("it has eaten", lambda: b"full" in agent.output())
     assert psutil.Process(process.pid).memory_info().rss > 64 << 20
+
+
+def test_it_forks_as_far_as_it_was_told(
+    agent: Agent, running: Callable[[str], subprocess.Popen[bytes]]
+) -> None:
+    """Every process in the tree forks on, and all of them stay."""
+    process = running("fork-bomb 20")
+    root = psutil.Process(process.pid)
+    wait_for("the tree is full", lambda: len(root.children(recursive=True)) == 20)
+    for child in root.children(recursive=True):
+        child.kill()
 
 
 def test_it_writes_files_where_it_works(agent: Agent, tmp_path: Path) -> None:
