@@ -46,7 +46,7 @@ class Anthropic:
 
     def failure(self, reply: Failure) -> bytes:
         """The body of a refusal."""
-        word = ERROR_TYPES.get(reply.status, "api_error")
+        word = reply.code or ERROR_TYPES.get(reply.status, "api_error")
         return json.dumps({"type": "error", "error": {"type": word, "message": reply.message}}).encode()
 
 

@@ -19,7 +19,7 @@ ERROR_TYPES = {
 
 
 def refusal(reply: Failure) -> bytes:
-    """The body of a refusal; its code, where the reply gives one, is what some CLIs decide by."""
-    word = ERROR_TYPES.get(reply.status, "server_error")
+    """The body of a refusal."""
+    word = reply.code or ERROR_TYPES.get(reply.status, "server_error")
     error = {"message": reply.message, "type": word, "param": None, "code": word}
     return json.dumps({"error": error}).encode()

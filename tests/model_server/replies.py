@@ -29,6 +29,8 @@ class Failure:
     status: int
     #: The vendor's error text; the default says where it comes from.
     message: str = "refused by the model server of the tests"
+    #: The vendor's word for the error; None is the one that goes with the status.
+    code: str | None = None
     #: Seconds for ``Retry-After``; None sends no such header.
     retry_after: int | None = None
 

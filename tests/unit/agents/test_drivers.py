@@ -50,7 +50,7 @@ def test_the_scripted_agent_is_run_by_this_python_from_its_file() -> None:
 
 def test_an_unknown_driver_is_told_with_those_that_exist() -> None:
     """Who misspells a driver reads what could have been meant."""
-    with pytest.raises(Invalid, match=r"'claud' is no driver; choose one of: claude-code, scripted"):
+    with pytest.raises(Invalid, match=rf"'claud' is no driver; choose one of: {', '.join(sorted(DRIVERS))}"):
         driver_named("claud")
 
 

@@ -8,12 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from kokino.agents.drivers.registry import driver_named
+from kokino.agents.drivers.registry import DRIVERS, driver_named
 from kokino.agents.model import Agent, CliType, Limits, Mode, Source
 from kokino.agents.settings import read_agents, read_cli_types
 from kokino.config import FILE_NAME, Faults, load
 
 NOW = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
+#: The CLI types there are once the faulty file is read: every driver's, and those that it names.
+KNOWN = ", ".join(sorted({*DRIVERS, "codex", "gemini"}))
 Read = Callable[[str], tuple[dict[str, CliType], list[Agent], list[tuple[int | None, str, str]]]]
 
 
@@ -180,13 +182,13 @@ def test_all_faults_are_told_at_once_each_at_its_line(read: Read) -> None:
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        (4, "there is no driver 'codecs'; known: claude-code, scripted"),
+        (4, f"there is no driver 'codecs'; known: {', '.join(sorted(DRIVERS))}"),
         (8, "'logs' is a reserved word; choose another id"),
         (16, "is no setting here; did you mean 'flags'?"),
         (18, "must be longer than 0"),
         (25, "'good' is the id of an earlier agent"),
-        (26, "there is no CLI type 'claud'; known: claude-code, codex, gemini, scripted"),
-        (28, "'nowhere' is neither park nor a CLI type; known: claude-code, codex, gemini, scripted"),
+        (26, f"there is no CLI type 'claud'; known: {KNOWN}"),
+        (28, f"'nowhere' is neither park nor a CLI type; known: {KNOWN}"),
     ],
 )
 def test_a_fault_says_what_would_be_right(read: Read, line: int, said: str) -> None:
