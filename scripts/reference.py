@@ -68,6 +68,26 @@ What goes wrong is answered as [RFC 9457](https://www.rfc-editor.org/rfc/rfc9457
 
 On loopback this machine's user needs no token. `kokino token NAME` makes one for others, sent as
 `Authorization: Bearer TOKEN`.
+
+## Asking again
+
+What `POST /agents/{agent_id}/execute` has accepted is durable and comes to an end, whatever its caller does.
+A caller that does not know what became of its request, because the connection broke or the broker was
+restarted, repeats it under the same key:
+
+```sh
+curl -s http://127.0.0.1:5050/agents/reviewer/execute -H 'Content-Type: application/json' \\
+    -H 'Idempotency-Key: build-17' -d '{"prompt": "Review the last commit."}'
+```
+
+The same key and body for the same agent are the same execution: while it runs the caller waits for it, or
+gets its 202 with `Prefer: respond-async`; after its end the caller gets the same answer, a failure too.
+Such an answer carries `Idempotent-Replayed: true`. To run a failed request anew, choose a new key.
+Another body under a key that is taken is refused with 422, which names the execution that has it.
+A key is 1 to 255 visible ASCII characters, and is remembered for 24 hours at least.
+
+An execution whose caller goes away goes on, because it was accepted.
+With `"cancelOnDisconnect": true` in the body it is cancelled when no caller waits for it any more.
 """
 
 

@@ -340,6 +340,11 @@ CASES = (
     Case(route="GET /executions", query="?agent=writer&state=failed", shape=page(EXECUTION)),
     Case(route="GET /executions/{execution_id}", shape=EXECUTION),
     Case(route="GET /executions/{execution_id}/events", shape=TEXT),
+    Case(
+        route="GET /executions/{execution_id}/diff",
+        status=409,  # it did not run in a git repository
+        shape={"error": re.compile("conflict"), "detail": re.compile(".*git repository.*")},
+    ),
     Case(route="POST /executions/{execution_id}/cancel", shape=EXECUTION),
     Case(route="GET /api/alerts", query="?state=firing", shape=[ALERT]),
     Case(route="GET /api/alerts/{alert_id}", shape={**ALERT, **WHY}),

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, Query, Response
+from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.responses import JSONResponse, PlainTextResponse, StreamingResponse
 from pydantic import Field
 
@@ -15,9 +15,11 @@ from kokino.api import sse
 from kokino.api.problems import problem
 from kokino.api.services import Given
 from kokino.api.shapes import Body, Cursor, Page, Shape, Time, megabytes
+from kokino.api.waiting import ended_for
 from kokino.clock import MILLISECOND, iso
 from kokino.errors import Fault, Invalid
 from kokino.executions import store
+from kokino.executions.idempotency import key_of
 from kokino.executions.model import Execution, Record, State
 
 router = APIRouter(tags=["executions"])
@@ -43,6 +45,13 @@ class ExecuteBody(Body):
     #: Wall deadline in milliseconds; the agent's own where it is left out.
     timeout_ms: Annotated[int, Field(gt=0, le=7 * 24 * 3_600_000)] | None = None
     metadata: dict[str, Any] = Field(default_factory=dict)
+    #: Cancel it when the connection closes before its end and nobody else waits for it.
+    cancel_on_disconnect: bool = False
+
+    @property
+    def timeout(self) -> timedelta | None:
+        """The wall deadline; None for the agent's own."""
+        return None if self.timeout_ms is None else timedelta(milliseconds=self.timeout_ms)
 
 
 class ExecutionShape(Shape):
@@ -102,23 +111,29 @@ class Cancelled(Shape):
 async def execute(
     agent_id: str,
     body: ExecuteBody,
+    request: Request,
     given: Given,
+    *,
     prefer: Annotated[str, Header()] = "",
     idempotency_key: Annotated[str | None, Header()] = None,
 ) -> Response:
-    """Run a prompt and wait for its end; with ``Prefer: respond-async`` only for its acceptance."""
-    if idempotency_key is not None:
-        message = (
-            "is not in this version: leave it out, and look at GET /executions before you repeat a request"
-        )
-        raise Invalid(f"Idempotency-Key: {message}", [Fault(field="Idempotency-Key", message=message)])
-    timeout = None if body.timeout_ms is None else timedelta(milliseconds=body.timeout_ms)
-    accepted = await given.executions.submit(agent_id, body.prompt, timeout=timeout, metadata=body.metadata)
+    """Run a prompt and wait for its end; with ``Prefer: respond-async`` only for its acceptance.
+
+    A request that comes again under its ``Idempotency-Key`` is answered with the execution of the first.
+    """
+    key = None if idempotency_key is None else key_of(idempotency_key, body.model_dump(mode="json"))
+    accepted = await given.executions.submit_once(
+        agent_id, body.prompt, key, timeout=body.timeout, metadata=body.metadata
+    )
+    execution_id = accepted.execution.execution_id
     if "respond-async" in prefer:
-        location = f"/executions/{accepted.execution_id}"
-        shown = shape(accepted).model_dump(mode="json", by_alias=True)
-        return JSONResponse(shown, 202, {"Location": location, "Preference-Applied": "respond-async"})
-    return answer(await given.executions.ended(accepted.execution_id))
+        answered = _accepted(accepted.execution)
+    else:
+        ended = await ended_for(request, given.executions, execution_id)
+        answered = await _left_alone(execution_id, body, given) if ended is None else answer(ended)
+    if accepted.is_replay:
+        answered.headers["Idempotent-Replayed"] = "true"
+    return answered
 
 
 @router.post("/agents/{agent_id}/execute/cancel")
@@ -184,6 +199,23 @@ async def _stream(execution_id: str, after: int, given: Given) -> AsyncIterator[
             yield sse.HEARTBEAT
         else:
             yield sse.event("record", _record(found), number=found.number)
+
+
+def _accepted(execution: Execution) -> Response:
+    """The answer to a caller who does not wait."""
+    location = f"/executions/{execution.execution_id}"
+    shown = shape(execution).model_dump(mode="json", by_alias=True)
+    return JSONResponse(shown, 202, {"Location": location, "Preference-Applied": "respond-async"})
+
+
+async def _left_alone(execution_id: str, body: ExecuteBody, given: Given) -> Response:
+    """What a caller who went away leaves behind: an execution that goes on, for it was accepted.
+
+    The answer reaches nobody.
+    """
+    if body.cancel_on_disconnect and not given.executions.attendance.is_awaited(execution_id):
+        return answer(await given.executions.cancel(execution_id))
+    return _accepted(await given.executions.get(execution_id))
 
 
 def answer(execution: Execution) -> Response:

@@ -23,6 +23,7 @@ from kokino.escalation import policy
 from kokino.escalation.acknowledge import Acknowledgements
 from kokino.escalation.desk import Desk
 from kokino.escalation.module import Escalations
+from kokino.executions.idempotency import IdempotencyKeys
 from kokino.executions.local import LocalDispatch
 from kokino.executions.model import Execution
 from kokino.executions.probes import Probes
@@ -99,6 +100,7 @@ def wire(checked: Checked, ground: Ground) -> tuple[Services, LocalDispatch, Fas
             runs,
             _deliveries(checked, ground, bells),
             _documents(checked, ground),
+            IdempotencyKeys(ground.storage),
         ),
     )
     bells.dispatch, bells.engine = executions.dispatch, engine

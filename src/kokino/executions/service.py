@@ -17,9 +17,11 @@ from kokino.agents.model import Agent
 from kokino.agents.service import required
 from kokino.clock import Clock
 from kokino.errors import Conflict, Fault, Invalid, NotFound, QueueFull, TooLarge, Unavailable
-from kokino.executions import store
+from kokino.executions import idempotency_store, store
+from kokino.executions.attendance import Attendance
 from kokino.executions.changes import GitFailed, changes_of
 from kokino.executions.ending import Stop
+from kokino.executions.idempotency import Accepted, IdempotencyKey, KeyTaken
 from kokino.executions.lifecycle import end
 from kokino.executions.local import LocalDispatch
 from kokino.executions.model import Ending, Execution, Record, State
@@ -48,6 +50,7 @@ class Executions:
     watch: Watch
     #: Told of executions that end without ever being started.
     on_end: Callable[[Execution], None]
+    attendance: Attendance = field(default_factory=Attendance)
     _is_closed: bool = field(default=False)
 
     def close(self) -> None:
@@ -67,13 +70,31 @@ class Executions:
         Raises `Invalid` or `TooLarge` for the prompt, `NotFound` for the agent, `QueueFull`, and
         `Unavailable` while the broker stops.
         """
+        accepted = await self.submit_once(agent_id, prompt, None, timeout=timeout, metadata=metadata)
+        return accepted.execution
+
+    async def submit_once(
+        self,
+        agent_id: str,
+        prompt: str,
+        key: IdempotencyKey | None,
+        *,
+        timeout: timedelta | None = None,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> Accepted:
+        """As `submit`, but what was accepted under `key` before is not accepted again.
+
+        Raises `KeyTaken` too, when the same key came with another body.
+        """
         if self._is_closed:
             raise Unavailable(
                 "the broker is stopping and accepts nothing new", retry_after=timedelta(seconds=5)
             )
         _check(prompt)
 
-        def accept(conn: Connection) -> Execution:
+        def accept(conn: Connection) -> Accepted:
+            if key is not None and (known := _known(conn, agent_id, key)) is not None:
+                return Accepted(execution=known, is_replay=True)
             agent = required(conn, agent_id)
             # One may run, and so many may wait behind it.
             if store.unfinished_count(conn, agent_id) > agent.limits.queue:
@@ -82,7 +103,17 @@ class Executions:
                     " come back later, or raise its limits.queue",
                     retry_after=timedelta(seconds=30),
                 )
-            return store.accept(conn, self.new(agent, prompt, timeout=timeout, metadata=metadata))
+            new = store.accept(conn, self.new(agent, prompt, timeout=timeout, metadata=metadata))
+            if key is not None:
+                idempotency_store.remember(
+                    conn,
+                    agent_id,
+                    key.key,
+                    body_hash=key.body_hash,
+                    execution_id=new.execution_id,
+                    now=new.queued_at,
+                )
+            return Accepted(execution=new)
 
         accepted = await self.storage.write(accept)
         self.dispatch.wake()
@@ -244,6 +275,17 @@ class Executions:
             queue_timeout=agent.limits.queue_timeout,
             queued_at=self.clock.now(),
         )
+
+
+def _known(conn: Connection, agent_id: str, key: IdempotencyKey) -> Execution | None:
+    """What has this key already. Raises `KeyTaken` when it was asked for with another body."""
+    found = idempotency_store.find(conn, agent_id, key.key)
+    if found is None:
+        return None
+    execution_id, body_hash = found
+    if body_hash != key.body_hash:
+        raise KeyTaken(key.key, execution_id)
+    return store.get(conn, execution_id)
 
 
 def _unknown(execution_id: str) -> NotFound:
