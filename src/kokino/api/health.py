@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import timedelta
 
 from fastapi import APIRouter, Response
@@ -38,6 +39,9 @@ class About(Shape):
     home: str
     public_url: str
     started_at: Time
+    #: The broker's process, and that of its warden.
+    pid: int
+    warden_pid: int
 
 
 class Readiness(Shape):
@@ -88,7 +92,12 @@ async def health(given: Given) -> Health:
 async def about(given: Given) -> About:
     """What broker this is."""
     return About(
-        version=__version__, home=str(given.home), public_url=given.public_url, started_at=given.started_at
+        version=__version__,
+        home=str(given.home),
+        public_url=given.public_url,
+        started_at=given.started_at,
+        pid=os.getpid(),
+        warden_pid=given.warden.pid,
     )
 
 
@@ -97,7 +106,7 @@ async def ready(given: Given, response: Response) -> Readiness:
     """200 when the database, the warden and every engine module work, else 503 with what does not."""
     checks = {
         "database": await _database(given),
-        "warden": "failed: it died" if given.warden.died.is_set() else "ok",
+        "warden": "failed: it died, another one is being started" if given.warden.died.is_set() else "ok",
     }
     dispatch = given.executions.dispatch
     checks["dispatch"] = "ok" if dispatch.error is None else f"failed: {dispatch.error}"

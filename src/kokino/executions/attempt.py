@@ -22,7 +22,7 @@ from kokino.executions.model import Ending, Execution, State
 from kokino.executions.spool import Spool
 from kokino.executions.stuck import Stuck
 from kokino.executions.workshop import Workshop
-from kokino.process.client import CommandNotFound, read_exit_file
+from kokino.process.client import CommandNotFound, WardenDied, read_exit_file
 from kokino.process.model import Breach, Ended, Launch
 from kokino.tasks import Tasks
 from kokino.telemetry import store as telemetry
@@ -193,5 +193,7 @@ class Attempt:
 
 
 def _could_not_start(error: Exception) -> Ending:
+    if isinstance(error, WardenDied):
+        return Ending(state=State.LOST, kind=FailureKind.LOST, error=str(error))
     kind = FailureKind.CLI_MISSING if isinstance(error, CommandNotFound) else FailureKind.SPAWN
     return Ending(state=State.FAILED, kind=kind, error=str(error))

@@ -7,12 +7,14 @@ import dataclasses
 import itertools
 import json
 import signal
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Self
+
+import structlog
 
 from kokino.errors import ProcessError
 from kokino.process.attaching import Connection, connect
@@ -25,6 +27,8 @@ from kokino.process.failures import (
 )
 from kokino.process.model import Ended, Launch, Sample, Started, read_exit_file
 from kokino.process.watching import gone
+
+log = structlog.get_logger(__name__)
 
 __all__ = [
     "CommandNotFound",
@@ -42,25 +46,39 @@ __all__ = [
 
 #: Ends that are remembered for those who ask late.
 REMEMBERED = 1000
+#: Between two tries to get another warden, in seconds.
+AFTER_FAILURE = 1.0
+#: How long a close waits for one that is being started, in seconds: it is started in a fraction of that.
+LONGEST_REPLACING = 10.0
 #: How long children are kept without a broker.
 HOLD = timedelta(seconds=30)
 
 
 class Warden:
-    """A connection to one runtime directory's warden: made by `attach`, ended by `close` or `release`."""
+    """A connection to one runtime directory's warden: made by `attach`, ended by `close` or `release`.
 
-    def __init__(self, connection: Connection) -> None:
-        #: Set when the warden has died although nobody asked it to.
+    A warden that dies is replaced, as soon as its keepers have ended what it ran.
+    """
+
+    def __init__(self, connection: Connection, again: Callable[[], Awaitable[Connection]]) -> None:
+        #: Set from the death of a warden, which nobody asked for, until another one serves.
         self.died = asyncio.Event()
+        #: What ran when a warden died: its keepers leave word of these.
+        self._orphans: dict[str, Started] = {}
+        self._requests = itertools.count(1)
+        self._answers: dict[int, asyncio.Future[dict[str, Any]]] = {}
+        self._ends: dict[str, asyncio.Future[Ended]] = {}
+        self._is_leaving = False
+        self._again = again
+        self._replacing: asyncio.Task[None] | None = None
+        self._take(connection)
+
+    def _take(self, connection: Connection) -> None:
         #: The warden's own process.
         self.pid = connection.pid
         self._reader = connection.reader
         self._writer = connection.writer
-        self._requests = itertools.count(1)
-        self._answers: dict[int, asyncio.Future[dict[str, Any]]] = {}
         self._running: dict[str, Started] = {}
-        self._ends: dict[str, asyncio.Future[Ended]] = {}
-        self._is_leaving = False
         for execution, started in connection.running.items():
             self._running[execution] = Started.of(started)
             self._ends[execution] = _future()
@@ -68,6 +86,7 @@ class Warden:
         for execution, ended in connection.ended.items():
             if execution not in connection.running:  # else it is the end of an earlier try
                 self._note_end(execution, ended)
+        self.died.clear()
         self._listening = asyncio.create_task(self._listen(), name="warden connection")
 
     @classmethod
@@ -77,13 +96,11 @@ class Warden:
         `hold` is how long it keeps its children when this connection closes. Raises ProcessError when another
         broker holds the warden, the directory cannot be used, or the system is not Linux.
         """
-        return cls(await connect(runtime_dir, hold))
+        return cls(await connect(runtime_dir, hold), lambda: connect(runtime_dir, hold))
 
     @property
     def running(self) -> Mapping[str, Started]:
-        """The executions whose tree is alive, those that an earlier broker started too; the last ones known
-        when the warden has died.
-        """
+        """The executions whose tree is alive, those that an earlier broker started too."""
         return MappingProxyType(self._running)
 
     @property
@@ -95,8 +112,11 @@ class Warden:
         """Start a CLI; returns once its program runs.
 
         Raises CommandNotFound, DirectoryNotFound, NotPermitted, WardenDied, or a plain ProcessError. When the
-        caller is cancelled meanwhile, what was started is killed.
+        caller is cancelled meanwhile, what was started is killed. After the death of a warden it waits for
+        the next one.
         """
+        if self._replacing is not None:
+            await asyncio.shield(self._replacing)
         if fault := launch.fault():
             raise ProcessError(f"execution {launch.id!r} cannot be started: {fault}")
         if launch.id in self._ends and not self._ends[launch.id].done():
@@ -125,9 +145,9 @@ class Warden:
         try:
             return await asyncio.shield(self._ends[id])
         except WardenDied:
-            if id not in self._running:
+            if id not in self._orphans:
                 raise
-            return await self._last_word(self._running[id])
+            return await self._last_word(self._orphans[id])
 
     async def stop(
         self, id: str, *, signal: signal.Signals = signal.SIGTERM, grace: timedelta | None = None
@@ -144,6 +164,7 @@ class Warden:
     async def close(self) -> None:
         """End every tree and the warden itself; returns when it is gone."""
         self._is_leaving = True
+        await self._give_up_replacing()
         with suppress(WardenDied):
             await self._ask("end")
         await self._listening
@@ -153,7 +174,15 @@ class Warden:
     async def release(self) -> None:
         """Leave the children to the next broker, which has the hold time to attach."""
         self._is_leaving = True
+        await self._give_up_replacing()
         await self._hang_up()
+
+    async def _give_up_replacing(self) -> None:
+        if self._replacing is not None:
+            # One that is being started would be left behind, without anybody who could end it.
+            await asyncio.wait({self._replacing}, timeout=LONGEST_REPLACING)
+        if self._replacing is not None:
+            self._replacing.cancel()
 
     async def _last_word(self, started: Started) -> Ended:
         await gone(started.keeper_pid, started.keeper_started_at_ticks)
@@ -188,14 +217,31 @@ class Warden:
         with suppress(OSError):
             while line := await self._reader.readline():
                 self._heard(json.loads(line))
-        if self._is_leaving:
-            self._running.clear()
-        else:
+        if not self._is_leaving:
+            self._writer.close()
+            self._orphans |= self._running
             self.died.set()
+            self._replacing = asyncio.create_task(self._replace(), name="another warden")
+        self._running.clear()
+        self._samples.clear()
         died = WardenDied("the warden has died; its keepers end what it ran")
         unsettled: list[asyncio.Future[Any]] = [*self._answers.values(), *self._ends.values()]
         for future in unsettled:
             _settle(future, died)
+
+    async def _replace(self) -> None:
+        """Get another warden, however long it takes: without one nothing can run."""
+        while True:
+            try:
+                connection = await self._again()
+            except ProcessError as error:
+                log.error("there is no warden; trying again", reason=error.message)  # noqa: TRY400
+                await asyncio.sleep(AFTER_FAILURE)
+            else:
+                log.warning("the warden had died; another one serves", pid=connection.pid)
+                self._take(connection)
+                self._replacing = None
+                return
 
     def _heard(self, message: dict[str, Any]) -> None:
         # Here and not in `start`: an execution may end in the same breath, and its caller may be cancelled.

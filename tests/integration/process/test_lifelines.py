@@ -129,19 +129,21 @@ async def test_when_warden_and_keeper_are_killed_nobody_knows_the_end(box: Box, 
     await gone(started.pid, started.started_at_ticks)
 
 
-async def test_after_a_killed_warden_a_new_one_can_be_had(box: Box, warden: Warden) -> None:
-    """It starts when the last tree of the dead one is empty, so whoever is attached finds no one alive."""
+async def test_a_killed_warden_is_replaced(box: Box, warden: Warden) -> None:
+    """The next one starts when the last tree of the dead one is empty; a start meanwhile waits for it."""
     launch = at_once(box.launch("deaf", DEAF))
     started = await box.start(warden, launch)
     await box.says(launch, "\n")
-    os.kill(warden.pid, signal.SIGKILL)
+    killed = warden.pid
+    os.kill(killed, signal.SIGKILL)
+    await until(warden.died.is_set)
 
-    successor = await box.attach()
+    assert (await box.run(warden, box.launch("e", "raise SystemExit(3)"))).code == 3
 
-    assert successor.pid != warden.pid
+    assert warden.pid != killed
+    assert not warden.died.is_set()
     assert not is_alive(started.pid)
-    assert read_exit_file(launch.exit_file) is not None
-    assert (await box.run(successor, box.launch("e", "raise SystemExit(3)"))).code == 3
+    assert await ended(warden, "deaf") == read_exit_file(launch.exit_file)
 
 
 async def test_when_a_keeper_is_killed_nothing_of_its_tree_lives_on(box: Box, warden: Warden) -> None:
@@ -201,6 +203,7 @@ async def test_a_broker_that_comes_while_the_warden_ends_waits_for_a_new_one(
 ) -> None:
     """When it is attached, nothing that an earlier broker started is alive any more."""
     await box.start(warden, at_once(box.launch("deaf", DEAF)))
+    await warden.release()
     os.kill(warden.pid, signal.SIGTERM)
 
     successor = await box.attach()
