@@ -29,6 +29,7 @@ from kokino.executions.model import Execution
 from kokino.executions.probes import Probes
 from kokino.executions.runner import Runner
 from kokino.executions.service import Executions
+from kokino.executions.versions import Versions
 from kokino.executions.watch import Watch
 from kokino.executions.workshop import Workshop
 from kokino.incidents.documents import IncidentDocuments
@@ -148,6 +149,7 @@ def _executions(checked: Checked, ground: Ground, bells: Bells) -> Executions:
         spool=folder / "spool",
         logs=folder / "logs" / "agents",
         changes=folder / "changes",
+        versions=Versions(),
         environment=checked.environment,
     )
     runner = Runner(workshop=workshop, watch=watch, on_end=bells.ended)

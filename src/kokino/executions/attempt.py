@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 from sqlalchemy import Connection
@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 from kokino.agents.drivers.contract import Command, Driver, Exit, Invocation, Reader
 from kokino.agents.drivers.registry import driver_named
 from kokino.agents.failures import FailureKind
-from kokino.agents.model import Agent, Limits
+from kokino.agents.model import Agent, CliType, Limits
 from kokino.errors import ProcessError
 from kokino.executions import deadlines, store
 from kokino.executions.agent_log import AgentLog
@@ -86,7 +86,7 @@ class Attempt:
             self.follow.interrupt(Stop.CANCEL)
         if self.follow.stop is not None:
             self._stop_tree()  # it was interrupted while it started, when there was no tree to end yet
-        return await self._see_through()
+        return await self._with_version(agent, await self._see_through())
 
     async def adopt(self) -> Ending:
         """Go on with what an earlier broker started, or find out how it ended."""
@@ -153,27 +153,42 @@ class Attempt:
         await self.workshop.storage.write(write)
 
     def _launch(self, agent: Agent) -> Launch:
-        execution, cli_type = self.execution, self.workshop.cli_types[self.execution.cli_type]
-        # Flags, model and environment of an agent are written for its own CLI; elsewhere they mean nothing.
-        is_at_home = execution.moved_from is None
+        cli_type, flags, model = self._configured(agent)
         command = self._driver.command(
             Invocation(
                 agent_id=agent.agent_id,
                 command=cli_type.command,
-                flags=(*cli_type.flags, *(agent.flags if is_at_home else ())),
-                model=agent.model if is_at_home else None,
-                session_id=str(execution.session_id),
-                is_resume=bool(execution.is_resume),
+                flags=flags,
+                model=model,
+                session_id=str(self.execution.session_id),
+                is_resume=bool(self.execution.is_resume),
                 prompt_file=self._spool.prompt,
             )
         )
-        env = {
-            **self.workshop.environment,
-            **cli_type.env,
-            **(agent.env if is_at_home else {}),
-            **command.env,
-        }
-        return self._launch_of(agent, command, env)
+        return self._launch_of(agent, command, {**self._environment(agent), **command.env})
+
+    def _configured(self, agent: Agent) -> tuple[CliType, tuple[str, ...], str | None]:
+        """CLI type, flags and model.
+
+        Those of an agent are written for its own CLI, as its environment is; elsewhere they mean nothing.
+        """
+        cli_type = self.workshop.cli_types[self.execution.cli_type]
+        if self.execution.moved_from is not None:
+            return cli_type, cli_type.flags, None
+        return cli_type, (*cli_type.flags, *agent.flags), agent.model
+
+    def _environment(self, agent: Agent) -> dict[str, str]:
+        cli_type = self.workshop.cli_types[self.execution.cli_type]
+        own = agent.env if self.execution.moved_from is None else {}
+        return {**self.workshop.environment, **cli_type.env, **own}
+
+    async def _with_version(self, agent: Agent, ending: Ending) -> Ending:
+        """What its records do not tell of its version, its binary does; whoever cancels waits for nothing."""
+        if ending.cli_version is not None or self.follow.stop is not None:
+            return ending
+        command = self.workshop.cli_types[self.execution.cli_type].command
+        version = await self.workshop.versions.of(command, self._environment(agent), agent.cwd)
+        return replace(ending, cli_version=version)
 
     def _launch_of(self, agent: Agent, command: Command, env: Mapping[str, str]) -> Launch:
         return Launch(

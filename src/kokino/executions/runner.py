@@ -92,6 +92,7 @@ class Runner:
             async with asyncio.timeout(LONGEST_STOP):
                 await self._tasks.settled()
         await self._tasks.stop()
+        await self.workshop.versions.stop()
 
     def _process(self, execution: Execution, limits: Limits) -> Headless:
         return Headless(

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from kokino.agents.model import CliType
 from kokino.clock import Clock
+from kokino.executions.versions import Versions
 from kokino.ids import Ids
 from kokino.process.client import Warden
 from kokino.storage import Storage
@@ -28,5 +29,6 @@ class Workshop:
     logs: Path
     #: Below it each execution that changed a git repository has a folder with the objects that tell what.
     changes: Path
+    versions: Versions
     #: What every CLI inherits, before its CLI type's and agent's own variables.
     environment: Mapping[str, str]

@@ -1,0 +1,81 @@
+"""Asking binaries for their version: small programs that answer, hang, or say nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from pathlib import Path
+
+import psutil
+import pytest
+
+from kokino.executions import versions as module
+from kokino.executions.versions import Versions
+
+ENV = {"PATH": os.defpath}
+PATIENCE = 60
+
+
+def program(folder: Path, body: str) -> tuple[str, ...]:
+    """A CLI that does that, and notes each time that it is asked."""
+    path = folder / "cli"
+    path.write_text(f"#!/bin/sh\necho asked >> {folder}/asked\n{body}\n", "utf-8")
+    path.chmod(0o755)
+    return (str(path),)
+
+
+def times_asked(folder: Path) -> int:
+    """How often it was started."""
+    return len((folder / "asked").read_text("utf-8").splitlines())
+
+
+@pytest.mark.parametrize(
+    ("says", "version"),
+    [
+        ("codex-cli 0.169.0", "0.169.0"),
+        ("2.1.197 (Claude Code)", "2.1.197"),
+        ("v1.2", "1.2"),
+        ("1.0.0-beta.3", "1.0.0-beta.3"),
+        ("no number", None),
+    ],
+)
+async def test_the_version_is_found_in_what_it_says(tmp_path: Path, says: str, version: str | None) -> None:
+    """Each CLI writes it in its own way."""
+    assert await Versions().of(program(tmp_path, f"echo '{says}'"), ENV, tmp_path) == version
+
+
+async def test_a_binary_is_asked_once_and_again_when_it_has_changed(tmp_path: Path) -> None:
+    """Also by many executions at the same time."""
+    versions = Versions()
+    command = program(tmp_path, "echo 1.0.0")
+    assert await asyncio.gather(*(versions.of(command, ENV, tmp_path) for _ in range(5))) == ["1.0.0"] * 5
+    assert times_asked(tmp_path) == 1
+    program(tmp_path, "echo 2.0.0")
+    os.utime(command[0], (1, 1))
+    assert await versions.of(command, ENV, tmp_path) == "2.0.0"
+
+
+@pytest.mark.parametrize("body", ["echo 1.0.0; exit 1", "exit 0", "kill -9 $$"])
+async def test_one_that_fails_has_no_version(tmp_path: Path, body: str) -> None:
+    """And that is no error of the execution."""
+    assert await Versions().of(program(tmp_path, body), ENV, tmp_path) is None
+
+
+async def test_one_that_is_not_there_is_not_asked(tmp_path: Path) -> None:
+    """Whoever starts it will be told."""
+    assert await Versions().of(("no-such-cli",), ENV, tmp_path) is None
+
+
+async def test_one_that_hangs_is_ended_with_its_children(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some launchers start a worker that outlives them."""
+    monkeypatch.setattr(module, "PATIENCE", 0.3)
+    assert await Versions().of(program(tmp_path, "sleep 86411 & sleep 86411"), ENV, tmp_path) is None
+    async with asyncio.timeout(PATIENCE):
+        while any(
+            "86411" in found.info["cmdline"]
+            for found in psutil.process_iter(["cmdline"])
+            if found.info["cmdline"]
+        ):
+            await asyncio.sleep(0.01)
