@@ -8,8 +8,9 @@ it does not: unknown records, garbage, halves of lines, broken UTF-8.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import ClassVar
 
 from kokino.agents.drivers import stream_failures
 from kokino.agents.drivers.contract import Exit, Outcome, Usage
@@ -44,7 +45,9 @@ SYNTHETIC = "<synthetic>"
 class StreamJsonReader(RecordReader):
     """Follows one execution's output in the stream-json dialect; see `contract.Reader`."""
 
-    SENTENCES = stream_failures.SENTENCES
+    SENTENCES: ClassVar[Sequence[Sentence]] = stream_failures.SENTENCES
+    #: True where a result's figures count from the session's first turn on.
+    COUNTS_SESSION: ClassVar[bool] = False
     PASSED_OVER = frozenset({
         "system/compact_boundary",
         "system/status",
@@ -81,6 +84,19 @@ class StreamJsonReader(RecordReader):
         named = decode(line, Named) if b'"session_id"' in line else None
         self.session_id = (named and named.session_id) or self.session_id
 
+    def result_in(self, line: bytes) -> Result | None:
+        """A result record as the dialect means it."""
+        return decode(line, Result)
+
+    def usage_of(self, counts: TokenCounts) -> Usage:
+        """The dialect's token counts in our words."""
+        return Usage(
+            input_tokens=counts.input_tokens or 0,
+            output_tokens=counts.output_tokens or 0,
+            cache_read_tokens=counts.cache_read_input_tokens or 0,
+            cache_write_tokens=counts.cache_creation_input_tokens or 0,
+        )
+
     def outcome(self, exit: Exit) -> Outcome:
         """Judge the whole, once the tree is gone."""
         if self._result and self._result.is_success and not takes_result_back(exit):
@@ -92,7 +108,7 @@ class StreamJsonReader(RecordReader):
     def _take_init(self, line: bytes) -> bool:
         record = decode(line, Init)
         if record:
-            self.version = record.claude_code_version or self.version
+            self.version = record.version or self.version
         return record is not None
 
     def _take_retry(self, line: bytes) -> bool:
@@ -137,7 +153,7 @@ class StreamJsonReader(RecordReader):
         return record is not None
 
     def _take_result(self, line: bytes) -> bool:
-        record = decode(line, Result)
+        record = self.result_in(line)
         if record is None:
             return False
         self._result = record
@@ -194,21 +210,12 @@ class StreamJsonReader(RecordReader):
             kind=kind,
             error=error,
             content=(answer or self.text.so_far())[:CONTENT_LIMIT],
-            usage=usage_of(result.usage) if result and result.usage else None,
+            usage=self.usage_of(result.usage) if result and result.usage else None,
             cost_usd=result.total_cost_usd if result else None,
             session_is_alive=is_alive,
+            counts_session=self.COUNTS_SESSION,
             resets_at=None if self._resets_at is None else _instant(self._resets_at),
         )
-
-
-def usage_of(usage: TokenCounts) -> Usage:
-    """The dialect's token counts in our words."""
-    return Usage(
-        input_tokens=usage.input_tokens or 0,
-        output_tokens=usage.output_tokens or 0,
-        cache_read_tokens=usage.cache_read_input_tokens or 0,
-        cache_write_tokens=usage.cache_creation_input_tokens or 0,
-    )
 
 
 def _instant(seconds: float) -> datetime | None:

@@ -19,6 +19,12 @@ class Init(Struct):
     """``system/init``, the first record of a run."""
 
     claude_code_version: str | None = None
+    qwen_code_version: str | None = None
+
+    @property
+    def version(self) -> str | None:
+        """The CLI's version under whichever name it has."""
+        return self.claude_code_version or self.qwen_code_version
 
 
 class Retry(Struct):
