@@ -12,6 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Protocol, Self
 
 from tests.model_server.anthropic import Anthropic
+from tests.model_server.gemini import Gemini
 from tests.model_server.openai_chat import OpenAiChat
 from tests.model_server.openai_responses import OpenAiResponses
 from tests.model_server.replies import Answer, Drop, Failure, Hang, Reply, ToolUse
@@ -42,7 +43,7 @@ class Dialect(Protocol):
 
 
 #: The first that knows a request answers it.
-DIALECTS: tuple[Dialect, ...] = (Anthropic(), OpenAiResponses(), OpenAiChat())
+DIALECTS: tuple[Dialect, ...] = (Anthropic(), OpenAiResponses(), OpenAiChat(), Gemini())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,10 +158,10 @@ class _Handler(BaseHTTPRequestHandler):
                 self.server.owner.closing.wait()
                 self._drop()
             case Drop():
-                events = list(dialect.events(Answer(text=reply.text), body["model"], number))
+                events = list(dialect.events(Answer(text=reply.text), body.get("model", ""), number))
                 self._stream(events[: reply.after_events], is_whole=False)
             case Answer() | ToolUse():
-                self._stream(dialect.events(reply, body["model"], number), is_whole=True)
+                self._stream(dialect.events(reply, body.get("model", ""), number), is_whole=True)
 
     def _send(self, status: int, body: bytes, extra: dict[str, str] | None = None) -> None:
         self.send_response(status)

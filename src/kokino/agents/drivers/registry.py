@@ -5,12 +5,15 @@ from __future__ import annotations
 from kokino.agents.drivers.claude_code import ClaudeCode
 from kokino.agents.drivers.codex import Codex
 from kokino.agents.drivers.contract import Driver
+from kokino.agents.drivers.gemini import Gemini
 from kokino.agents.drivers.qwen import Qwen
 from kokino.agents.drivers.scripted import Scripted
 from kokino.errors import Fault, Invalid
 
 #: Every driver there is. A new one is written in a file of its own and named here.
-DRIVERS: dict[str, Driver] = {driver.name: driver for driver in (ClaudeCode(), Codex(), Qwen(), Scripted())}
+DRIVERS: dict[str, Driver] = {
+    driver.name: driver for driver in (ClaudeCode(), Codex(), Gemini(), Qwen(), Scripted())
+}
 
 
 def driver_named(name: str) -> Driver:
