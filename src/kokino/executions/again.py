@@ -65,7 +65,9 @@ def decide(
     """
     if ending.state is not State.FAILED or ending.kind is None or reader.tools.count:
         return None
-    if not session_is_alive and not past.replaced:
+    # A session may be dead beside the failure and not be its reason: of a login that is refused, say.
+    is_forgotten = not session_is_alive and ending.kind is FailureKind.PROTOCOL
+    if is_forgotten and not past.replaced:
         return Again(cause=Cause.SESSION, pause=timedelta(0), reason=str(ending.error))
     if ending.kind in FINAL or past.retried >= retries.get(ending.kind, 0):
         return None

@@ -130,7 +130,8 @@ class Headless:
             replaced=self._past.replaced + is_session,
             retried=self._past.retried + (not is_session),
         )
-        execution, session_id = self.execution, self.reader.session_id
+        execution = self.execution
+        session_id = self.reader.session_id if self.session_is_alive else None
         self.execution = await self.workshop.storage.write(
             lambda conn: attempts.begin_again(
                 conn,

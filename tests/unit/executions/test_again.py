@@ -69,6 +69,11 @@ CASES = [
         cause=Cause.SESSION,
     ),
     Case(
+        why="a session that died beside a failure of the account's is replaced by the next execution",
+        ending=Ending(state=State.FAILED, kind=FailureKind.AUTH, error="no"),
+        session_is_alive=False,
+    ),
+    Case(
         why="but once only: a CLI that knows no new session either is broken",
         ending=FORGOTTEN,
         session_is_alive=False,
