@@ -19,7 +19,7 @@ from kokino.agents.model import PROBE_AGENT, Agent, Limits, Lock, Mode, Permissi
 from kokino.agents.routing import PARK
 from kokino.agents.service import required
 from kokino.api.services import Given
-from kokino.api.shapes import Body, Cursor, Page, Shape, Time
+from kokino.api.shapes import Body, Cursor, Page, Shape, Time, megabytes
 from kokino.clock import MILLISECOND
 from kokino.conversations import store as conversation_store
 from kokino.errors import Fault, Invalid
@@ -27,7 +27,7 @@ from kokino.executions import store as execution_store
 from kokino.executions import stuck, summary_store
 from kokino.executions.stuck import Activity
 from kokino.executions.summary_store import Summary
-from kokino.process.model import Started
+from kokino.process.model import Sample, Started
 from kokino.process.tree import usage
 from kokino.telemetry.streak_store import streak_of_agent
 
@@ -138,7 +138,14 @@ class ProcessShape(Shape):
     agent_id: str
     execution_id: str
     pid: int
+    #: Resident memory of the tree; pages that processes share count once for each.
     memory_mb: float = Field(alias="memoryMB")
+    #: The same with shared pages divided; null far from the limit, where nobody looks so closely.
+    pss_mb: float | None = Field(alias="pssMB")
+    #: The most that it took so far.
+    peak_mb: float = Field(alias="peakMB")
+    #: 100 is one core.
+    cpu_percent: float
     age_ms: int
     processes: int
     limits: dict[str, Any]
@@ -237,7 +244,7 @@ async def circuits(given: Given) -> Circuits:
 @router.get("/agents/processes/status")
 async def processes(given: Given) -> list[ProcessShape]:
     """What the running executions' process trees take."""
-    trees = dict(given.warden.running)
+    trees, samples = dict(given.warden.running), dict(given.warden.samples)
 
     def read(conn: Connection) -> list[tuple[Summary, dict[str, Any]]]:
         limits = {agent.agent_id: agent.limits.to_document() for agent in store.everyone(conn)}
@@ -246,7 +253,10 @@ async def processes(given: Given) -> list[ProcessShape]:
 
     running, now = await given.storage.read(read), given.clock.now()
     return await asyncio.to_thread(
-        lambda: [_process(one, trees[one.execution_id], limits, now) for one, limits in running]
+        lambda: [
+            _process(one, trees[one.execution_id], samples.get(one.execution_id), limits, now)
+            for one, limits in running
+        ]
     )
 
 
@@ -338,13 +348,19 @@ def shape(agent: Agent) -> AgentShape:
     )
 
 
-def _process(execution: Summary, tree: Started, limits: dict[str, Any], now: datetime) -> ProcessShape:
-    taken = usage(tree.keeper_pid, started_at_ticks=tree.keeper_started_at_ticks)
+def _process(
+    execution: Summary, tree: Started, sample: Sample | None, limits: dict[str, Any], now: datetime
+) -> ProcessShape:
+    # One that has just begun has not been looked at by the warden yet.
+    taken = sample or usage(tree.keeper_pid, started_at_ticks=tree.keeper_started_at_ticks)
     return ProcessShape(
         agent_id=execution.agent_id,
         execution_id=execution.execution_id,
         pid=tree.pid,
         memory_mb=round(taken.resident_bytes / 1e6, 1),
+        pss_mb=megabytes(sample.pss_bytes if sample else None),
+        peak_mb=round((sample.peak_bytes if sample else taken.resident_bytes) / 1e6, 1),
+        cpu_percent=sample.cpu_percent if sample else 0.0,
         age_ms=(now - (execution.started_at or now)) // MILLISECOND,
         processes=taken.processes,
         limits=limits,

@@ -78,7 +78,7 @@ class Repository:
             place, tree = await self._look()
             files = await self._compare(place, before["treeBefore"], tree)
             asked = ("ls-files", "-z", "--others", "--exclude-standard", "--", ".")
-            untracked = await self._git(place, *asked, *self._left_out(place))
+            untracked = await self._git(place, *asked, *await self._left_out(place))
         except GitFailed as error:
             return {**before, "error": str(error)}
         if tree == before["treeBefore"]:
@@ -115,7 +115,7 @@ class Repository:
         place = await self._place()
         await asyncio.to_thread(self._prepare, place)
         ours = self._ours(place)
-        await self._git(place, "add", "--all", "--", ".", *self._left_out(place), **ours)
+        await self._git(place, "add", "--all", "--", ".", *await self._left_out(place), **ours)
         tree = await self._git(place, "write-tree", **ours)
         return place, tree.decode().strip()
 
@@ -135,8 +135,12 @@ class Repository:
         with suppress(FileNotFoundError):
             shutil.copyfile(place.index, self.folder / "index")
 
-    def _left_out(self, place: Place) -> tuple[str, ...]:
+    async def _left_out(self, place: Place) -> tuple[str, ...]:
         if not self.private.is_relative_to(place.top):
+            return ()
+        # Where git ignores it anyway, naming it would be an error.
+        with suppress(GitFailed):
+            await self._git(place, "check-ignore", "--quiet", str(self.private))
             return ()
         return (f":(top,exclude,literal){self.private.relative_to(place.top)}",)
 

@@ -156,6 +156,18 @@ async def test_a_repository_without_a_commit_is_one_too(tmp_path: Path) -> None:
     assert [file["path"] for file in (await looked.since(before))["files"]] == ["sub/first"]
 
 
+async def test_what_is_ours_may_be_ignored_by_git(tmp_path: Path) -> None:
+    """As in a repository that is a broker's home and says so in its .gitignore."""
+    git(tmp_path, "init", "-q")
+    (tmp_path / ".gitignore").write_text("ours/\n")
+    looked = repository(tmp_path / "sub")
+    (tmp_path / "sub").mkdir()
+    before = await looked.before()
+    assert before is not None
+    (tmp_path / "sub" / "first").write_text("x\n")
+    assert [file["path"] for file in (await looked.since(before))["files"]] == ["sub/first"]
+
+
 async def test_a_folder_that_is_no_repository_is_not_looked_at(tmp_path: Path) -> None:
     """And git is not even started: an environment without one does not matter."""
     assert await Repository(tmp_path, tmp_path / "ours", {}, tmp_path / "ours").before() is None
