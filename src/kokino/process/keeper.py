@@ -25,11 +25,13 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypedDict
 if TYPE_CHECKING or __package__:
     from kokino.process import linux, tree
     from kokino.process.ladder import Ladder
+    from kokino.process.roundup import Roundup
     from kokino.process.spawn import LaunchFields, spawn
 else:  # below the warden, which finds its parts in its own folder and runs without Kokino
     import linux
     import tree
     from ladder import Ladder
+    from roundup import Roundup
     from spawn import LaunchFields, spawn
 
 #: One message on the link; commands and reports are far smaller.
@@ -74,9 +76,12 @@ class Keeper:
         self._link = link
         self._link.setblocking(False)
         self._ladder = Ladder()
+        self._roundup = Roundup(os.getpid())
         self._was_stopped = False
         #: The limit that it went over, as the warden said.
         self._breach: str | None = None
+        #: The most memory that the warden has seen it take.
+        self._peak_bytes = 0
         self._has_failed = False
         self._knows_leftovers = False
         #: The wait status of the CLI itself, once it has ended.
@@ -92,6 +97,7 @@ class Keeper:
     def _become_a_keeper(self) -> None:
         linux.become_subreaper()
         linux.set_name("kokino-keeper")
+        linux.run_first()
         self._wakeup = linux.Wakeup(
             caught={signal.SIGCHLD},
             # They reach whole groups: a keeper that died of one would take the tree with it.
@@ -141,8 +147,10 @@ class Keeper:
             self._stop(signal.SIGTERM, self._launch["grace"])
             return False
         command = json.loads(said)
-        if self._status is None:
-            self._breach = self._breach or command["breach"]
+        if command["do"] == "note":
+            self._peak_bytes = command["peak_bytes"]
+            return True
+        self._breach = self._breach or command["breach"]
         self._stop(signal.Signals(command["signal"]), command["grace"])
         return True
 
@@ -153,7 +161,7 @@ class Keeper:
 
     def _ask_tree(self, number: signal.Signals) -> set[int]:
         # SIGCONT after it, or a stopped process would sleep through its grace.
-        return tree.signal_below(os.getpid(), number, signal.SIGCONT)
+        return self._roundup.ask(number, signal.SIGCONT)
 
     def _reap(self) -> bool:
         """Wait for whatever has died; True when nothing is left below this process."""
@@ -188,30 +196,25 @@ class Keeper:
         now = time.monotonic()
         if not self._ladder.is_killing(now):
             return
-        reached = self._kill_children()
         if self._ladder.is_pass_due(now):
-            # Stopped first, all of them: what is stopped cannot fork while the others are being killed.
-            reached |= tree.signal_below(os.getpid(), signal.SIGSTOP, signal.SIGKILL)
+            self._stop_group()
+            reached = self._roundup.kill()
             self._ladder.passed(time.monotonic())
+        else:
+            reached = self._roundup.kill_new()
         if self._status is None:
             self._killed_with_cli |= reached
         else:
             self._leftovers |= reached - self._killed_with_cli
 
-    def _kill_children(self) -> set[int]:
-        """Kill the direct children, each as soon as it is seen.
+    def _stop_group(self) -> None:
+        """Stop the CLI's process group in one call, which no fork gets away from.
 
-        Two careful walks never catch a chain of processes that fork and exit faster than a walk takes. But
-        each link of it becomes our child when the one before it exits, and a child's pid is ours until it is
-        reaped: it can be killed on sight.
+        Only while the CLI is not reaped: until then nobody else's group can have its number.
         """
-        reached: set[int] = set()
-        for child in tree.children(os.getpid()):
-            if child.is_alive:
-                with suppress(PermissionError):  # it took another uid; nobody but root can end it
-                    os.kill(child.pid, signal.SIGKILL)
-                    reached.add(child.pid)
-        return reached
+        if self._status is None:
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(self._pid, signal.SIGSTOP)
 
     def _finish(self) -> None:
         status, used = describe(self._status), resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -221,8 +224,8 @@ class Keeper:
             was_stopped=self._was_stopped,
             leftovers=len(self._leftovers),
             breach=self._breach,
-            # The largest single process, which is less than the tree's peak; the warden may know that one.
-            peak_bytes=used.ru_maxrss * 1024,
+            # Of what was shorter than the warden's first look, the largest process at least is known.
+            peak_bytes=max(self._peak_bytes, used.ru_maxrss * 1024),
             cpu_ms=int((used.ru_utime + used.ru_stime) * 1000),
         )
         try:

@@ -18,6 +18,8 @@ PR_SET_CHILD_SUBREAPER = 36
 #: The kernel lets nobody handle these.
 UNCATCHABLE = frozenset({signal.SIGKILL, signal.SIGSTOP})
 
+#: Of whoever started this program; nobody needs a right to be nicer.
+_NICENESS = os.getpriority(os.PRIO_PROCESS, 0)
 # Looked up once, before any fork: nothing is loaded in a child. None where the system has no such call.
 _prctl = getattr(ctypes.CDLL(None, use_errno=True), "prctl", None)
 
@@ -46,6 +48,37 @@ def die_with(parent: int) -> None:
 def set_name(name: str) -> None:
     """Name this process for `ps -e` and `top`; the kernel keeps 15 bytes."""
     prctl(PR_SET_NAME, ctypes.create_string_buffer(name.encode()))
+
+
+def run_first() -> None:
+    """Run before all ordinary processes from now on, where this user may (root may).
+
+    Among thousands that fork, a supervisor would wait for its turn longer than they take to double. It must
+    have little to do. Children are ordinary again, see `run_as_before`.
+    """
+    with suppress(OSError):  # no right, or a system without such a class: it waits like everybody
+        os.sched_setscheduler(0, os.SCHED_RR | os.SCHED_RESET_ON_FORK, os.sched_param(1))
+
+
+def run_as_before() -> None:
+    """Take the niceness back that this program was started with: the kernel gives such children none."""
+    if _NICENESS > 0:
+        os.setpriority(os.PRIO_PROCESS, 0, _NICENESS)
+
+
+def last_pid() -> int | None:
+    """The pid (or thread id) that was given out last in our PID namespace; None where /proc does not tell."""
+    try:
+        with open("/proc/loadavg", "rb") as file:  # noqa: PTH123 - no pathlib here
+            return int(file.read().split()[-1])
+    except (OSError, ValueError, IndexError):
+        return None
+
+
+def pid_limit() -> int:
+    """All pids are below this."""
+    with open("/proc/sys/kernel/pid_max", "rb") as file:  # noqa: PTH123 - no pathlib here
+        return int(file.read())
 
 
 def close_all_but(kept: Iterable[int]) -> None:

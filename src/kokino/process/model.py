@@ -125,6 +125,8 @@ class Sample:
     spool_bytes: int
     #: The most memory that it was seen to take.
     peak_bytes: int
+    #: When, in clock ticks since boot, as start times are.
+    taken_at_ticks: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -57,6 +57,7 @@ def _become(launch: LaunchFields, keeper: int, tell: int) -> NoReturn:
     try:
         linux.die_with(keeper)
         os.setsid()
+        linux.run_as_before()
         stage, path = "cwd", launch["cwd"]
         os.chdir(path)
         for stage, path, flags, target in _files(launch):  # noqa: B007 - the report names them

@@ -6,9 +6,7 @@ A process is known by its pid and its start time; a pid alone may be somebody el
 from __future__ import annotations
 
 import os
-import signal
-from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Collection, Iterator, Mapping
 from typing import NamedTuple
 
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
@@ -117,10 +115,13 @@ def by_parent() -> dict[int, list[Stat]]:
     return found
 
 
-def descendants(root: int, processes: Mapping[int, list[Stat]]) -> list[Stat]:
-    """All that descends from `root` in one walk, parents before children, zombies too."""
+def descendants(root: int, processes: Mapping[int, list[Stat]], outside: Collection[int] = ()) -> list[Stat]:
+    """All that descends from `root` in one walk, parents before children, zombies too.
+
+    Without those of `outside` and what descends from them.
+    """
     found: list[Stat] = []
-    seen = {root}
+    seen = {root, *outside}
     parents = [root]
     for parent in parents:
         # A walk is no snapshot: a pid that changed hands meanwhile may make a circle.
@@ -147,40 +148,14 @@ def proportional_bytes(root: int, *, started_at_ticks: int | None = None) -> int
 
 
 def proportional_bytes_of(stat: Stat) -> int:
-    """PSS of one process; its resident memory where the kernel does not tell."""
-    with suppress(OSError), open(f"/proc/{stat.pid}/smaps_rollup", "rb") as lines:  # noqa: PTH123 - no pathlib here
-        for line in lines:
-            if line.startswith(b"Pss:"):
-                return int(line.split()[1]) * 1024
-    return stat.resident_bytes
-
-
-def signal_below(root: int, *numbers: signal.Signals) -> set[int]:
-    """Send `numbers`, one after the other, to all that descends from `root`; return the pids reached.
-
-    Only what two walks in a row agree on is signalled. One walk is no snapshot: a parent may die and its pid
-    go to a stranger while the walk goes on, and the stranger's child would look like ours. The second walk
-    reads that parent anew. What was forked between the two is left for the next call.
-    """
-    seen = {stat.pid: stat.started_at_ticks for stat in below(root)}
-    agreed = [stat for stat in below(root) if seen.get(stat.pid) == stat.started_at_ticks]
-    for number in numbers:
-        agreed = [stat for stat in agreed if _signal(stat, number)]
-    return {stat.pid for stat in agreed}
-
-
-def _signal(stat: Stat, number: signal.Signals) -> bool:
-    """Signal exactly that process: once its pidfd is held, the pid cannot change hands unnoticed."""
+    """PSS of one process: 0 when it has ended, its resident memory where the kernel does not tell."""
     try:
-        descriptor = os.pidfd_open(stat.pid)
-    except ProcessLookupError:
-        return False
-    try:
-        if not is_running(stat.pid, stat.started_at_ticks):
-            return False
-        signal.pidfd_send_signal(descriptor, number)
-    except (ProcessLookupError, PermissionError):  # gone, or it took another uid: the warden may not touch it
-        return False
-    finally:
-        os.close(descriptor)
-    return True
+        with open(f"/proc/{stat.pid}/smaps_rollup", "rb") as lines:  # noqa: PTH123 - no pathlib here
+            for line in lines:
+                if line.startswith(b"Pss:"):
+                    return int(line.split()[1]) * 1024
+    except (FileNotFoundError, ProcessLookupError):
+        return 0
+    except OSError:
+        return stat.resident_bytes
+    return 0

@@ -77,7 +77,7 @@ class Warden:
                 key.data(events)
             sweep_in = self._wards.sweep()
             if self._wards.look(time.monotonic()):
-                self._say({"event": "samples", "samples": self._wards.samples()})
+                self._tell_samples()
             if self._hold_until is not None and time.monotonic() >= self._hold_until:
                 self._end_all(f"no broker came within {self._hold:g} s")
         if self._broker is not None:
@@ -224,6 +224,11 @@ class Warden:
     def _answer(self, request: int, answer: dict[str, Any]) -> None:
         self._say({"request": request, **answer})
 
+    def _tell_samples(self) -> None:
+        # Not to a broker that does not read: what is unsent would grow for as long as it hangs.
+        if self._broker is not None and not self._broker.has_unsent:
+            self._say({"event": "samples", "samples": self._wards.samples()})
+
     def _tell_end(self, id: str, ended: EndedFields) -> None:
         # What was handed to a connection may never arrive: the broker on its other end may be dying.
         self._unheard[id] = ended
@@ -265,6 +270,7 @@ def _serve(folder: Path, listener: socket.socket, lock: int, hold: float) -> NoR
         _detach(folder / "warden.log")
         linux.set_name("kokino-warden")
         linux.become_subreaper()
+        linux.run_first()
         Warden(listener, lock, hold).serve()
         log("all has ended")
     except BaseException:  # noqa: BLE001 - it goes to the log; the keepers end their trees

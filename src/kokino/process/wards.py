@@ -15,16 +15,18 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING or __package__:
     from kokino.process import keeper, linux, tree
     from kokino.process.meter import Meter, SampleFields
+    from kokino.process.roundup import Roundup
     from kokino.process.spawn import LaunchFields
 else:  # below the warden, which finds its parts in its own folder and runs without Kokino
     import keeper
     import linux
     import tree
     from meter import Meter, SampleFields
+    from roundup import Roundup
     from spawn import LaunchFields
 
-#: Seconds between two looks for what killed keepers left behind.
-SWEEP_PAUSE = 0.02
+#: Seconds between two looks for what killed keepers left behind: short at first, see `kokino.process.ladder`.
+FIRST_PAUSE, LONGEST_PAUSE = 0.02, 0.25
 #: The number of a request that nobody waits for; brokers count from 1.
 NOBODYS = 0
 
@@ -51,6 +53,8 @@ class Ward:
         self.was_stopped = False
         #: The limit that it went over.
         self.breach: str | None = None
+        #: The most memory that it was seen to take.
+        self.peak_bytes = 0
         #: What the warden had to kill itself because the keeper was killed.
         self.strays: set[int] = set()
 
@@ -69,10 +73,19 @@ class Ward:
         self.was_stopped = True
         self.breach = self.breach or breach
         seconds = self.launch["grace"] if grace is None else grace
-        command = {"signal": number, "grace": seconds, "breach": breach}
+        self._command({"do": "stop", "signal": number, "grace": seconds, "breach": breach})
+        with suppress(OSError):
+            os.kill(self.keeper_pid, signal.SIGCONT)  # one that somebody stopped could not obey
+
+    def tell_peak(self, peak_bytes: int) -> None:
+        """Have the keeper know what to leave in the exit file, which outlives the warden."""
+        if peak_bytes > self.peak_bytes:
+            self.peak_bytes = peak_bytes
+            self._command({"do": "note", "peak_bytes": peak_bytes})
+
+    def _command(self, command: dict[str, Any]) -> None:
         with suppress(OSError):
             self.link.send(json.dumps(command).encode())
-            os.kill(self.keeper_pid, signal.SIGCONT)  # one that somebody stopped could not obey
 
     def note(self, report: dict[str, Any]) -> None:
         """Keep what the keeper reports."""
@@ -117,9 +130,11 @@ class Wards:
         self._log = log
         self._meter = Meter()
         self._by_keeper: dict[int, Ward] = {}
+        self._roundup = Roundup(os.getpid(), outside=self._by_keeper)
         self._by_id: dict[str, Ward] = {}
         #: Those whose keeper was killed; they end when nothing that it left behind is alive.
         self._lost: list[Ward] = []
+        self._pause = FIRST_PAUSE
 
     def __len__(self) -> int:
         return len(self._by_id)
@@ -164,9 +179,12 @@ class Wards:
     def look(self, now: float) -> bool:
         """Read what is due, kill the trees that take too much; True when one was read."""
         found = self._meter.look(now)
+        samples = self._meter.samples()
         for id, breach in found.items():
-            if breach is not None and self._by_id[id].breach is None:
-                self._log(f"{id}: over its limit of {breach}: {self._meter.samples()[id]}")
+            if id in samples:
+                self._by_id[id].tell_peak(samples[id]["peak_bytes"])
+            if breach is not None:
+                self._log(f"{id}: over its limit of {breach}; the last look: {samples.get(id)}")
                 self._by_id[id].stop(signal.SIGKILL, 0, breach=breach)
         return bool(found)
 
@@ -201,16 +219,15 @@ class Wards:
         """Kill what killed keepers left behind; return seconds until it must be looked at again, or None."""
         if not self._lost:
             return None
-        strays = [child for child in tree.children(os.getpid()) if child.pid not in self._by_keeper]
-        alive = {stray.pid for stray in strays if stray.is_alive}
-        for pid in alive:
-            # Ours until it is reaped, so its pid is its own. Its children are strays of the next sweep.
-            with suppress(PermissionError):
-                os.kill(pid, signal.SIGKILL)
+        reached = self._roundup.kill()
         for ward in self._lost:
-            ward.strays |= alive
+            ward.strays |= reached
+        # The dead ones too: how a CLI ended is known when it is buried.
+        strays = [child for child in tree.children(os.getpid()) if child.pid not in self._by_keeper]
         if strays:
-            return SWEEP_PAUSE
+            pause, self._pause = self._pause, min(self._pause * 2, LONGEST_PAUSE)
+            return pause
+        self._pause = FIRST_PAUSE
         lost, self._lost = self._lost, []
         for ward in lost:
             self._give_up(ward)
@@ -257,14 +274,15 @@ class Wards:
         if ward.started is None:
             self._refuse(ward, {"error": f"the keeper of {ward.id!r} was killed before its CLI ran"})
             return
+        last = self._meter.remove(ward.id)
         ended = keeper.EndedFields(
             code=ward.exited["code"],
             signal=ward.exited["signal"],
             was_stopped=ward.was_stopped,
             leftovers=len(ward.strays - {ward.started["pid"]}),
             breach=ward.breach,
-            peak_bytes=None,
-            cpu_ms=None,
+            peak_bytes=last["peak_bytes"] if last else None,
+            cpu_ms=last["cpu_ms"] if last else None,
         )
         try:
             keeper.write_exit_file(ward.launch["exit_file"], ended)
@@ -274,8 +292,7 @@ class Wards:
 
     def _settle(self, ward: Ward, ended: keeper.EndedFields) -> None:
         del self._by_id[ward.id]
-        if (last := self._meter.remove(ward.id)) is not None:
-            ended["peak_bytes"] = max(ended["peak_bytes"] or 0, last["peak_bytes"])
+        self._meter.remove(ward.id)
         self._tell_end(ward.id, ended)
 
     def _refuse(self, ward: Ward, answer: dict[str, Any]) -> None:

@@ -75,10 +75,9 @@ async def test_memory_that_processes_share_counts_once(box: Box, warden: Warden)
     launch = replace(box.launch("e", SHARES, "60"), memory_bytes=200 * MIB)
     await box.start(warden, launch)
 
-    await until(lambda: "e" in warden.samples and warden.samples["e"].pss_bytes is not None)
+    await until(lambda: "e" in warden.samples and warden.samples["e"].processes == 5)
 
     sample = warden.samples["e"]
-    assert sample.processes == 5
     assert sample.resident_bytes > 200 * MIB > (sample.pss_bytes or 0)
     await warden.stop("e", grace=timedelta(0))
     assert (await ended(warden, "e")).breach is None
@@ -154,6 +153,7 @@ async def test_an_end_is_told_again_until_a_broker_has_heard_of_it(box: Box, war
     transport.pause_reading()  # type: ignore[attr-defined]
     await until(launch.exit_file.exists)
     await gone(box.started[0].keeper_pid)
+    warden._is_leaving = True  # a dead broker does not look for another warden
     transport.abort()
 
     successor = await box.attach()
@@ -174,6 +174,36 @@ async def test_a_fifo_as_standard_input_does_not_hold_up_the_start(box: Box, war
     assert (await ended(warden, "e")).code == 0
     os.close(held)
     assert launch.stdout.read_text() == "one\ntwo\n"
+
+
+async def test_the_exit_file_knows_the_peak_of_the_whole_tree(box: Box, warden: Warden) -> None:
+    """It outlives warden and broker, and the kernel alone would tell of the largest process only."""
+    script = """
+        import os, sys, time
+        os.fork()
+        block = bytearray(60 << 20)
+        block[::4096] = b"x" * len(block[::4096])
+        print("full", flush=True)
+        time.sleep(60)
+    """
+    launch = replace(box.launch("e", script), memory_bytes=1000 * MIB)
+    await box.start(warden, launch)
+    await until(lambda: "e" in warden.samples and warden.samples["e"].peak_bytes > 120 * MIB)
+
+    os.kill(warden.pid, signal.SIGKILL)
+
+    outcome = await ended(warden, "e")
+    assert (outcome.peak_bytes or 0) > 120 * MIB
+    assert read_exit_file(launch.exit_file) == outcome
+
+
+async def test_a_reading_tells_when_it_was_taken(box: Box, warden: Warden) -> None:
+    """On the clock of start times, so that its age can be told."""
+    started = await box.start(warden, box.launch("e", DEAF))
+
+    await until(lambda: "e" in warden.samples)
+
+    assert warden.samples["e"].taken_at_ticks > started.started_at_ticks
 
 
 async def test_a_killed_keepers_tree_is_ended_by_the_warden(box: Box, warden: Warden) -> None:
