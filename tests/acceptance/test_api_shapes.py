@@ -103,6 +103,7 @@ LEVEL = {"current": MAYBE_NUMBER, "target": NUMBER, "good": int, "total": int, "
 FAILURES = {
     "failures": int,
     "total": int,
+    "refused": int,
     "failureRate": NUMBER,
     "kinds": dict,
     "lastError": MAYBE_TEXT,
@@ -314,7 +315,24 @@ CASES = (
     ),
     Case(
         route="GET /agents/circuits/status",
-        shape={"circuits": [{"agentId": str, "state": str, "failures": int}]},
+        shape={
+            "circuits": [
+                {
+                    "agentId": str,
+                    "cliType": str,
+                    "state": str,
+                    "failures": int,
+                    "lastFailureAt": Null(TIME),
+                    "lastKind": MAYBE_TEXT,
+                    "openedAt": Null(TIME),
+                    "retryAt": Null(TIME),
+                }
+            ]
+        },
+    ),
+    Case(
+        route="POST /agents/{agent_id}/circuit/reset",
+        shape={"agentId": str, "status": re.compile("closed"), "closed": int},
     ),
     Case(
         route="GET /agents/processes/status",

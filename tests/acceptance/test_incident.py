@@ -188,6 +188,45 @@ async def test_when_every_cli_fails_nothing_is_disabled_and_recovery_is_waited_f
     assert len(await story.said("verified")) == 1
 
 
+async def test_circuit_breakers_do_not_hide_the_cause(story: Outage) -> None:
+    """Most prompts are refused by the time that the playbook looks: it finds the kind behind, and repairs."""
+    await story.traffic(4)
+    engine = story.broker.broker.services.engine
+    await engine.stop()
+    story.login("expired")
+    answers = [await story.broker.execute(agent) for _ in range(9) for agent in ("writer", "editor")]
+    assert [answer.status_code for answer in answers] == [502] * 10 + [503] * 8
+    await engine.start()
+    await story.broker.fast_forward(minutes=1)
+    assert await story.pattern() == "single-cli-account"
+
+    moved = await story.traffic(6, seconds=60)
+    assert {answer["metadata"]["cliType"] for answer in moved} == {"codex"}
+    story.login("ok")
+    await story.broker.fast_forward(minutes=6)
+    status = await story.broker.get("/api/fallback/status")
+    assert (status["disabledCLIs"], status["pauses"]) == ([], [])
+    circuits = (await story.broker.get("/agents/circuits/status"))["circuits"]
+    assert {one["state"] for one in circuits} == {"closed"}
+    assert (await story.incident())["state"] == "resolved"
+
+
+async def test_an_outage_that_opens_every_circuit_breaker_ends_by_their_trials(story: Outage) -> None:
+    """Nobody resets anything: agents find out by themselves that the network is back, and Verify sees it."""
+    await every_cli_fails(story)
+    await story.traffic(6, seconds=10)
+    circuits = (await story.broker.get("/agents/circuits/status"))["circuits"]
+    assert {one["state"] for one in circuits} == {"open"}
+    assert await story.pattern() == "all-clis"
+
+    for name in ("claude-code", "editor", "codex"):
+        story.script(name, "")
+    await story.broker.fast_forward(seconds=60)
+    await story.traffic(7, seconds=60)
+    assert (await story.incident())["state"] == "resolved"
+    assert story.pages == [("@backend-team", "resolved")]
+
+
 async def test_one_broken_agent_has_its_session_reset_and_its_cli_type_stays(story: Outage) -> None:
     """Its peers with the same login are well: the pattern is single-agent."""
     await story.traffic(4)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from enum import StrEnum
 
+from kokino.agents import breaker
+from kokino.agents.breaker import Circuit, Passage
 from kokino.agents.model import Agent, CliType, Fallback, Pause, Scope, account_of
 
 #: The `fallback` of an agent that would rather wait than run elsewhere.
@@ -31,23 +34,60 @@ class Route:
     #: Its own CLI type, when it runs on another.
     moved_from: str | None = None
     reason: str
+    #: When what keeps it from running ends by itself; None where it does not, or nobody knows when.
+    until: datetime | None = None
+    #: The circuit that lets it through to try whether its agent works again.
+    trial_of: Circuit | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Traffic:
-    """All that is disabled or paused at one instant."""
+    """All that is disabled, paused or open at one instant."""
 
+    at: datetime
     cli_types: Mapping[str, CliType]
     #: Disabled CLI types by name.
     fallbacks: Mapping[str, Fallback]
     pauses: Collection[Pause]
+    #: Circuits that are not closed, by agent and CLI type.
+    circuits: Mapping[tuple[str, str], Circuit]
 
 
-def route(agent: Agent, traffic: Traffic, *, is_probe: bool = False) -> Route:
-    """Decide for one agent.
+def route(agent: Agent, traffic: Traffic, *, is_probe: bool = False, ahead: int | None = None) -> Route:
+    """Decide for one agent's next execution.
 
-    A probe runs on its own CLI type whatever is disabled or paused: it is there to ask.
+    `ahead` is for a prompt that comes just now: how many of the agent's wait before it. A circuit breaker
+    refuses such a one, for its caller can come again; what was accepted earlier waits.
+
+    A probe runs on its own CLI type whatever is disabled, paused or open: it is there to ask.
     """
+    way = _way(agent, traffic, is_probe=is_probe)
+    circuit = traffic.circuits.get((agent.agent_id, way.cli_type))
+    if is_probe or circuit is None or way.way is not Way.RUN:
+        return way
+    return _by_circuit(way, circuit, traffic.at, ahead)
+
+
+def _by_circuit(way: Route, circuit: Circuit, now: datetime, ahead: int | None) -> Route:
+    """The way of an agent whose circuit breaker may have something against it."""
+    match breaker.passage(circuit, now):
+        case Passage.RUN:
+            return way
+        case Passage.TRIAL if not ahead:
+            return replace(way, trial_of=circuit)
+        case _:
+            held = Way.WAIT if ahead is None else Way.REFUSE
+            is_ahead = circuit.retry_at is not None and circuit.retry_at > now
+            return replace(
+                way,
+                way=held,
+                reason=breaker.why_held(circuit, now),
+                until=circuit.retry_at if is_ahead else None,
+            )
+
+
+def _way(agent: Agent, traffic: Traffic, *, is_probe: bool) -> Route:
+    """The way before any circuit breaker is asked."""
     own = Route(way=Way.RUN, cli_type=agent.cli_type, account=agent.account, reason="its own CLI type")
     if agent.cli_type not in traffic.cli_types:
         return _other(

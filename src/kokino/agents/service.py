@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
-from kokino.agents import store, traffic_store
+from kokino.agents import circuit_store, circuits, store, traffic_store
 from kokino.agents.model import Agent, CliType, Fallback, Pause, Scope
 from kokino.clock import Clock
 from kokino.errors import Conflict, Fault, Invalid, NotFound
@@ -66,12 +66,28 @@ class Agents:
         return fallback
 
     async def enable(self, cli_type: str, *, reason: str, by: str) -> bool:
-        """Enable a CLI type again; False when it was not disabled."""
+        """Enable a CLI type again, for all its agents; False when it was not disabled.
+
+        Their circuit breakers on it are closed: probes, or somebody, have found that it works.
+        """
         self._known(cli_type, "cliType")
         now = self.clock.now()
         was_disabled = await self.storage.write(lambda conn: _enable(conn, cli_type, reason, by, now))
         self.on_change()
         return was_disabled
+
+    async def reset_circuits(self, agent_id: str, *, by: str) -> int:
+        """Close all of the agent's circuit breakers; how many were not closed. Raises `NotFound`."""
+        now = self.clock.now()
+
+        def write(conn: Connection) -> int:
+            required(conn, agent_id)
+            found = circuit_store.of_agent(conn, agent_id)
+            return circuits.close(conn, found, f"{by}: reset", now=now)
+
+        were_open = await self.storage.write(write)
+        self.on_change()
+        return were_open
 
     async def pause(self, scope: Scope, scope_id: str, *, reason: str, by: str) -> Pause:
         """Keep the executions of a scope in their queues."""
@@ -159,6 +175,8 @@ def _enable(conn: Connection, cli_type: str, reason: str, by: str, now: datetime
     telemetry.append(
         conn, Event(type=EventType.FALLBACK_DISABLED, at=now, cli_type=cli_type, message=f"{by}: {reason}")
     )
+    found = circuit_store.not_closed(conn, cli_type=cli_type)
+    circuits.close(conn, found.values(), f"{by}: {cli_type} is enabled again", now=now)
     return True
 
 

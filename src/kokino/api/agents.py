@@ -29,12 +29,8 @@ from kokino.executions.stuck import Activity
 from kokino.executions.summary_store import Summary
 from kokino.process.model import Sample, Started
 from kokino.process.tree import usage
-from kokino.telemetry.streak_store import streak_of_agent
 
 router = APIRouter(tags=["agents"])
-
-#: Kinds that say nothing against the agent itself.
-_UNCOUNTED = [kind.value for kind in FailureKind if not kind.counts_for_breaker]
 
 _DEFAULT = Limits()
 Milliseconds = Annotated[int, Field(gt=0, le=7 * 24 * 3_600_000)]
@@ -114,22 +110,6 @@ class SessionStatus(Shape):
     repeated_calls: int = 0
     #: Why it does not get on, in a sentence; null while it does.
     stuck: str | None = None
-
-
-class CircuitShape(Shape):
-    """One agent's circuit breaker."""
-
-    agent_id: str
-    state: str
-    #: Counted failures in a row up to now.
-    failures: int
-    last_failure_at: Time | None
-
-
-class Circuits(Shape):
-    """All circuit breakers."""
-
-    circuits: list[CircuitShape]
 
 
 class ProcessShape(Shape):
@@ -227,16 +207,6 @@ async def sessions(given: Given) -> list[SessionStatus]:
             )
             for agent in store.everyone(conn)
         ]
-
-    return await given.storage.read(read)
-
-
-@router.get("/agents/circuits/status")
-async def circuits(given: Given) -> Circuits:
-    """How many counted failures in a row each agent has had; in this version no breaker opens."""
-
-    def read(conn: Connection) -> Circuits:
-        return Circuits(circuits=[_circuit(conn, agent) for agent in store.everyone(conn)])
 
     return await given.storage.read(read)
 
@@ -466,13 +436,3 @@ def _getting_on(activity: Activity | None, now: datetime) -> dict[str, Any]:
         "repeated_calls": activity.repeats,
         "stuck": found.message if found else None,
     }
-
-
-def _circuit(conn: Connection, agent: Agent) -> CircuitShape:
-    streak = streak_of_agent(conn, agent.agent_id, uncounted=_UNCOUNTED)
-    return CircuitShape(
-        agent_id=agent.agent_id,
-        state="closed",
-        failures=streak.failures,
-        last_failure_at=streak.last_failure_at,
-    )

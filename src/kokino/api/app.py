@@ -8,6 +8,7 @@ from kokino import __version__
 from kokino.api import (
     agents,
     alerts,
+    circuits,
     deliveries,
     executions,
     fallback,
@@ -24,6 +25,7 @@ from kokino.api.services import Services
 
 ROUTERS = (
     health.router,
+    circuits.router,
     agents.router,
     executions.router,
     slo.router,

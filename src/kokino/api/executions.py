@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import AsyncIterator
 from datetime import timedelta
@@ -34,8 +35,6 @@ STATUS = {
 }
 #: Ours in ``Last-Event-ID``: no other digits than ASCII's, and within what a database counts to.
 RECORD_NUMBER = re.compile(r"[0-9]{1,18}")
-#: When a caller whose execution was refused may try again: after the next probe could have changed something.
-RETRY_AFTER = timedelta(seconds=60)
 
 
 class ExecuteBody(Body):
@@ -120,17 +119,21 @@ async def execute(
     """Run a prompt and wait for its end; with ``Prefer: respond-async`` only for its acceptance.
 
     A request that comes again under its ``Idempotency-Key`` is answered with the execution of the first.
+    A prompt that is refused at once is answered so in either case.
     """
     key = None if idempotency_key is None else key_of(idempotency_key, body.model_dump(mode="json"))
     accepted = await given.executions.submit_once(
         agent_id, body.prompt, key, timeout=body.timeout, metadata=body.metadata
     )
     execution_id = accepted.execution.execution_id
-    if "respond-async" in prefer:
+    is_refused = accepted.execution.state.is_end and not accepted.is_replay
+    if "respond-async" in prefer and not is_refused:
         answered = _accepted(accepted.execution)
     else:
         ended = await ended_for(request, given.executions, execution_id)
-        answered = await _left_alone(execution_id, body, given) if ended is None else answer(ended)
+        answered = (
+            await _left_alone(execution_id, body, given) if ended is None else await _answered(ended, given)
+        )
     if accepted.is_replay:
         answered.headers["Idempotent-Replayed"] = "true"
     return answered
@@ -214,18 +217,21 @@ async def _left_alone(execution_id: str, body: ExecuteBody, given: Given) -> Res
     The answer reaches nobody.
     """
     if body.cancel_on_disconnect and not given.executions.attendance.is_awaited(execution_id):
-        return answer(await given.executions.cancel(execution_id))
+        return await _answered(await given.executions.cancel(execution_id), given)
     return _accepted(await given.executions.get(execution_id))
 
 
-def answer(execution: Execution) -> Response:
-    """The end of an execution as the answer to the one who waited for it."""
+async def _answered(ended: Execution, given: Given) -> Response:
+    """The answer to the caller who waited for its end."""
+    return answer(ended, retry_after=await given.executions.retry_after(ended))
+
+
+def answer(execution: Execution, *, retry_after: timedelta | None = None) -> Response:
+    """The end of an execution as the answer to the one who waited for it, and when another try may help."""
     shown = shape(execution).model_dump(mode="json", by_alias=True)
     if execution.state is not State.COMPLETED:
         status = 409 if execution.kind == "lock_timeout" else STATUS[execution.state]
-        retry = (
-            {"Retry-After": str(int(RETRY_AFTER.total_seconds()))} if execution.state is State.REFUSED else {}
-        )
+        retry = {} if retry_after is None else {"Retry-After": str(math.ceil(retry_after.total_seconds()))}
         said = execution.error or execution.state.value
         return problem(status, execution.kind or execution.state.value, said, headers=retry, execution=shown)
     good = Answer(

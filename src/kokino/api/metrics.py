@@ -53,13 +53,15 @@ class ProbesShape(Shape):
 
 
 class FailuresShape(Shape):
-    """How often a CLI type failed in the window."""
+    """How often a CLI type failed in the window; figures are of executions that ran."""
 
     cli_type: str
     #: The account that all its agents share; null where they use several.
     account: str | None
     failures: int
     total: int
+    #: Not let run, and in none of the other figures: by a circuit breaker, for want of a way, after a wait.
+    refused: int
     failure_rate: float
     #: Failures since its last success: tells an outage long before the rate does.
     failures_in_a_row: int
@@ -72,7 +74,7 @@ class FailuresShape(Shape):
 
 
 class AgentFailuresShape(Shape):
-    """How often an agent failed in the window."""
+    """How often an agent failed in the window; figures are of executions that ran."""
 
     agent_id: str
     #: Its own CLI type, whatever it runs on now.
@@ -80,6 +82,8 @@ class AgentFailuresShape(Shape):
     account: str | None
     failures: int
     total: int
+    #: Not let run, and in none of the other figures: by a circuit breaker, for want of a way, after a wait.
+    refused: int
     failure_rate: float
     failures_in_a_row: int
     kinds: dict[str, int]
@@ -134,7 +138,7 @@ async def events(  # noqa: PLR0917 - query parameters, which the framework hands
 
 @router.get("/api/metrics/failures/by-cli")
 async def failures_by_cli(given: Given, minutes: Minutes = WINDOW) -> list[FailuresShape]:
-    """Failures of each CLI type that ran something in the window, most failures first."""
+    """Failures of each CLI type that was asked something in the window, most failures first."""
     since, until = _window(given, minutes)
 
     def read(conn: Connection) -> list[FailuresShape]:
@@ -160,7 +164,7 @@ async def failures_by_cli(given: Given, minutes: Minutes = WINDOW) -> list[Failu
 
 @router.get("/api/metrics/failures/by-agent")
 async def failures_by_agent(given: Given, minutes: Minutes = WINDOW) -> list[AgentFailuresShape]:
-    """Failures of each agent that ran something in the window, most failures first."""
+    """Failures of each agent that was asked something in the window, most failures first."""
     since, until = _window(given, minutes)
 
     def read(conn: Connection) -> list[AgentFailuresShape]:
@@ -220,6 +224,7 @@ def _counts(row: store.Failures | None) -> dict[str, Any]:
     return {
         "failures": row.failures if row else 0,
         "total": row.total if row else 0,
+        "refused": row.refused if row else 0,
         "failure_rate": row.failure_rate if row else 0.0,
         "kinds": dict(row.kinds) if row else {},
         "last_error": row.last_error if row else None,

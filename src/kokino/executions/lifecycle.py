@@ -8,8 +8,10 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
-from kokino.agents import lock_store, session_store, traffic_store
+from kokino.agents import circuit_store, circuits, lock_store, session_store, traffic_store
 from kokino.agents import store as agent_store
+from kokino.agents.breaker import Verdict
+from kokino.agents.circuits import Trier
 from kokino.agents.failures import FailureKind
 from kokino.agents.model import Agent, CliType, Session
 from kokino.agents.routing import Route, Traffic, Way, route
@@ -37,12 +39,23 @@ class Claimed:
     started: list[Claim] = field(default_factory=list)
     #: Refused for good: no way to run, or waited too long.
     ended: list[Execution] = field(default_factory=list)
+    #: Instants at which something ends by itself that keeps an execution waiting.
+    openings: list[datetime] = field(default_factory=list)
+
+    @property
+    def due_at(self) -> datetime | None:
+        """When another look can start something though nobody wakes us; None when only a wake can."""
+        return min(self.openings, default=None)
 
 
-def traffic_now(conn: Connection, cli_types: Mapping[str, CliType]) -> Traffic:
-    """What is disabled and paused at this instant."""
+def traffic_now(conn: Connection, cli_types: Mapping[str, CliType], now: datetime) -> Traffic:
+    """What is disabled, paused and open at this instant."""
     return Traffic(
-        cli_types=cli_types, fallbacks=traffic_store.disabled(conn), pauses=traffic_store.paused(conn)
+        at=now,
+        cli_types=cli_types,
+        fallbacks=traffic_store.disabled(conn),
+        pauses=traffic_store.paused(conn),
+        circuits=circuit_store.not_closed(conn),
     )
 
 
@@ -56,7 +69,7 @@ def claim(
     claimed = Claimed()
     for execution in store.overdue(conn, now):
         claimed.ended.append(end(conn, execution, _waited_too_long(execution), ids, now=now))
-    traffic = traffic_now(conn, cli_types)
+    traffic = traffic_now(conn, cli_types, now)
     held = lock_store.held(conn)
     for execution in store.queue_heads(conn, busy=held):
         if len(claimed.started) < capacity:
@@ -69,13 +82,15 @@ def _claim_one(
 ) -> None:
     agent = agent_store.get(conn, execution.agent_id)
     if agent is None:
-        gone = _refused(f"agent {execution.agent_id!r} was removed")
+        gone = refused(f"agent {execution.agent_id!r} was removed")
         claimed.ended.append(end(conn, execution, gone, ids, now=now))
         return
     decided = route(agent, traffic, is_probe=execution.label == PROBE)
     if decided.way is Way.REFUSE:
-        claimed.ended.append(end(conn, execution, _refused(decided.reason), ids, now=now))
-    elif decided.way is Way.RUN:
+        claimed.ended.append(end(conn, execution, refused(decided.reason), ids, now=now))
+    elif decided.way is Way.WAIT:
+        claimed.openings.extend([decided.until] if decided.until else [])
+    else:
         claimed.started.append(
             _begin(
                 conn,
@@ -99,7 +114,7 @@ def end(
     session_id: str | None = None,
     session_is_alive: bool = True,
 ) -> Execution:
-    """Write an execution's end and all that follows from it: turn, session, lock, event."""
+    """Write an execution's end and all that follows from it: turn, session, lock, events, circuit breaker."""
     ending = taken.own_share(conn, execution, ending)
     ended = store.end(conn, execution.execution_id, ending, now=now)
     if ended.conversation_id and ending.content:
@@ -109,12 +124,15 @@ def end(
     if ended.lock_token is not None:
         lock_store.release(conn, ended.agent_id, ended.lock_token)
     telemetry.append(conn, _end_event(ended, now))
+    if ended.started_at is not None and ended.label != PROBE:
+        circuits.note_end(conn, _trier(ended), _verdict(ended), kind=ending.kind, error=ended.error, now=now)
     return ended
 
 
 def unclaim(conn: Connection, execution: Execution) -> None:
     """Take a claim back that never came to a process: nobody has seen its prompt."""
     store.requeue(conn, execution.execution_id)
+    circuit_store.free_trial(conn, execution.execution_id)
     conversation_store.unsay(conn, execution.execution_id)
     if execution.lock_token is not None:
         lock_store.release(conn, execution.agent_id, execution.lock_token)
@@ -160,6 +178,8 @@ def _begin(
             message=decided.reason if decided.moved_from else None,
         ),
     )
+    if decided.trial_of is not None:
+        circuits.begin_trial(conn, decided.trial_of, _trier(started), now=now)
     return Claim(execution=started, agent=agent)
 
 
@@ -214,6 +234,21 @@ def _say(
     )
 
 
+def _trier(execution: Execution) -> Trier:
+    return Trier(
+        execution_id=execution.execution_id,
+        agent_id=execution.agent_id,
+        cli_type=execution.cli_type,
+        account=execution.account,
+    )
+
+
+def _verdict(ended: Execution) -> Verdict:
+    if ended.state is State.COMPLETED:
+        return Verdict.GOOD
+    return Verdict.BAD if ended.kind is None or ended.kind.counts_for_breaker else Verdict.NEITHER
+
+
 def _end_event(ended: Execution, now: datetime) -> Event:
     duration = None if ended.started_at is None else ended.duration
     return Event(
@@ -230,7 +265,8 @@ def _end_event(ended: Execution, now: datetime) -> Event:
     )
 
 
-def _refused(reason: str) -> Ending:
+def refused(reason: str) -> Ending:
+    """The end of one that is not let run."""
     return Ending(state=State.REFUSED, kind=FailureKind.REFUSED, error=reason)
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 
 import structlog
 
+from kokino.agents.model import CliType
 from kokino.clock import Clock, wait_for_either
 from kokino.executions import store
 from kokino.executions.lifecycle import Claimed, claim
@@ -35,12 +37,19 @@ class LocalDispatch:
     capacity: int
     #: Told of executions that were refused without being started.
     on_end: Callable[[Execution], None]
+    #: When the last look found that something will start by itself.
+    _due_at: datetime | None = None
     _wanted: asyncio.Event = field(default_factory=asyncio.Event)
     _tasks: Tasks = field(default_factory=Tasks)
     #: What went wrong at the last look; None when it went well.
     error: str | None = None
     _is_waiting: bool = False
     _is_stopping: bool = False
+
+    @property
+    def cli_types(self) -> Mapping[str, CliType]:
+        """What executions can run on."""
+        return self.runner.workshop.cli_types
 
     @property
     def is_idle(self) -> bool:
@@ -81,6 +90,7 @@ class LocalDispatch:
             return
         self._wanted.clear()
         claimed = await self._claim()
+        self._due_at = claimed.due_at
         for claim_ in claimed.started:
             self.runner.start(claim_)
         for execution in claimed.ended:
@@ -91,16 +101,17 @@ class LocalDispatch:
 
     async def _claim(self) -> Claimed:
         capacity = self.capacity - self.runner.in_flight
-        cli_types, ids = self.runner.workshop.cli_types, self.runner.workshop.ids
+        ids = self.runner.workshop.ids
         return await self.storage.write(
-            lambda conn: claim(conn, cli_types, ids, capacity=capacity, now=self.clock.now())
+            lambda conn: claim(conn, self.cli_types, ids, capacity=capacity, now=self.clock.now())
         )
 
     async def _until_wanted(self) -> None:
-        """Return at the next wake, or when an execution has waited as long as it may."""
+        """Return at the next wake, or when time alone lets an execution start or has let it wait too long."""
         deadline = await self.storage.read(store.next_queue_deadline)
+        due = min((instant for instant in (deadline, self._due_at) if instant is not None), default=None)
         self._is_waiting = True
         try:
-            await wait_for_either(self._wanted, self.clock, deadline)
+            await wait_for_either(self._wanted, self.clock, due)
         finally:
             self._is_waiting = False

@@ -10,14 +10,14 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from kokino.agents import session_store
+from kokino.agents import circuit_store, session_store
 from kokino.agents import store as agent_store
 from kokino.agents.failures import FailureKind
 from kokino.agents.model import Agent
 from kokino.agents.service import required
 from kokino.clock import Clock
 from kokino.errors import Conflict, Fault, Invalid, NotFound, QueueFull, TooLarge, Unavailable
-from kokino.executions import idempotency_store, store
+from kokino.executions import admission, idempotency_store, store
 from kokino.executions.attendance import Attendance
 from kokino.executions.changes import GitFailed, changes_of
 from kokino.executions.ending import Stop
@@ -67,6 +67,8 @@ class Executions:
     ) -> Execution:
         """Accept a prompt. Once this returns, it is durable and will come to an end.
 
+        One that has no way to run, or whose agent's circuit breaker is open, has ended already.
+
         Raises `Invalid` or `TooLarge` for the prompt, `NotFound` for the agent, `QueueFull`, and
         `Unavailable` while the broker stops.
         """
@@ -103,8 +105,12 @@ class Executions:
                     " come back later, or raise its limits.queue",
                     retry_after=timedelta(seconds=30),
                 )
-            new = store.accept(conn, self.new(agent, prompt, timeout=timeout, metadata=metadata))
-            if key is not None:
+            wanted = self.new(agent, prompt, timeout=timeout, metadata=metadata)
+            new = admission.admit(
+                conn, wanted, agent, self.dispatch.cli_types, self.ids, now=self.clock.now()
+            )
+            # What was refused may be asked again under its key: nothing has run.
+            if key is not None and not new.state.is_end:
                 idempotency_store.remember(
                     conn,
                     agent_id,
@@ -116,8 +122,16 @@ class Executions:
             return Accepted(execution=new)
 
         accepted = await self.storage.write(accept)
+        if accepted.execution.state.is_end and not accepted.is_replay:
+            self.on_end(accepted.execution)
         self.dispatch.wake()
         return accepted
+
+    async def retry_after(self, ended: Execution) -> timedelta | None:
+        """When whoever waited for an execution may try again; None unless it was refused."""
+        return await self.storage.read(
+            lambda conn: admission.retry_after(conn, ended, self.dispatch.cli_types, now=self.clock.now())
+        )
 
     async def get(self, execution_id: str) -> Execution:
         """The execution. Raises `NotFound`."""
@@ -208,6 +222,7 @@ class Executions:
 
         def forget(conn: Connection) -> None:
             session_store.forget(conn, agent_id)
+            circuit_store.forget(conn, agent_id)
             agent_store.forget(conn, agent_id)
 
         await self.storage.write(forget)

@@ -88,6 +88,12 @@ def queue_lengths(conn: Connection) -> dict[str, int]:
     return dict(conn.execute(query).all())
 
 
+def queued_count(conn: Connection, agent_id: str) -> int:
+    """How many executions wait for one agent."""
+    waiting = (executions.c.agent_id == agent_id, executions.c.state == State.QUEUED.value)
+    return conn.execute(select(func.count()).select_from(executions).where(*waiting)).scalar_one()
+
+
 def unfinished_count(conn: Connection, agent_id: str) -> int:
     """How many executions one agent runs or has waiting."""
     unfinished = executions.c.state.in_([State.QUEUED.value, State.RUNNING.value])

@@ -60,6 +60,8 @@ PROBE = "probe"
 #: Which end states count for and against availability; cancelled is neither.
 GOOD = frozenset({"completed"})
 BAD = frozenset({"failed", "timeout", "refused", "lost"})
+#: The bad ones that ran. One that was refused tells nothing of a CLI type or an agent: it never reached them.
+RAN_BADLY = BAD - {"refused"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

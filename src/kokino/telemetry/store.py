@@ -11,24 +11,31 @@ from sqlalchemy import ColumnElement, Connection, Row, func, select, tuple_
 
 from kokino.storage.schema import events
 from kokino.telemetry import rollup_store
-from kokino.telemetry.model import BAD, END_TYPES, Event, Scope, Totals
+from kokino.telemetry.model import END_TYPES, RAN_BADLY, Event, Scope, Totals
 
-#: The event types that count against availability.
-BAD_TYPES = [END_TYPES[state].value for state in sorted(BAD)]
+#: The event types that count against a CLI type or an agent.
+FAILURE_TYPES = [END_TYPES[state].value for state in sorted(RAN_BADLY)]
+#: Kinds of those that never ran.
+_REFUSED_KINDS = frozenset({"refused", "lock_timeout"})
 #: Built once: with the values in it, building it costs more than running it.
 _INSERT = events.insert().returning(events.c.event_id)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failures:
-    """How often one CLI type or agent failed in a window, and how it last did."""
+    """How often one CLI type or agent failed in a window, and how it last did.
+
+    Only executions that ran tell of that; the refused ones are counted for themselves.
+    """
 
     #: The CLI type or agent.
     id: str
-    #: Bad executions.
+    #: Bad executions that ran.
     failures: int
-    #: Valid executions.
+    #: Valid executions that ran.
     total: int
+    #: Those that were not let run.
+    refused: int
     #: Failures over valid ones, 0 to 1.
     failure_rate: float
     #: Failures by kind.
@@ -83,11 +90,11 @@ def recent(
 
 
 def failures_by(conn: Connection, *, scope: Scope, since: datetime, until: datetime) -> list[Failures]:
-    """Every CLI type or agent that ran something in [since, until), most failures first."""
+    """Every CLI type or agent that was asked something in [since, until), most failures first."""
     last = _last_failures(conn, scope, since, until)
     found = rollup_store.totals_by(conn, since, until, scope)
     rows = [_failures(owner, sums, last.get(owner)) for owner, sums in found.items()]
-    return sorted((row for row in rows if row.total), key=lambda row: (-row.failures, row.id))
+    return sorted((row for row in rows if row.total or row.refused), key=lambda row: (-row.failures, row.id))
 
 
 def latency_by_agent(conn: Connection, *, since: datetime, until: datetime) -> list[AgentLatency]:
@@ -108,14 +115,14 @@ def _matching(
 
 
 def _last_failures(conn: Connection, scope: Scope, since: datetime, until: datetime) -> dict[str, Row[Any]]:
-    """The latest failure of each id."""
+    """The latest failure of each id that ran."""
     owner = events.c.cli_type if scope is Scope.CLI else events.c.agent_id
     newest = func.row_number().over(
         partition_by=owner, order_by=(events.c.at.desc(), events.c.event_id.desc())
     )
     ranked = (
         select(owner.label("id"), events.c.message, events.c.kind, events.c.at, newest.label("place"))
-        .where(events.c.type.in_(BAD_TYPES), events.c.label.is_(None))
+        .where(events.c.type.in_(FAILURE_TYPES), events.c.label.is_(None))
         .where(events.c.at >= since, events.c.at < until)
         .subquery()
     )
@@ -123,12 +130,15 @@ def _last_failures(conn: Connection, scope: Scope, since: datetime, until: datet
 
 
 def _failures(id: str, sums: Totals, last: Row[Any] | None) -> Failures:
+    refused = sums.states.get("refused", 0)
+    failures, total = sums.bad - refused, sums.total - refused
     return Failures(
         id=id,
-        failures=sums.bad,
-        total=sums.total,
-        failure_rate=sums.bad / sums.total if sums.total else 0.0,
-        kinds=sums.kinds,
+        failures=failures,
+        total=total,
+        refused=refused,
+        failure_rate=failures / total if total else 0.0,
+        kinds={kind: count for kind, count in sums.kinds.items() if kind not in _REFUSED_KINDS},
         last_error=None if last is None else last.message or last.kind,
         last_failure_at=None if last is None else last.at,
     )

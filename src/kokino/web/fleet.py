@@ -15,6 +15,7 @@ from kokino.agents.model import Agent, CliType, Fallback, Pause, Scope
 from kokino.agents.routing import Traffic, Way, route
 from kokino.executions import store as execution_store
 from kokino.executions import summary_store
+from kokino.executions.lifecycle import traffic_now
 from kokino.executions.probes import WANTED
 from kokino.executions.summary_store import Summary
 from kokino.web import words
@@ -33,7 +34,7 @@ class Standing(StrEnum):
     QUEUED = "queued"
     #: Its executions wait until a pause is lifted or its CLI type is enabled.
     PAUSED = "paused"
-    #: Its executions are refused: its CLI type is disabled and there is no way around.
+    #: Its prompts are refused: its circuit breaker is open, or its CLI type is disabled without a way around.
     REFUSED = "refused"
 
 
@@ -83,11 +84,11 @@ class Executions:
     latest: tuple[Summary, ...]
 
 
-def read_agents(conn: Connection, *, cli_types: Mapping[str, CliType], running: Sequence[Summary]) -> Agents:
+def read_agents(
+    conn: Connection, *, cli_types: Mapping[str, CliType], running: Sequence[Summary], now: datetime
+) -> Agents:
     """Every agent, by id."""
-    traffic = Traffic(
-        cli_types=cli_types, fallbacks=traffic_store.disabled(conn), pauses=traffic_store.paused(conn)
-    )
+    traffic = traffic_now(conn, cli_types, now)
     since = {one.agent_id: one.started_at for one in running}
     queued, last = execution_store.queue_lengths(conn), summary_store.last_ended(conn)
     everyone = agent_store.everyone(conn)
@@ -135,7 +136,7 @@ def took(execution: Summary) -> str:
 def _row(
     agent: Agent, traffic: Traffic, since: Mapping[str, datetime | None], queued: int, last: Summary | None
 ) -> AgentRow:
-    way = route(agent, traffic)
+    way = route(agent, traffic, ahead=queued)
     is_moved = way.way is Way.RUN and way.moved_from is not None
     return AgentRow(
         agent_id=agent.agent_id,

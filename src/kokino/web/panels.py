@@ -88,7 +88,7 @@ def dashboard(given: Services) -> View:
         running = summary_store.running(conn)
         levels = read_levels(conn, now=now, objectives=given.objectives, running=running)
         alerts = read_alerts(conn, now=now, rules=given.rules)
-        agents = read_agents(conn, cli_types=given.cli_types, running=running)
+        agents = read_agents(conn, cli_types=given.cli_types, running=running, now=now)
         return {
             "pulse": pulse(alerts, levels, agents),
             "alerts": alerts,

@@ -189,6 +189,26 @@ async def test_failures_are_told_by_cli_type_with_the_latest_error(storage: Stor
     assert (healthy.id, healthy.failures, healthy.total, healthy.last_failure_at) == ("gemini", 0, 1, None)
 
 
+async def test_what_was_refused_is_counted_beside_the_failures(storage: Storage) -> None:
+    """It never reached the CLI: the kind and the error of those that ran are the ones to explain."""
+    await append(
+        storage,
+        [
+            ended("completed", T),
+            ended("failed", T, kind="auth", message="401"),
+            ended("refused", T + timedelta(minutes=1), kind="refused", message="its circuit breaker is open"),
+            ended("refused", T + timedelta(minutes=2), kind="lock_timeout", message="waited 300 s"),
+            ended("refused", T, kind="refused", cli_type="gemini"),
+        ],
+    )
+    failing, untouched = await storage.read(
+        lambda conn: store.failures_by(conn, scope=Scope.CLI, since=T - HOUR, until=T + HOUR)
+    )
+    assert (failing.failures, failing.total, failing.failure_rate, failing.refused) == (1, 2, 0.5, 2)
+    assert (failing.kinds, failing.last_error, failing.last_failure_at) == ({"auth": 1}, "401", T)
+    assert (untouched.id, untouched.failures, untouched.total, untouched.refused) == ("gemini", 0, 0, 1)
+
+
 async def test_latency_is_told_by_agent_slowest_first(storage: Storage) -> None:
     """An agent that only cancelled has no latency and is left out."""
     await append(

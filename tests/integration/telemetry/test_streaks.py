@@ -10,7 +10,7 @@ from kokino.storage import Storage
 from kokino.telemetry import store
 from kokino.telemetry.model import END_TYPES, Counts, Event, Scope
 from kokino.telemetry.probe_store import probes_by_cli
-from kokino.telemetry.streak_store import Streak, failures_in_a_row, streak_of_agent
+from kokino.telemetry.streak_store import failures_in_a_row
 
 NOW = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
 
@@ -41,59 +41,25 @@ async def ends(
     await storage.write(write)
 
 
-async def streak(storage: Storage, agent: str = "a") -> Streak:
-    """The agent's streak, without what counts for no breaker."""
-    return await storage.read(lambda conn: streak_of_agent(conn, agent, uncounted={"quota", "rate_limit"}))
-
-
 async def in_a_row(storage: Storage, scope: Scope, since: datetime = NOW) -> dict[str, int]:
     """Failures in a row."""
     return await storage.read(lambda conn: failures_in_a_row(conn, scope=scope, since=since))
-
-
-async def test_an_agent_that_never_ran_has_no_streak(storage: Storage) -> None:
-    """None, and no time of it."""
-    assert await streak(storage) == Streak(failures=0, last_failure_at=None)
-
-
-async def test_a_streak_counts_from_the_last_success(storage: Storage) -> None:
-    """Every bad end counts, a cancelled one neither way; what is nobody's fault is left out."""
-    await ends(
-        storage,
-        "failed:crash",
-        "completed",
-        "failed:auth",
-        "timeout:timeout",
-        "cancelled:cancelled",
-        "failed:quota",
-        "lost:lost",
-        "failed",
-    )
-    assert await streak(storage) == Streak(failures=4, last_failure_at=at(7))
-
-
-async def test_another_agents_success_ends_no_streak(storage: Storage) -> None:
-    """Each has its own."""
-    await ends(storage, "failed:auth", "failed:auth")
-    await ends(storage, "completed", agent="b")
-    assert (await streak(storage)).failures == 2
-    assert (await streak(storage, "b")).failures == 0
 
 
 async def test_the_order_of_writing_counts_not_the_clock(storage: Storage) -> None:
     """Ends of one instant are told apart by which was written first."""
     await ends(storage, "completed")
     await ends(storage, "failed:auth")
-    assert (await streak(storage)).failures == 1
+    assert await in_a_row(storage, Scope.AGENT) == {"a": 1}
 
 
 async def test_rows_of_failures_are_told_by_cli_type_and_by_agent(storage: Storage) -> None:
-    """Those without one are left out."""
+    """Those without one are left out; what was refused never failed."""
     await ends(storage, "completed", "failed:auth", "failed:auth", agent="a", cli="claude")
     await ends(storage, "failed:auth", "completed", agent="b", cli="codex")
     await ends(storage, "refused:refused", agent="c", cli="claude")
-    assert await in_a_row(storage, Scope.CLI) == {"claude": 3}
-    assert await in_a_row(storage, Scope.AGENT) == {"a": 2, "c": 1}
+    assert await in_a_row(storage, Scope.CLI) == {"claude": 2}
+    assert await in_a_row(storage, Scope.AGENT) == {"a": 2}
 
 
 async def test_only_users_executions_since_then_make_a_row(storage: Storage) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from kokino.agents.breaker import Circuit, CircuitState
 from kokino.agents.failures import FailureKind
 from kokino.agents.model import Agent, CliType, Fallback, Pause, Scope, account_of
 from kokino.agents.routing import Traffic, Way, route
@@ -41,6 +43,32 @@ def paused(scope: Scope, scope_id: str = "") -> Pause:
     return Pause(scope=scope, scope_id=scope_id, reason="upgrade", since=NOW, set_by="ada")
 
 
+def circuit(cli_type: str = "claude", *, retry_in: int = 30, trial_id: str | None = None) -> Circuit:
+    """The writer's circuit after five failures; from `retry_in` seconds on it lets a trial through."""
+    return Circuit(
+        agent_id="writer",
+        cli_type=cli_type,
+        state=CircuitState.HALF_OPEN if trial_id else CircuitState.OPEN,
+        failures=5,
+        opened_at=NOW - timedelta(seconds=30),
+        retry_at=NOW + timedelta(seconds=retry_in),
+        trial_id=trial_id,
+    )
+
+
+def traffic(
+    fallbacks: Iterable[Fallback] = (), pauses: Iterable[Pause] = (), circuits: Iterable[Circuit] = ()
+) -> Traffic:
+    """What is in the way now."""
+    return Traffic(
+        at=NOW,
+        cli_types=CLI_TYPES,
+        fallbacks={one.cli_type: one for one in fallbacks},
+        pauses=tuple(pauses),
+        circuits={(one.agent_id, one.cli_type): one for one in circuits},
+    )
+
+
 @dataclass(frozen=True, kw_only=True)
 class Case:
     """What is disabled and paused, and what becomes of the agent's next execution."""
@@ -49,9 +77,15 @@ class Case:
     agent: Agent = field(default_factory=agent)
     fallbacks: tuple[Fallback, ...] = ()
     pauses: tuple[Pause, ...] = ()
+    circuits: tuple[Circuit, ...] = ()
+    #: For a prompt that comes now.
+    ahead: int | None = None
     is_probe: bool = False
     way: Way = Way.RUN
     cli_type: str = "claude"
+    #: Seconds until it may run, where it is known.
+    until: int | None = None
+    is_trial: bool = False
     says: str
 
 
@@ -163,24 +197,96 @@ CASES = [
         is_probe=True,
         says="its own CLI type",
     ),
+    Case(
+        why="what was accepted before its circuit opened is kept until one may try",
+        circuits=(circuit(),),
+        way=Way.WAIT,
+        until=30,
+        says="the next try is at 2026-01-05T09:00:30.000Z",
+    ),
+    Case(
+        why="a new prompt's caller hears at once that it cannot run",
+        circuits=(circuit(),),
+        ahead=0,
+        way=Way.REFUSE,
+        until=30,
+        says="has failed 5 times in a row on 'claude'",
+    ),
+    Case(why="then one may try", circuits=(circuit(retry_in=0),), is_trial=True, says="its own CLI type"),
+    Case(
+        why="a new prompt may try too",
+        circuits=(circuit(retry_in=0),),
+        ahead=0,
+        is_trial=True,
+        says="its own CLI type",
+    ),
+    Case(
+        why="a new prompt does not overtake one that waits to try",
+        circuits=(circuit(retry_in=0),),
+        ahead=1,
+        way=Way.REFUSE,
+        says="waits already",
+    ),
+    Case(
+        why="one tries already: nobody knows how long that takes",
+        circuits=(circuit(retry_in=-5, trial_id="exec-9"),),
+        way=Way.WAIT,
+        says="exec-9 tries now",
+    ),
+    Case(
+        why="while one tries, new prompts are refused",
+        circuits=(circuit(retry_in=-5, trial_id="exec-9"),),
+        ahead=0,
+        way=Way.REFUSE,
+        says="exec-9 tries now",
+    ),
+    Case(
+        why="an agent that was moved is not held by the circuit of the CLI type that broke",
+        fallbacks=(disabled("claude", "codex"),),
+        circuits=(circuit(),),
+        cli_type="codex",
+        says="moved to 'codex'",
+    ),
+    Case(
+        why="but by the one of the CLI type that it was moved to",
+        fallbacks=(disabled("claude", "codex"),),
+        circuits=(circuit("codex"),),
+        ahead=0,
+        way=Way.REFUSE,
+        cli_type="codex",
+        until=30,
+        says="in a row on 'codex'",
+    ),
+    Case(
+        why="a pause goes before: whoever set it wants waiting, not refusing",
+        pauses=(paused(Scope.AGENT, "writer"),),
+        circuits=(circuit(),),
+        ahead=0,
+        way=Way.WAIT,
+        says="is paused",
+    ),
+    Case(
+        why="a probe is held by no circuit",
+        circuits=(circuit(),),
+        is_probe=True,
+        says="its own CLI type",
+    ),
 ]
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.why)
 def test_the_way_of_the_next_execution(case: Case) -> None:
     """The way, what it runs on, and a reason that a person can act on."""
-    traffic = Traffic(
-        cli_types=CLI_TYPES, fallbacks={one.cli_type: one for one in case.fallbacks}, pauses=case.pauses
-    )
-    found = route(case.agent, traffic, is_probe=case.is_probe)
-    assert (found.way, found.cli_type) == (case.way, case.cli_type)
+    present = traffic(case.fallbacks, case.pauses, case.circuits)
+    found = route(case.agent, present, is_probe=case.is_probe, ahead=case.ahead)
+    assert (found.way, found.cli_type, found.trial_of is not None) == (case.way, case.cli_type, case.is_trial)
+    assert found.until == (None if case.until is None else NOW + timedelta(seconds=case.until))
     assert case.says in found.reason
 
 
 def test_a_moved_execution_uses_the_other_cli_types_account() -> None:
     """The agent's own login and HOME mean nothing there."""
-    traffic = Traffic(cli_types=CLI_TYPES, fallbacks={"claude": disabled("claude", "codex")}, pauses=())
-    found = route(agent(account="team"), traffic)
+    found = route(agent(account="team"), traffic([disabled("claude", "codex")]))
     assert (found.account, found.moved_from) == ("codex:~", "claude")
     assert found.account == account_of(CLI_TYPES["codex"], {})
 
