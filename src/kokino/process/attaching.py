@@ -46,14 +46,14 @@ class Connection:
     samples: Mapping[str, Mapping[str, Any]]
 
 
-async def connect(runtime_dir: Path, hold: timedelta) -> Connection:
+async def connect(runtime_dir: Path, hold: timedelta, cgroup: Path | None) -> Connection:
     """See `kokino.process.client.Warden.attach`."""
     if sys.platform != "linux":
         raise ProcessError("executions need Linux for now: the warden is built on its subreapers and pidfds")
     socket_path = prepare(runtime_dir)
     try:
         async with asyncio.timeout(LONGEST_WAIT.total_seconds()):
-            return await _connect(socket_path, hold)
+            return await _connect(socket_path, hold, cgroup)
     except TimeoutError as error:
         raise ProcessError(
             f"no warden can serve {runtime_dir}: one that died there has left executions that do not end; "
@@ -61,10 +61,12 @@ async def connect(runtime_dir: Path, hold: timedelta) -> Connection:
         ) from error
 
 
-async def _connect(socket_path: Path, hold: timedelta) -> Connection:
+async def _connect(socket_path: Path, hold: timedelta, cgroup: Path | None) -> Connection:
+    root = None if cgroup is None else str(cgroup)
+    hello = {"do": "hello", "hold": hold.total_seconds(), "cgroup": root}
     pause = FIRST_PAUSE
     while True:
-        connection = await _try(socket_path, hold)
+        connection = await _try(socket_path, hello)
         if connection is not None:
             return connection
         if not await _spawn(socket_path.parent, hold):
@@ -95,7 +97,7 @@ def prepare(runtime_dir: Path) -> Path:
     return path
 
 
-async def _try(path: Path, hold: timedelta) -> Connection | None:
+async def _try(path: Path, hello: Mapping[str, Any]) -> Connection | None:
     """One attempt; None when no warden lives there (any more)."""
     try:
         reader, writer = await asyncio.open_unix_connection(path, limit=_LONGEST_LINE)
@@ -103,7 +105,7 @@ async def _try(path: Path, hold: timedelta) -> Connection | None:
         return None
     connection = None
     try:
-        answer = await _hello(reader, writer, hold)
+        answer = await _hello(reader, writer, hello)
         connection = _accepted(answer, reader, writer)
     finally:
         if connection is None:
@@ -115,12 +117,12 @@ async def _try(path: Path, hold: timedelta) -> Connection | None:
 
 
 async def _hello(
-    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, hold: timedelta
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, hello: Mapping[str, Any]
 ) -> Mapping[str, Any]:
     """The warden's answer; empty when it went away instead."""
     try:
         async with asyncio.timeout(PATIENCE.total_seconds()):
-            writer.write(json.dumps({"do": "hello", "hold": hold.total_seconds()}).encode() + b"\n")
+            writer.write(json.dumps(hello).encode() + b"\n")
             line = await reader.readline()
     except TimeoutError as error:
         raise ProcessError(f"the warden does not answer within {PATIENCE.total_seconds():g} s") from error

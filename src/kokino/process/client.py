@@ -90,13 +90,15 @@ class Warden:
         self._listening = asyncio.create_task(self._listen(), name="warden connection")
 
     @classmethod
-    async def attach(cls, runtime_dir: Path, *, hold: timedelta = HOLD) -> Self:
+    async def attach(cls, runtime_dir: Path, *, hold: timedelta = HOLD, cgroup: Path | None = None) -> Self:
         """Connect to the warden that lives in `runtime_dir`, or start one.
 
-        `hold` is how long it keeps its children when this connection closes. Raises ProcessError when another
-        broker holds the warden, the directory cannot be used, or the system is not Linux.
+        `hold` is how long it keeps its children when this connection closes. `cgroup` is a control group in
+        which each execution gets one of its own; see `kokino.process.cgroup.find_delegated`. Raises
+        ProcessError when another broker holds the warden, the directory cannot be used, or the system is not
+        Linux.
         """
-        return cls(await connect(runtime_dir, hold), lambda: connect(runtime_dir, hold))
+        return cls(await connect(runtime_dir, hold, cgroup), lambda: connect(runtime_dir, hold, cgroup))
 
     @property
     def running(self) -> Mapping[str, Started]:

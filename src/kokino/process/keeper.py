@@ -24,12 +24,14 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypedDict
 
 if TYPE_CHECKING or __package__:
     from kokino.process import linux, tree
+    from kokino.process.cgroup import Group
     from kokino.process.ladder import Ladder
     from kokino.process.roundup import Roundup
     from kokino.process.spawn import LaunchFields, spawn
 else:  # below the warden, which finds its parts in its own folder and runs without Kokino
     import linux
     import tree
+    from cgroup import Group
     from ladder import Ladder
     from roundup import Roundup
     from spawn import LaunchFields, spawn
@@ -77,6 +79,8 @@ class Keeper:
         self._link.setblocking(False)
         self._ladder = Ladder()
         self._roundup = Roundup(os.getpid())
+        cgroup = launch.get("cgroup")
+        self._group = None if cgroup is None else Group(cgroup)
         self._was_stopped = False
         #: The limit that it went over, as the warden said.
         self._breach: str | None = None
@@ -197,8 +201,9 @@ class Keeper:
         if not self._ladder.is_killing(now):
             return
         if self._ladder.is_pass_due(now):
-            self._stop_group()
-            reached = self._roundup.kill()
+            reached = self._group.kill() if self._group else set()
+            self._stop_process_group()
+            reached |= self._roundup.kill()
             self._ladder.passed(time.monotonic())
         else:
             reached = self._roundup.kill_new()
@@ -207,7 +212,7 @@ class Keeper:
         else:
             self._leftovers |= reached - self._killed_with_cli
 
-    def _stop_group(self) -> None:
+    def _stop_process_group(self) -> None:
         """Stop the CLI's process group in one call, which no fork gets away from.
 
         Only while the CLI is not reaped: until then nobody else's group can have its number.
@@ -223,7 +228,7 @@ class Keeper:
             signal=status["signal"],
             was_stopped=self._was_stopped,
             leftovers=len(self._leftovers),
-            breach=self._breach,
+            breach=self._breach or (self._group.breach() if self._group else None),
             # Of what was shorter than the warden's first look, the largest process at least is known.
             peak_bytes=max(self._peak_bytes, used.ru_maxrss * 1024),
             cpu_ms=int((used.ru_utime + used.ru_stime) * 1000),

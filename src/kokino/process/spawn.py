@@ -6,12 +6,14 @@ import errno
 import json
 import os
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, NoReturn, TypedDict
+from typing import TYPE_CHECKING, NoReturn, NotRequired, TypedDict
 
 if TYPE_CHECKING or __package__:
     from kokino.process import linux
+    from kokino.process.cgroup import Group
 else:  # below the warden, which finds its parts in its own folder and runs without Kokino
     import linux
+    from cgroup import Group
 
 #: What every execution finds in its environment.
 EXECUTION_VARIABLE = "KOKINO_EXECUTION"
@@ -35,6 +37,8 @@ class LaunchFields(TypedDict):
     memory_bytes: int | None
     processes: int | None
     spool_bytes: int | None
+    #: Set by the warden: the control group to start in, if there is one.
+    cgroup: NotRequired[str]
 
 
 def spawn(launch: LaunchFields) -> tuple[int, int]:
@@ -58,6 +62,7 @@ def _become(launch: LaunchFields, keeper: int, tell: int) -> NoReturn:
         linux.die_with(keeper)
         os.setsid()
         linux.run_as_before()
+        _enter(launch.get("cgroup"))
         stage, path = "cwd", launch["cwd"]
         os.chdir(path)
         for stage, path, flags, target in _files(launch):  # noqa: B007 - the report names them
@@ -74,6 +79,15 @@ def _become(launch: LaunchFields, keeper: int, tell: int) -> NoReturn:
         _report(tell, stage, path, errno.EINVAL)
     finally:
         os._exit(127)
+
+
+def _enter(cgroup: str | None) -> None:
+    if cgroup is None:
+        return
+    try:
+        Group(cgroup).enter()
+    except OSError as error:  # the walks still reach it
+        os.write(2, f"{cgroup} could not be entered: {error.strerror}\n".encode())
 
 
 def _files(launch: LaunchFields) -> tuple[tuple[str, str, int, int], ...]:

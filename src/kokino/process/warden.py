@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 if TYPE_CHECKING or __package__:
     from kokino.process import linux
+    from kokino.process.cgroup import Groups
     from kokino.process.keeper import EndedFields
     from kokino.process.lines import Lines
     from kokino.process.wards import Wards
@@ -35,12 +36,13 @@ else:
     # Behind the standard library: a file of ours must never stand in for one of its modules.
     sys.path.append(str(Path(__file__).parent))
     import linux
+    from cgroup import Groups
     from keeper import EndedFields
     from lines import Lines
     from wards import Wards
 
 #: Changes whenever a message changes its meaning; a broker of another version is told so.
-PROTOCOL = 2
+PROTOCOL = 3
 #: Exit status that means: another warden serves this folder, or keepers of one still end their trees.
 TAKEN = 75
 #: The log starts anew when a warden starts and finds it larger than this, in bytes.
@@ -50,8 +52,11 @@ LOG_LIMIT = 1_000_000
 class Warden:
     """The event loop, and the broker's end of it."""
 
-    def __init__(self, listener: socket.socket, lock: int, hold: float) -> None:
+    def __init__(self, folder: Path, listener: socket.socket, lock: int, hold: float) -> None:
+        self._folder = folder
         self._listener = listener
+        #: By the root that a broker gave.
+        self._groups: dict[str, Groups] = {}
         self._hold = hold
         #: When the children's time without a broker is over; None while there is a broker.
         self._hold_until: float | None = time.monotonic() + hold
@@ -80,6 +85,8 @@ class Warden:
                 self._tell_samples()
             if self._hold_until is not None and time.monotonic() >= self._hold_until:
                 self._end_all(f"no broker came within {self._hold:g} s")
+        for groups in self._groups.values():
+            groups.close()
         if self._broker is not None:
             self._broker.close(patience=1)
 
@@ -123,6 +130,7 @@ class Warden:
             guest.close(patience=1)
         else:
             self._welcome(guest, hold)
+            self._use_groups(hello[0].get("cgroup"))
 
     def _refusal(self, guest: Lines) -> dict[str, Any] | None:
         if guest.peer_uid != os.geteuid():
@@ -147,6 +155,16 @@ class Warden:
                 "samples": self._wards.samples(),
             }
         )
+
+    def _use_groups(self, root: Any) -> None:
+        """Put new executions into control groups below `root`; those that run stay where they are."""
+        if isinstance(root, str) and root not in self._groups:
+            # As systemd writes a path as a name: whoever reads it there knows whose it is.
+            name = "kokino" + str(self._folder).replace("-", r"\x2d").replace("/", "-")
+            groups = Groups(Path(root), name, log)
+            if groups.open():
+                self._groups[root] = groups
+        self._wards.groups = self._groups.get(root)
 
     def _part(self) -> None:
         if self._broker is None:
@@ -271,7 +289,7 @@ def _serve(folder: Path, listener: socket.socket, lock: int, hold: float) -> NoR
         linux.set_name("kokino-warden")
         linux.become_subreaper()
         linux.run_first()
-        Warden(listener, lock, hold).serve()
+        Warden(folder, listener, lock, hold).serve()
         log("all has ended")
     except BaseException:  # noqa: BLE001 - it goes to the log; the keepers end their trees
         traceback.print_exc()

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING or __package__:
     from kokino.process import keeper, linux, tree
+    from kokino.process.cgroup import Group, Groups
     from kokino.process.meter import Meter, SampleFields
     from kokino.process.roundup import Roundup
     from kokino.process.spawn import LaunchFields
@@ -21,6 +22,7 @@ else:  # below the warden, which finds its parts in its own folder and runs with
     import keeper
     import linux
     import tree
+    from cgroup import Group, Groups
     from meter import Meter, SampleFields
     from roundup import Roundup
     from spawn import LaunchFields
@@ -36,6 +38,7 @@ class Ward:
 
     def __init__(self, launch: LaunchFields, keeper_pid: int, link: socket.socket, request: int) -> None:
         self.launch = launch
+        self.group = Group(launch["cgroup"]) if "cgroup" in launch else None
         self.keeper_pid = keeper_pid
         stat = tree.read_stat(keeper_pid)  # our child until we reap it, so it is there
         self.keeper_ticks = stat.started_at_ticks if stat else 0
@@ -128,6 +131,8 @@ class Wards:
         self._answer = answer
         self._tell_end = tell_end
         self._log = log
+        #: Makes control groups for executions; None where there are none to be had.
+        self.groups: Groups | None = None
         self._meter = Meter()
         self._by_keeper: dict[int, Ward] = {}
         self._roundup = Roundup(os.getpid(), outside=self._by_keeper)
@@ -148,6 +153,7 @@ class Wards:
 
     def start(self, launch: LaunchFields, request: int) -> None:
         """Fork a keeper; the answer to `request` comes when the CLI runs or could not be started."""
+        launch = self._with_group(launch)
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         try:
             with linux.signals_held():
@@ -156,6 +162,7 @@ class Wards:
                     keeper.run(launch, theirs, self._lock)
         except OSError as error:
             ours.close()
+            self._discard_group(launch)
             failed = {"stage": "fork", "path": "", "errno": error.errno}
             self._answer(request, {"id": launch["id"], "failed": failed})
             return
@@ -164,6 +171,19 @@ class Wards:
         ours.setblocking(False)
         ward = self._by_id[launch["id"]] = self._by_keeper[pid] = Ward(launch, pid, ours, request)
         self._selector.register(ours, selectors.EVENT_READ, lambda _events: self._read_reports(ward))
+
+    def _with_group(self, launch: LaunchFields) -> LaunchFields:
+        group = self.groups and self.groups.make(launch["id"], launch["memory_bytes"], launch["processes"])
+        return {**launch, "cgroup": group.path} if group else launch
+
+    def _discard_group(self, launch: LaunchFields) -> None:
+        if "cgroup" not in launch:
+            return
+        group = Group(launch["cgroup"])
+        if self.groups is not None:
+            self.groups.discard(group)
+        else:
+            group.remove()
 
     def stop(self, id: str, number: int, grace: float | None) -> None:
         """Start the ladder of one execution; grace None is the one it was launched with."""
@@ -183,6 +203,8 @@ class Wards:
         for id, breach in found.items():
             if id in samples:
                 self._by_id[id].tell_peak(samples[id]["peak_bytes"])
+            group = self._by_id[id].group
+            breach = breach or (group.breach() if group else None)
             if breach is not None:
                 self._log(f"{id}: over its limit of {breach}; the last look: {samples.get(id)}")
                 self._by_id[id].stop(signal.SIGKILL, 0, breach=breach)
@@ -219,7 +241,8 @@ class Wards:
         """Kill what killed keepers left behind; return seconds until it must be looked at again, or None."""
         if not self._lost:
             return None
-        reached = self._roundup.kill()
+        reached = set().union(*(ward.group.kill() for ward in self._lost if ward.group))
+        reached |= self._roundup.kill()
         for ward in self._lost:
             ward.strays |= reached
         # The dead ones too: how a CLI ended is known when it is buried.
@@ -280,7 +303,7 @@ class Wards:
             signal=ward.exited["signal"],
             was_stopped=ward.was_stopped,
             leftovers=len(ward.strays - {ward.started["pid"]}),
-            breach=ward.breach,
+            breach=ward.breach or (ward.group.breach() if ward.group else None),
             peak_bytes=last["peak_bytes"] if last else None,
             cpu_ms=last["cpu_ms"] if last else None,
         )
@@ -293,10 +316,12 @@ class Wards:
     def _settle(self, ward: Ward, ended: keeper.EndedFields) -> None:
         del self._by_id[ward.id]
         self._meter.remove(ward.id)
+        self._discard_group(ward.launch)
         self._tell_end(ward.id, ended)
 
     def _refuse(self, ward: Ward, answer: dict[str, Any]) -> None:
         del self._by_id[ward.id]
         self._meter.remove(ward.id)
+        self._discard_group(ward.launch)
         if ward.request is not None:
             self._answer(ward.request, {"id": ward.id, **answer})

@@ -29,7 +29,7 @@ BOMB = """
     except BlockingIOError:
         time.sleep(60)
 """
-FUSE = "1500"
+FUSE = "500"
 
 
 @pytest.mark.parametrize(
