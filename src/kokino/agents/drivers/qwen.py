@@ -16,25 +16,19 @@ from msgspec import Struct
 
 from kokino.agents.drivers.contract import Command, Invocation, Reader, Usage
 from kokino.agents.drivers.record_reader import decode
-from kokino.agents.drivers.signs import Sentence, kind_of_status, sentence_in
+from kokino.agents.drivers.signs import SERVICE_SENTENCES, Sentence, kind_of_status, sentence_in
 from kokino.agents.drivers.stream_json import StreamJsonReader
 from kokino.agents.drivers.stream_records import Result, Said, TokenCounts
 from kokino.agents.failures import FailureKind
 
-#: They come before those of the dialect; first match wins. Sources: recorded runs of Qwen Code 0.15.10
-#: (``tests/samples/qwen``), the sentences of that program, the errors of OpenAI's and Alibaba's APIs.
+#: They come before those of services and of the dialect; first match wins. Sources: recorded runs of
+#: Qwen Code 0.15.10 (``tests/samples/qwen``) and the sentences of that program.
 SENTENCES = (
     Sentence(text="no saved session found", kind=FailureKind.PROTOCOL, ends_session=True),
     Sentence(text="invalid --session-id", kind=FailureKind.PROTOCOL, ends_session=True),
-    Sentence(text="quota exceeded", kind=FailureKind.QUOTA),
-    Sentence(text="exceeded your current quota", kind=FailureKind.QUOTA),
-    Sentence(text="insufficient balance|arrearage", kind=FailureKind.QUOTA),
-    Sentence(text="maximum context length", kind=FailureKind.CONTEXT_LENGTH),
-    Sentence(text="range of input length", kind=FailureKind.CONTEXT_LENGTH),
     Sentence(text="reached max session turns", kind=FailureKind.MAX_TURNS),
     Sentence(text="no auth type is selected", kind=FailureKind.AUTH),
     Sentence(text="free tier has been discontinued", kind=FailureKind.AUTH),
-    Sentence(text="incorrect api key", kind=FailureKind.AUTH),
     Sentence(text="operation cancelled", kind=FailureKind.CANCELLED),
     Sentence(text="unknown argument", kind=FailureKind.CRASH),
     Sentence(text=r"terminated \(cause|fetch failed|socket hang up|econn", kind=FailureKind.NETWORK),
@@ -120,7 +114,7 @@ class Billed(Struct):
 class QwenReader(StreamJsonReader):
     """Follows one execution's output; see `contract.Reader`."""
 
-    SENTENCES = (*SENTENCES, *StreamJsonReader.SENTENCES)
+    SENTENCES = (*SENTENCES, *SERVICE_SENTENCES, *StreamJsonReader.SENTENCES)
     COUNTS_SESSION = True
 
     def __init__(self, resumes: str | None = None) -> None:

@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from kokino.agents.drivers.contract import Exit, Outcome
 from kokino.agents.drivers.signs import Sentence, sentence_in
-from kokino.agents.drivers.text import ERROR_LIMIT, StreamedText
+from kokino.agents.drivers.text import ERROR_LIMIT, StreamedText, uncoloured
 from kokino.agents.drivers.tools import ToolCalls
 from kokino.agents.failures import FailureKind
 
@@ -85,7 +85,7 @@ class RecordReader(ABC):
 
     def stderr(self, line: bytes) -> None:
         """Take one line of standard error, without its newline."""
-        text = line[: 4 * ERROR_LIMIT].decode("utf-8", "replace").strip()
+        text = uncoloured(line[: 4 * ERROR_LIMIT].decode("utf-8", "replace")).strip()
         if not text or self.sentence:
             return
         # The first known sentence is the reason; until one comes, the last line is the best guess.

@@ -6,13 +6,14 @@ from kokino.agents.drivers.claude_code import ClaudeCode
 from kokino.agents.drivers.codex import Codex
 from kokino.agents.drivers.contract import Driver
 from kokino.agents.drivers.gemini import Gemini
+from kokino.agents.drivers.opencode import OpenCode
 from kokino.agents.drivers.qwen import Qwen
 from kokino.agents.drivers.scripted import Scripted
 from kokino.errors import Fault, Invalid
 
 #: Every driver there is. A new one is written in a file of its own and named here.
 DRIVERS: dict[str, Driver] = {
-    driver.name: driver for driver in (ClaudeCode(), Codex(), Gemini(), Qwen(), Scripted())
+    driver.name: driver for driver in (ClaudeCode(), Codex(), Gemini(), OpenCode(), Qwen(), Scripted())
 }
 
 

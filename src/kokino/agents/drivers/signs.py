@@ -25,6 +25,19 @@ class Sentence:
     ends_session: bool = False
 
 
+#: What model services say, whichever CLI passes it on: OpenAI's, Alibaba's and their likes. A CLI's own
+#: sentences come before them.
+SERVICE_SENTENCES = (
+    Sentence(text="quota exceeded", kind=FailureKind.QUOTA),
+    Sentence(text="exceeded your current quota|insufficient_quota", kind=FailureKind.QUOTA),
+    Sentence(text="insufficient (balance|credits)|arrearage", kind=FailureKind.QUOTA),
+    Sentence(text="maximum context length|context_length_exceeded", kind=FailureKind.CONTEXT_LENGTH),
+    Sentence(text="range of input length", kind=FailureKind.CONTEXT_LENGTH),
+    Sentence(text="(incorrect|invalid) api key", kind=FailureKind.AUTH),
+    Sentence(text="rate limit (exceeded|reached)|too many requests", kind=FailureKind.RATE_LIMIT),
+    Sentence(text="overloaded", kind=FailureKind.RATE_LIMIT),
+)
+
 #: HTTP status of the model's service. 529 is Anthropic's "overloaded": patience heals it, so it is a
 #: rate_limit; other 5xx say that the service does not answer, as a broken network does.
 STATUSES = {

@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+import re
+
 #: An error text is one line for a person.
 ERROR_LIMIT = 500
 #: Streamed text and answers are kept up to so many characters: a flood must not fill the broker's memory.
 CONTENT_LIMIT = 4 * 1024 * 1024
+
+#: What colours a terminal and moves its cursor: ``ESC [ 31 m``.
+_CONTROLS = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
+
+
+def uncoloured(text: str) -> str:
+    """A text without what is meant for a terminal."""
+    return _CONTROLS.sub("", text)
 
 
 def one_line(text: str, *, limit: int = ERROR_LIMIT) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from kokino.agents.drivers.text import one_line
 
+#: Stands for a call that runs and has no id yet.
+FORETOLD = "(foretold)"
 #: A call is shown with so much of its input, in characters: enough to know it by.
 SHOWN = 160
 
@@ -31,6 +33,14 @@ class ToolCalls:
     def end(self, id: str) -> None:
         """A call has its result."""
         self._running.pop(id, None)
+
+    def foretell(self, name: str, input: bytes = b"") -> None:
+        """Something runs that is told as a call only once it is done: it is shown until then, not counted."""
+        self._running[FORETOLD] = _shown(name, input)
+
+    def end_foretold(self) -> None:
+        """Whatever was foretold is done."""
+        self.end(FORETOLD)
 
     def clear(self) -> None:
         """The CLI has said its last word: nothing can run any more."""
