@@ -127,6 +127,8 @@ def _kind(annotation: Any) -> str:
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
     if origin is typing.Literal:
         return " or ".join(f'`"{word}"`' for word in arguments)
+    if origin is typing.Annotated:
+        return _kind(arguments[0])
     if origin in {typing.Union, types.UnionType}:
         return _kind(next(argument for argument in arguments if argument is not type(None)))
     if origin is list:

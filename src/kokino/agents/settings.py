@@ -22,6 +22,7 @@ from kokino.agents.model import (
     Source,
     account_of,
 )
+from kokino.agents.names import CliTypeName, in_full
 from kokino.agents.routing import PARK
 from kokino.config import Config, Faults, Length, Section, Settings
 
@@ -31,7 +32,7 @@ _DEFAULT = Limits()
 class CliTypeSettings(Settings):
     """``[cli_types.NAME]``: a way to run a CLI."""
 
-    driver: str | None = Field(
+    driver: CliTypeName | None = Field(
         None, description="which driver speaks its language; default: the table's own name"
     )
     command: list[str] | None = Field(None, description="program and fixed leading arguments", min_length=1)
@@ -74,14 +75,14 @@ class AgentSettings(Settings):
     """``[[agents]]``: one worker."""
 
     id: str = Field(description="its name in paths, logs and pages")
-    cli_type: str = Field(description="a built-in CLI type or one of [cli_types.NAME]")
+    cli_type: CliTypeName = Field(description="a built-in CLI type or one of [cli_types.NAME]")
     cwd: Path = Field(description="where its CLI is started; below the home folder when relative")
     mode: Mode = Field(Mode.HEADLESS, description="how its prompts run")
     model: str | None = Field(None, description="the model to ask its CLI for")
     flags: list[str] = Field([], description="arguments after those of its CLI type")
     env: dict[str, str] = Field({}, description="environment variables on top of its CLI type's")
     limits: LimitSettings = Field(LimitSettings(), description="what one execution may take")
-    fallback: str | None = Field(
+    fallback: CliTypeName | None = Field(
         None, description="a CLI type, or park: where it runs while its own is disabled"
     )
     account: str | None = Field(None, description="the login it shares; default: its CLI type and HOME")
@@ -114,9 +115,15 @@ def read_cli_types(config: Config, faults: Faults) -> dict[str, CliType]:
     cli_types = {
         name: CliType(name=name, driver=name, command=driver_named(name).default_command) for name in DRIVERS
     }
-    for name, section in config.section("cli_types").tables():
+    tables = dict(config.section("cli_types").tables())
+    for written, section in tables.items():
+        name = in_full(written)
         if problem := ids.fault_in(name):
             faults.add(section.fault("", problem))
+        elif name != written and name in tables:
+            faults.add(
+                section.fault("", f"{written!r} is another name of {name!r}, which has a table already")
+            )
         else:
             # A faulty one is known all the same: its agents are not to blame as well.
             unknown = CliType(name=name, driver=name, command=(name,))
@@ -173,10 +180,10 @@ def _problems(
         case str(id_):
             seen.add(id_)
     match values.get("cli_type"):
-        case str(name) if name not in cli_types:
+        case str(name) if in_full(name) not in cli_types:
             problems.append(("cli_type", f"there is no CLI type {name!r}; known: {known}"))
     match values.get("fallback"):
-        case str(name) if name not in {PARK, *cli_types}:
+        case str(name) if in_full(name) not in {PARK, *cli_types}:
             problems.append(("fallback", f"{name!r} is neither park nor a CLI type; known: {known}"))
     return problems
 

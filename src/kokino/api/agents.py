@@ -16,6 +16,7 @@ from kokino import ids
 from kokino.agents import lock_store, session_store, store
 from kokino.agents.failures import FailureKind
 from kokino.agents.model import PROBE_AGENT, Agent, Limits, Lock, Mode, Permissions, Session, account_of
+from kokino.agents.names import CliTypeName
 from kokino.agents.routing import PARK
 from kokino.agents.service import required
 from kokino.api.services import Given
@@ -54,14 +55,14 @@ class AgentBody(Body):
     """An agent to register."""
 
     agent_id: str
-    cli_type: str
+    cli_type: CliTypeName
     cwd: Path
     mode: Mode = Mode.HEADLESS
     model: str | None = None
     env: dict[str, str] = Field(default_factory=dict)
     flags: list[str] = Field(default_factory=list)
     limits: LimitsBody = Field(default_factory=LimitsBody)
-    fallback: str | None = None
+    fallback: CliTypeName | None = None
     account: str | None = None
     pool: str = "default"
     retries: dict[FailureKind, Annotated[int, Field(ge=0, le=10)]] = Field(default_factory=dict)

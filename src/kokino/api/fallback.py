@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 
 from kokino.agents import traffic_store
 from kokino.agents.model import Fallback, Pause, Scope
+from kokino.agents.names import CliTypeName
 from kokino.api.executions import ExecutionShape
 from kokino.api.executions import shape as execution_shape
 from kokino.api.services import Caller, Given
@@ -25,23 +26,23 @@ Reason = Annotated[str, Field(min_length=1, max_length=500)]
 class DisableBody(Body):
     """A CLI type to take out of use."""
 
-    cli_type: str
+    cli_type: CliTypeName
     reason: Reason
     #: The CLI type that its agents are moved to, unless they name a fallback of their own.
-    target: str | None = None
+    target: CliTypeName | None = None
 
 
 class EnableBody(Body):
     """A CLI type to use again."""
 
-    cli_type: str
+    cli_type: CliTypeName
     reason: Reason = "enabled by hand"
 
 
 class ProbeBody(Body):
     """A disabled CLI type to ask."""
 
-    cli_type: str
+    cli_type: CliTypeName
 
 
 class PauseBody(Body):

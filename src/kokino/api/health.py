@@ -10,6 +10,7 @@ from fastapi import APIRouter, Response
 from kokino import __version__
 from kokino.agents import store as agent_store
 from kokino.agents.model import Agent
+from kokino.agents.names import CliTypeName
 from kokino.api.services import Given, Services
 from kokino.api.shapes import Shape, Time
 from kokino.clock import MILLISECOND
@@ -124,7 +125,7 @@ async def ready(given: Given, response: Response) -> Readiness:
 
 
 @router.get("/api/health/environment", response_model=None)
-async def environment(given: Given, cli: str | None = None) -> Environment | DiagnosisShape:
+async def environment(given: Given, cli: CliTypeName | None = None) -> Environment | DiagnosisShape:
     """The doctor's findings: of one CLI type, or of all that have agents."""
     agents = await given.storage.read(agent_store.everyone)
     if cli is not None:

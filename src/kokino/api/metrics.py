@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 from kokino.agents import store as agent_store
 from kokino.agents import traffic_store
 from kokino.agents.model import Agent
+from kokino.agents.names import CliTypeName
 from kokino.api.services import Given, Services
 from kokino.api.shapes import Cursor, Shape, Time
 from kokino.clock import MILLISECOND
@@ -121,7 +122,7 @@ async def events(  # noqa: PLR0917 - query parameters, which the framework hands
     given: Given,
     type: str | None = None,
     agent: str | None = None,
-    cli: str | None = None,
+    cli: CliTypeName | None = None,
     since: datetime | None = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 50,
     cursor: Cursor | None = None,

@@ -59,3 +59,8 @@ def test_each_driver_is_found_by_its_own_name_and_makes_fresh_readers() -> None:
     for name, driver in DRIVERS.items():
         assert driver.name == name
         assert driver.reader() is not driver.reader()
+
+
+def test_a_driver_is_found_by_its_short_name() -> None:
+    """``droid`` is what people call it."""
+    assert driver_named("droid") is DRIVERS["factory-droid"]

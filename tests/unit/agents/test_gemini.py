@@ -40,6 +40,10 @@ CASES = (
         exit=Exit(code=145), kind=FailureKind.AUTH, says="mock error 401", is_alive=False,
     ),
     Case(
+        sample="err-e500", why="after ten tries in four minutes",
+        exit=Exit(code=244), kind=FailureKind.NETWORK, says="refused by the model server", is_alive=False,
+    ),
+    Case(
         sample="err-quota", why="of a used-up day the service says more than of a minute",
         exit=Exit(code=173), kind=FailureKind.QUOTA, says="daily quota", is_alive=False,
     ),

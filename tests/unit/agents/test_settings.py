@@ -58,6 +58,27 @@ def test_a_cli_type_is_another_way_to_run_a_driver(read: Read) -> None:
     assert cli_types["claude-code"].command == ("/opt/claude", "--debug")
 
 
+def test_the_short_name_of_a_cli_stands_for_the_real_one(read: Read) -> None:
+    """As a table, as a driver, and wherever an agent names a CLI type."""
+    cli_types, agents, faults = read(
+        '[cli_types.droid]\ncommand = ["/opt/droid"]\n[cli_types.mine]\ndriver = "droid"\n'
+        '[[agents]]\nid = "a"\ncli_type = "droid"\nfallback = "droid"\ncwd = "."\n'
+    )
+    assert faults == []
+    assert "droid" not in cli_types
+    assert cli_types["factory-droid"].command == ("/opt/droid",)
+    assert cli_types["mine"].driver == "factory-droid"
+    assert [(agent.cli_type, agent.fallback) for agent in agents] == [("factory-droid", "factory-droid")]
+
+
+def test_a_cli_type_is_described_under_one_of_its_names_only(read: Read) -> None:
+    """Else one of the two tables would be passed over in silence."""
+    _, _, faults = read("[cli_types.droid]\n[cli_types.factory-droid]\n")
+    assert [said for _, _, said in faults] == [
+        "'droid' is another name of 'factory-droid', which has a table already"
+    ]
+
+
 def test_an_agent_with_only_what_it_needs_has_the_defaults(read: Read, tmp_path: Path) -> None:
     """300 s, 120 s, 5 s, 100 that wait, 5 min."""
     _, agents, _ = read('[[agents]]\nid = "writer"\ncli_type = "claude-code"\ncwd = "."\n')

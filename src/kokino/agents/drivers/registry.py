@@ -5,20 +5,24 @@ from __future__ import annotations
 from kokino.agents.drivers.claude_code import ClaudeCode
 from kokino.agents.drivers.codex import Codex
 from kokino.agents.drivers.contract import Driver
+from kokino.agents.drivers.factory_droid import FactoryDroid
 from kokino.agents.drivers.gemini import Gemini
 from kokino.agents.drivers.opencode import OpenCode
 from kokino.agents.drivers.qwen import Qwen
 from kokino.agents.drivers.scripted import Scripted
+from kokino.agents.names import in_full
 from kokino.errors import Fault, Invalid
 
 #: Every driver there is. A new one is written in a file of its own and named here.
 DRIVERS: dict[str, Driver] = {
-    driver.name: driver for driver in (ClaudeCode(), Codex(), Gemini(), OpenCode(), Qwen(), Scripted())
+    driver.name: driver
+    for driver in (ClaudeCode(), Codex(), FactoryDroid(), Gemini(), OpenCode(), Qwen(), Scripted())
 }
 
 
 def driver_named(name: str) -> Driver:
-    """The driver of that name; `Invalid` names those that exist."""
+    """The driver of that name or alias; `Invalid` names those that exist."""
+    name = in_full(name)
     if name not in DRIVERS:
         message = f"{name!r} is no driver; choose one of: {', '.join(sorted(DRIVERS))}"
         raise Invalid(message, [Fault(field="driver", message=message)])
