@@ -16,10 +16,9 @@ from typing import Any
 
 from kokino.errors import ProcessError
 from kokino.process import warden
+from kokino.process.linux import LONGEST_SOCKET_PATH
 from kokino.process.watching import gone
 
-#: sockaddr_un holds 108 bytes, the last of them a NUL.
-LONGEST_SOCKET_PATH = 107
 #: How long a warden may take to answer a hello before it counts as stuck.
 PATIENCE = timedelta(seconds=10)
 #: How long what an earlier warden left may take to end; the keepers' grace is seconds.

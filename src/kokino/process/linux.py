@@ -15,6 +15,9 @@ PR_SET_PDEATHSIG = 1
 PR_SET_NAME = 15
 PR_SET_CHILD_SUBREAPER = 36
 
+#: sockaddr_un holds 108 bytes, the last of them a NUL.
+LONGEST_SOCKET_PATH = 107
+
 #: The kernel lets nobody handle these.
 UNCATCHABLE = frozenset({signal.SIGKILL, signal.SIGSTOP})
 

@@ -7,7 +7,7 @@ import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -19,40 +19,9 @@ from kokino.process.client import Warden
 from kokino.process.model import Breach, read_exit_file
 from kokino.process.watching import gone
 from tests.integration.process.box import DAEMON, Box, at_once, ended, is_alive, pids_in, until
+from tests.integration.process.groups import Root
 
 MIB = 1024 * 1024
-
-
-@dataclass(frozen=True)
-class Root:
-    """What a broker would have been given."""
-
-    path: Path
-    #: False where no control group can be had: then everything has to go as well, by walks.
-    is_real: bool
-
-    def groups(self) -> list[Path]:
-        """Of the executions."""
-        return sorted(path for path in self.path.glob("kokino-*/*") if path.is_dir())
-
-
-@pytest.fixture
-def root(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Root]:
-    """A control group of the test's own, on a mount of its own; a plain folder where nobody may mount one."""
-    mount = tmp_path_factory.mktemp("cgroup")
-    command = ["mount", "-t", "cgroup2", "none", str(mount)]
-    if os.geteuid() != 0 or subprocess.run(command, capture_output=True, check=False).returncode != 0:
-        yield Root(mount, is_real=False)
-        return
-    path = mount / f"kokino-test-{os.getpid()}"
-    path.mkdir()
-    try:
-        yield Root(path, is_real=True)
-    finally:
-        Group(str(path)).kill()
-        while not Group(str(path)).remove():
-            pass
-        subprocess.run(["umount", str(mount)], check=True)
 
 
 async def attach(box: Box, root: Root) -> Warden:

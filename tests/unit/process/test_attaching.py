@@ -4,7 +4,8 @@ from pathlib import Path
 import pytest
 
 from kokino.errors import ProcessError
-from kokino.process.attaching import LONGEST_SOCKET_PATH, prepare
+from kokino.process.attaching import prepare
+from kokino.process.linux import LONGEST_SOCKET_PATH
 
 
 def test_the_directory_is_made_for_its_owner_alone(tmp_path: Path) -> None:
