@@ -67,7 +67,8 @@ What goes wrong is answered as [RFC 9457](https://www.rfc-editor.org/rfc/rfc9457
 ```
 
 On loopback this machine's user needs no token. `kokino token NAME` makes one for others, sent as
-`Authorization: Bearer TOKEN`.
+`Authorization: Bearer TOKEN`. One thing always needs a token, with the scope `admin`: to register an agent
+whose CLI is told to ask nobody. `kokino token NAME --scope admin` makes it; in `kokino.toml` it needs none.
 
 ## Asking again
 

@@ -14,12 +14,24 @@ from sqlalchemy import Connection
 
 from kokino import ids
 from kokino.agents import lock_store, session_store, store
+from kokino.agents.drivers.registry import driver_named
 from kokino.agents.failures import FailureKind
-from kokino.agents.model import PROBE_AGENT, Agent, Limits, Lock, Mode, Permissions, Session, account_of
+from kokino.agents.model import (
+    PROBE_AGENT,
+    Agent,
+    CliType,
+    Limits,
+    Lock,
+    Mode,
+    Permissions,
+    Session,
+    account_of,
+)
 from kokino.agents.names import CliTypeName
 from kokino.agents.routing import PARK
 from kokino.agents.service import required
-from kokino.api.services import Given
+from kokino.api.guard import check_admin
+from kokino.api.services import Caller, Given
 from kokino.api.shapes import Body, Cursor, Page, Shape, Time, megabytes
 from kokino.clock import MILLISECOND
 from kokino.conversations import store as conversation_store
@@ -171,11 +183,13 @@ class SessionEnded(Shape):
 
 
 @router.post("/agents/register", status_code=201)
-async def register(body: AgentBody, given: Given) -> AgentShape:
-    """Add an agent, or change the one with its id."""
+async def register(body: AgentBody, given: Given, caller: Caller) -> AgentShape:
+    """Add an agent, or change the one with its id. One that asks for no permission needs the scope admin."""
     if faults := list(_faults(body, given.cli_types)):
         named = "; ".join(f"{fault.field}: {fault.message}" for fault in faults)
         raise Invalid(named, faults)
+    if asks_nobody(body, given.cli_types[body.cli_type]):
+        check_admin(caller, f"an agent that lets {body.cli_type} do anything unasked")
     return shape(await given.agents.register(_agent(body, given)))
 
 
@@ -317,6 +331,16 @@ def shape(agent: Agent) -> AgentShape:
         source=agent.source.value,
         registered_at=agent.registered_at,
     )
+
+
+def asks_nobody(body: AgentBody, cli_type: CliType) -> bool:
+    """True where its CLI would ask nobody before it does anything.
+
+    The CLI type's flags count, though the file says them: whoever registers chooses the folder that they are
+    let loose in.
+    """
+    flags = (*cli_type.command[1:], *cli_type.flags, *body.flags)
+    return body.permissions is Permissions.ALLOW or driver_named(cli_type.driver).skips_permissions(flags)
 
 
 def _process(

@@ -167,6 +167,18 @@ def scope_for(method: str, path: str) -> TokenScope:
     return TokenScope.RUN if is_run else TokenScope.OPERATE
 
 
+def check_admin(grant: Grant, what: str) -> None:
+    """Raise where `what`, the subject of a sentence, needs a token of the scope admin: on loopback too."""
+    if grant.allows(TokenScope.ADMIN):
+        return
+    way = "`kokino token NAME --scope admin` makes one; kokino.toml may always say it"
+    if grant == LOCAL:
+        raise Unauthenticated(
+            f"{what} needs a token with the scope 'admin': send Authorization: Bearer TOKEN; {way}"
+        )
+    raise Denied(f"{what} needs the scope 'admin'; the token of {grant.subject!r} lacks it: {way}")
+
+
 def is_loopback(host: str) -> bool:
     """True for an address that only this machine reaches."""
     if host == "localhost":
