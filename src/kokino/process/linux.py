@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import fcntl
 import os
 import signal
+import termios
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
@@ -67,6 +69,14 @@ def run_as_before() -> None:
     """Take the niceness back that this program was started with: the kernel gives such children none."""
     if _NICENESS > 0:
         os.setpriority(os.PRIO_PROCESS, 0, _NICENESS)
+
+
+def is_drained(descriptor: int) -> bool:
+    """True when the peer has read all that was sent on a socket, or there is no socket any more."""
+    try:
+        return fcntl.ioctl(descriptor, termios.TIOCOUTQ, bytes(4)) == bytes(4)
+    except OSError:
+        return True
 
 
 def last_pid() -> int | None:

@@ -81,8 +81,12 @@ class Ward:
             os.kill(self.keeper_pid, signal.SIGCONT)  # one that somebody stopped could not obey
 
     def tell_peak(self, peak_bytes: int) -> None:
-        """Have the keeper know what to leave in the exit file, which outlives the warden."""
-        if peak_bytes > self.peak_bytes:
+        """Have the keeper know what to leave in the exit file, which outlives the warden.
+
+        Only when it has read all before: notes to one that somebody stopped would fill the link, and then the
+        command to end its tree would be lost.
+        """
+        if peak_bytes > self.peak_bytes and linux.is_drained(self.link.fileno()):
             self.peak_bytes = peak_bytes
             self._command({"do": "note", "peak_bytes": peak_bytes})
 
