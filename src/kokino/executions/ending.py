@@ -31,7 +31,7 @@ def decide(reader: Reader, ended: Ended | None, stop: Stop | None, limits: Limit
     judged = Exit(code=0) if stop is Stop.LINGER else exit_ or Exit()
     outcome = reader.outcome(judged)
     # One that was made to end though we did not ask was ended for want of a broker.
-    is_orphaned = stop is None and ended is not None and ended.was_stopped
+    is_orphaned = stop is None and ended is not None and ended.was_stopped and ended.breach is None
     breach = _breach(reader, ended, stop)
     state, kind, error = (
         _verdict(reader, outcome, None if is_orphaned else exit_, stop)

@@ -219,6 +219,16 @@ CASES = [
         state=State.COMPLETED,
     ),
     Case(
+        why="a last word that tells of a failure stays one, whatever it takes after it",
+        is_final=True,
+        failure=FailureKind.AUTH,
+        exit=KILLED,
+        breach=Breach.MEMORY,
+        state=State.FAILED,
+        kind=FailureKind.AUTH,
+        says="it said auth",
+    ),
+    Case(
         why="who cancelled it does not care what it took",
         exit=KILLED,
         stop=Stop.CANCEL,
