@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Literal, Protocol
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -28,6 +28,12 @@ def from_ms(ms: int) -> datetime:
 def iso(instant: datetime) -> str:
     """ISO 8601 in UTC with milliseconds and a ``Z``, as the API writes times."""
     return instant.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def local_zone(instant: datetime) -> tzinfo:
+    """The machine's time zone, as it stands at `instant`."""
+    zone = instant.astimezone().tzinfo
+    return UTC if zone is None else zone
 
 
 class Clock(Protocol):

@@ -211,6 +211,25 @@ async def test_circuit_breakers_do_not_hide_the_cause(story: Outage) -> None:
     assert (await story.incident())["state"] == "resolved"
 
 
+async def test_a_used_up_quota_parks_its_account_and_the_playbook_moves_its_agents(story: Outage) -> None:
+    """Hardly anything fails, for nothing runs: that prompts wait in vain for a parked account is evidence."""
+    await story.traffic(4)
+    story.script("claude-code", "fail quota")
+    assert (await story.broker.execute("writer")).json()["error"] == "quota"
+    for _ in range(20):
+        for agent in ("writer", "editor"):
+            await story.broker.http.post(
+                f"/agents/{agent}/execute", json={"prompt": "Hello."}, headers={"Prefer": "respond-async"}
+            )
+        await story.broker.fast_forward(seconds=30)
+    assert await story.pattern() == "single-cli-account"
+    status = await story.broker.get("/api/fallback/status")
+    assert [(off["cli"], off["target"]) for off in status["disabledCLIs"]] == [("claude-code", "codex")]
+    assert "quota" in status["disabledCLIs"][0]["reason"]
+    queued = await story.broker.get("/executions?state=queued")
+    assert queued["items"] == []
+
+
 async def test_an_outage_that_opens_every_circuit_breaker_ends_by_their_trials(story: Outage) -> None:
     """Nobody resets anything: agents find out by themselves that the network is back, and Verify sees it."""
     await every_cli_fails(story)

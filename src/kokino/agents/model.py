@@ -185,6 +185,10 @@ class Pause:
     #: When it lifts itself; None until somebody lifts it.
     ends_at: datetime | None = None
 
+    def is_over(self, now: datetime) -> bool:
+        """True from its end on."""
+        return self.ends_at is not None and self.ends_at <= now
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fallback:

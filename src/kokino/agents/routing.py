@@ -10,6 +10,7 @@ from enum import StrEnum
 from kokino.agents import breaker
 from kokino.agents.breaker import Circuit, Passage
 from kokino.agents.model import Agent, CliType, Fallback, Pause, Scope, account_of
+from kokino.clock import iso
 
 #: The `fallback` of an agent that would rather wait than run elsewhere.
 PARK = "park"
@@ -96,11 +97,11 @@ def _way(agent: Agent, traffic: Traffic, *, is_probe: bool) -> Route:
     if is_probe:
         return own
     if pause := _pause_of(traffic, agent, agent.account, scopes=(Scope.ALL, Scope.POOL, Scope.AGENT)):
-        return _other(own, Way.WAIT, _paused(pause))
+        return _other(own, Way.WAIT, _paused(pause), pause.ends_at)
     if fallback := traffic.fallbacks.get(agent.cli_type):
         return _around(agent, fallback, traffic, own)
     if pause := _pause_of(traffic, agent, agent.account, scopes=(Scope.ACCOUNT,)):
-        return _other(own, Way.WAIT, _paused(pause))
+        return _other(own, Way.WAIT, _paused(pause), pause.ends_at)
     return own
 
 
@@ -120,7 +121,7 @@ def _around(agent: Agent, fallback: Fallback, traffic: Traffic, own: Route) -> R
         return _other(own, Way.REFUSE, f"{disabled} and so is its fallback {target!r}")
     account = account_of(traffic.cli_types[target], {})
     if pause := _pause_of(traffic, agent, account, scopes=(Scope.ACCOUNT,)):
-        return _other(own, Way.WAIT, f"{disabled}; its fallback {target!r}: {_paused(pause)}")
+        return _other(own, Way.WAIT, f"{disabled}; its fallback {target!r}: {_paused(pause)}", pause.ends_at)
     return Route(
         way=Way.RUN,
         cli_type=target,
@@ -130,16 +131,18 @@ def _around(agent: Agent, fallback: Fallback, traffic: Traffic, own: Route) -> R
     )
 
 
-def _other(own: Route, way: Way, reason: str) -> Route:
-    return Route(way=way, cli_type=own.cli_type, account=own.account, reason=reason)
+def _other(own: Route, way: Way, reason: str, until: datetime | None = None) -> Route:
+    return Route(way=way, cli_type=own.cli_type, account=own.account, reason=reason, until=until)
 
 
 def _pause_of(traffic: Traffic, agent: Agent, account: str, *, scopes: tuple[Scope, ...]) -> Pause | None:
     ids = {Scope.ALL: "", Scope.POOL: agent.pool, Scope.AGENT: agent.agent_id, Scope.ACCOUNT: account}
     wanted = {(scope, ids[scope]) for scope in scopes}
-    return next((pause for pause in traffic.pauses if (pause.scope, pause.scope_id) in wanted), None)
+    holding = (pause for pause in traffic.pauses if (pause.scope, pause.scope_id) in wanted)
+    return next((pause for pause in holding if not pause.is_over(traffic.at)), None)
 
 
 def _paused(pause: Pause) -> str:
     what = "everything is" if pause.scope is Scope.ALL else f"{pause.scope} {pause.scope_id!r} is"
-    return f"{what} paused ({pause.reason})"
+    until = "" if pause.ends_at is None else f" until {iso(pause.ends_at)}"
+    return f"{what} paused{until} ({pause.reason})"

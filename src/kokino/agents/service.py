@@ -10,7 +10,8 @@ from sqlalchemy import Connection
 
 from kokino.agents import circuit_store, circuits, store, traffic_store
 from kokino.agents.model import Agent, CliType, Fallback, Pause, Scope
-from kokino.clock import Clock
+from kokino.agents.parking import pause_event
+from kokino.clock import Clock, iso
 from kokino.errors import Conflict, Fault, Invalid, NotFound
 from kokino.storage import Storage
 from kokino.telemetry import store as telemetry
@@ -89,15 +90,22 @@ class Agents:
         self.on_change()
         return were_open
 
-    async def pause(self, scope: Scope, scope_id: str, *, reason: str, by: str) -> Pause:
-        """Keep the executions of a scope in their queues."""
-        pause = Pause(scope=scope, scope_id=scope_id, reason=reason, since=self.clock.now(), set_by=by)
+    async def pause(
+        self, scope: Scope, scope_id: str, *, reason: str, by: str, until: datetime | None = None
+    ) -> Pause:
+        """Keep the executions of a scope in their queues, until somebody resumes it or to an instant.
+
+        Raises `Invalid` for one that is not ahead.
+        """
+        now = self.clock.now()
+        if until is not None and until <= now:
+            message = f"must be ahead of the broker's time, {iso(now)}"
+            raise Invalid(f"until: {message}", [Fault(field="until", message=message)])
+        pause = Pause(scope=scope, scope_id=scope_id, reason=reason, since=now, set_by=by, ends_at=until)
 
         def write(conn: Connection) -> None:
             traffic_store.pause(conn, pause)
-            telemetry.append(
-                conn, _pause_event(EventType.ACCOUNT_PAUSED, scope, scope_id, f"{by}: {reason}", pause.since)
-            )
+            telemetry.append(conn, pause_event(EventType.ACCOUNT_PAUSED, pause, f"{by}: {reason}", now))
 
         await self.storage.write(write)
         self.on_change()
@@ -108,11 +116,11 @@ class Agents:
         now = self.clock.now()
 
         def write(conn: Connection) -> bool:
-            if not traffic_store.resume(conn, scope, scope_id):
+            lifted = traffic_store.pause_of(conn, scope, scope_id)
+            if lifted is None:
                 return False
-            telemetry.append(
-                conn, _pause_event(EventType.ACCOUNT_RESUMED, scope, scope_id, f"{by}: {reason}", now)
-            )
+            traffic_store.resume(conn, scope, scope_id)
+            telemetry.append(conn, pause_event(EventType.ACCOUNT_RESUMED, lifted, f"{by}: {reason}", now))
             return True
 
         was_paused = await self.storage.write(write)
@@ -178,14 +186,3 @@ def _enable(conn: Connection, cli_type: str, reason: str, by: str, now: datetime
     found = circuit_store.not_closed(conn, cli_type=cli_type)
     circuits.close(conn, found.values(), f"{by}: {cli_type} is enabled again", now=now)
     return True
-
-
-def _pause_event(type_: EventType, scope: Scope, scope_id: str, message: str, now: datetime) -> Event:
-    return Event(
-        type=type_,
-        at=now,
-        agent_id=scope_id if scope is Scope.AGENT else None,
-        account=scope_id if scope is Scope.ACCOUNT else None,
-        message=message,
-        data={"scope": scope.value, "id": scope_id},
-    )

@@ -73,8 +73,15 @@ def paused(conn: Connection) -> list[Pause]:
     return [_pause(row) for row in conn.execute(select(pauses).order_by(pauses.c.since))]
 
 
+def pause_of(conn: Connection, scope: Scope, scope_id: str) -> Pause | None:
+    """The pause of exactly this scope, or None."""
+    query = select(pauses).where(pauses.c.scope == scope.value, pauses.c.scope_id == scope_id)
+    row = conn.execute(query).one_or_none()
+    return None if row is None else _pause(row)
+
+
 def pause(conn: Connection, wanted: Pause) -> None:
-    """Set a pause, or change the reason of the one that is there."""
+    """Set a pause in the place of the one that is there."""
     resume(conn, wanted.scope, wanted.scope_id)
     conn.execute(
         insert(pauses).values(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter
@@ -14,7 +15,7 @@ from kokino.agents.names import CliTypeName
 from kokino.api.executions import ExecutionShape
 from kokino.api.executions import shape as execution_shape
 from kokino.api.services import Caller, Given
-from kokino.api.shapes import Body, Shape, Time
+from kokino.api.shapes import Body, Shape, Time, utc
 from kokino.errors import Fault, Invalid
 from kokino.executions.probes import WANTED
 
@@ -45,12 +46,19 @@ class ProbeBody(Body):
     cli_type: CliTypeName
 
 
-class PauseBody(Body):
-    """Whose executions shall wait, or run again."""
+class ResumeBody(Body):
+    """Whose executions shall run again."""
 
     scope: Scope
     id: str = ""
     reason: Reason = "by hand"
+
+
+class PauseBody(ResumeBody):
+    """Whose executions shall wait."""
+
+    #: When it lifts itself, as ISO 8601; where it is left out, somebody has to resume it.
+    until: datetime | None = None
 
 
 class ProbesShape(Shape):
@@ -92,6 +100,8 @@ class PauseShape(Shape):
     reason: str
     since: Time
     set_by: str
+    #: When it lifts itself; null until somebody resumes it.
+    ends_at: Time | None
 
 
 class FallbackStatus(Shape):
@@ -138,21 +148,25 @@ async def probe(body: ProbeBody, given: Given) -> ExecutionShape:
 
 @router.post("/pause")
 async def pause(body: PauseBody, given: Given, caller: Caller) -> FallbackStatus:
-    """Keep the executions of everything, an account, an agent or a pool in their queues."""
+    """Keep the executions of everything, an account, an agent or a pool in their queues.
+
+    Up to the instant ``until``, or until somebody resumes them.
+    """
     _check(body)
-    await given.agents.pause(body.scope, body.id, reason=body.reason, by=caller.subject)
+    until = None if body.until is None else utc(body.until)
+    await given.agents.pause(body.scope, body.id, reason=body.reason, by=caller.subject, until=until)
     return await status(given)
 
 
 @router.post("/resume")
-async def resume(body: PauseBody, given: Given, caller: Caller) -> FallbackStatus:
+async def resume(body: ResumeBody, given: Given, caller: Caller) -> FallbackStatus:
     """Let them run again; also when nothing was paused."""
     _check(body)
     await given.agents.resume(body.scope, body.id, reason=body.reason, by=caller.subject)
     return await status(given)
 
 
-def _check(body: PauseBody) -> None:
+def _check(body: ResumeBody) -> None:
     if (body.scope is Scope.ALL) == bool(body.id):
         message = "must be left out for the scope all" if body.id else f"must name the {body.scope.value}"
         raise Invalid(f"id: {message}", [Fault(field="id", message=message)])
@@ -182,4 +196,5 @@ def _pause(pause: Pause) -> PauseShape:
         reason=pause.reason,
         since=pause.since,
         set_by=pause.set_by,
+        ends_at=pause.ends_at,
     )

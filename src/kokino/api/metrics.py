@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
@@ -12,9 +12,10 @@ from sqlalchemy import Connection
 from kokino.agents import store as agent_store
 from kokino.agents import traffic_store
 from kokino.agents.model import Agent
+from kokino.agents.model import Scope as PauseScope
 from kokino.agents.names import CliTypeName
 from kokino.api.services import Given, Services
-from kokino.api.shapes import Cursor, Shape, Time
+from kokino.api.shapes import Cursor, Shape, Time, utc
 from kokino.clock import MILLISECOND
 from kokino.executions import store as execution_store
 from kokino.executions.model import State
@@ -71,6 +72,8 @@ class FailuresShape(Shape):
     last_failure_at: Time | None
     #: Taken out of use, so that no new failure can come from it.
     disabled: bool
+    #: That account is paused: prompts wait, and are refused once they have waited long enough.
+    parked: bool
     probes: ProbesShape
 
 
@@ -128,7 +131,7 @@ async def events(  # noqa: PLR0917 - query parameters, which the framework hands
     cursor: Cursor | None = None,
 ) -> list[EventShape]:
     """The latest events, newest first; ``cursor`` is the last event's id of an earlier answer."""
-    after = since.replace(tzinfo=since.tzinfo or UTC) if since else None
+    after = utc(since) if since else None
     found = await given.storage.read(
         lambda conn: store.recent(
             conn, type=type, agent_id=agent, cli_type=cli, since=after, limit=limit, before_id=cursor
@@ -144,7 +147,7 @@ async def failures_by_cli(given: Given, minutes: Minutes = WINDOW) -> list[Failu
 
     def read(conn: Connection) -> list[FailuresShape]:
         disabled = traffic_store.disabled(conn)
-        accounts = _accounts_by_cli(conn)
+        accounts, parked = _accounts_by_cli(conn), _parked(conn, given.clock.now())
         streaks = streak_store.failures_in_a_row(conn, scope=Scope.CLI, since=since)
         probed = probe_store.probes_by_cli(conn, since=since, until=until)
         rows = {row.id: row for row in store.failures_by(conn, scope=Scope.CLI, since=since, until=until)}
@@ -154,6 +157,7 @@ async def failures_by_cli(given: Given, minutes: Minutes = WINDOW) -> list[Failu
                 account=accounts.get(name),
                 failures_in_a_row=streaks.get(name, 0),
                 disabled=name in disabled,
+                parked=accounts.get(name) in parked,
                 probes=ProbesShape.model_validate(probed.get(name, Counts())),
                 **_counts(rows.get(name)),
             )
@@ -205,6 +209,12 @@ def _accounts_by_cli(conn: Connection) -> dict[str, str]:
     for agent in agent_store.everyone(conn):
         accounts.setdefault(agent.cli_type, set()).add(agent.account)
     return {cli_type: next(iter(shared)) for cli_type, shared in accounts.items() if len(shared) == 1}
+
+
+def _parked(conn: Connection, now: datetime) -> set[str | None]:
+    """The accounts that are paused."""
+    pauses = traffic_store.paused(conn)
+    return {one.scope_id for one in pauses if one.scope is PauseScope.ACCOUNT and not one.is_over(now)}
 
 
 def _agent_failures(

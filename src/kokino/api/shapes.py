@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any, Generic, TypeVar
 
 from fastapi import Query
@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, PlainSerializer, ValidationError, mo
 from pydantic.alias_generators import to_camel
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from kokino.clock import iso
+from kokino.clock import from_ms, iso, to_ms
 from kokino.storage.text import storable
 
 #: An instant in an answer: ``2026-01-05T09:00:00.000Z``.
@@ -47,6 +47,11 @@ class Body(BaseModel):
         if faults := [_no_text(path, said) for path, said in _strings(value) if _NO_TEXT.search(said)]:
             raise ValidationError.from_exception_data(cls.__name__, faults)
         return value
+
+
+def utc(instant: datetime) -> datetime:
+    """An instant that somebody sent, as it is stored: in UTC, which it is in where it names no zone."""
+    return from_ms(to_ms(instant.replace(tzinfo=instant.tzinfo or UTC)))
 
 
 def megabytes(size: int | None) -> float | None:

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 from fastapi import FastAPI
 
 from kokino import web
+from kokino.agents.parking import Parking
 from kokino.agents.service import Agents
 from kokino.alerts import rulefile
 from kokino.alerts.module import AlertRules
@@ -90,6 +91,7 @@ def wire(checked: Checked, ground: Ground) -> tuple[Services, LocalDispatch, Fas
         # In the order in which one's effect is the next one's work.
         (
             probes,
+            Parking(ground.storage, on_change=bells.changed),
             AlertRules(ground.storage, ground.world.ids, rulefile.packaged(), defaults()),
             Incidents(
                 ground.storage,

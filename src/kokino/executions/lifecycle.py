@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import Connection
 
-from kokino.agents import circuit_store, circuits, lock_store, session_store, traffic_store
-from kokino.agents import store as agent_store
+from kokino.agents import circuit_store, circuits, lock_store, parking, session_store, traffic_store
 from kokino.agents.breaker import Verdict
 from kokino.agents.circuits import Trier
 from kokino.agents.failures import FailureKind
 from kokino.agents.model import Agent, CliType, Session
-from kokino.agents.routing import Route, Traffic, Way, route
+from kokino.agents.routing import Route, Traffic
 from kokino.conversations import store as conversation_store
 from kokino.conversations.model import Role
 from kokino.executions import store, taken
@@ -32,22 +31,6 @@ class Claim:
     agent: Agent
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Claimed:
-    """What one look at the queues came to."""
-
-    started: list[Claim] = field(default_factory=list)
-    #: Refused for good: no way to run, or waited too long.
-    ended: list[Execution] = field(default_factory=list)
-    #: Instants at which something ends by itself that keeps an execution waiting.
-    openings: list[datetime] = field(default_factory=list)
-
-    @property
-    def due_at(self) -> datetime | None:
-        """When another look can start something though nobody wakes us; None when only a wake can."""
-        return min(self.openings, default=None)
-
-
 def traffic_now(conn: Connection, cli_types: Mapping[str, CliType], now: datetime) -> Traffic:
     """What is disabled, paused and open at this instant."""
     return Traffic(
@@ -57,51 +40,6 @@ def traffic_now(conn: Connection, cli_types: Mapping[str, CliType], now: datetim
         pauses=traffic_store.paused(conn),
         circuits=circuit_store.not_closed(conn),
     )
-
-
-def claim(
-    conn: Connection, cli_types: Mapping[str, CliType], ids: Ids, *, capacity: int, now: datetime
-) -> Claimed:
-    """Start what can start: at most `capacity`, one for each free agent, first come first served.
-
-    What no longer has a way to run is refused here; what has to wait stays queued.
-    """
-    claimed = Claimed()
-    for execution in store.overdue(conn, now):
-        claimed.ended.append(end(conn, execution, _waited_too_long(execution), ids, now=now))
-    traffic = traffic_now(conn, cli_types, now)
-    held = lock_store.held(conn)
-    for execution in store.queue_heads(conn, busy=held):
-        if len(claimed.started) < capacity:
-            _claim_one(conn, execution, traffic, ids, claimed, now=now)
-    return claimed
-
-
-def _claim_one(
-    conn: Connection, execution: Execution, traffic: Traffic, ids: Ids, claimed: Claimed, *, now: datetime
-) -> None:
-    agent = agent_store.get(conn, execution.agent_id)
-    if agent is None:
-        gone = refused(f"agent {execution.agent_id!r} was removed")
-        claimed.ended.append(end(conn, execution, gone, ids, now=now))
-        return
-    decided = route(agent, traffic, is_probe=execution.label == PROBE)
-    if decided.way is Way.REFUSE:
-        claimed.ended.append(end(conn, execution, refused(decided.reason), ids, now=now))
-    elif decided.way is Way.WAIT:
-        claimed.openings.extend([decided.until] if decided.until else [])
-    else:
-        claimed.started.append(
-            _begin(
-                conn,
-                execution,
-                agent,
-                decided,
-                ids,
-                driver=traffic.cli_types[decided.cli_type].driver,
-                now=now,
-            )
-        )
 
 
 def end(
@@ -114,7 +52,10 @@ def end(
     session_id: str | None = None,
     session_is_alive: bool = True,
 ) -> Execution:
-    """Write an execution's end and all that follows from it: turn, session, lock, events, circuit breaker."""
+    """Write an execution's end and all that follows from it.
+
+    Its turn, session, lock and event, its agent's circuit breaker, and a pause where the quota is used up.
+    """
     ending = taken.own_share(conn, execution, ending)
     ended = store.end(conn, execution.execution_id, ending, now=now)
     if ended.conversation_id and ending.content:
@@ -125,7 +66,10 @@ def end(
         lock_store.release(conn, ended.agent_id, ended.lock_token)
     telemetry.append(conn, _end_event(ended, now))
     if ended.started_at is not None and ended.label != PROBE:
-        circuits.note_end(conn, _trier(ended), _verdict(ended), kind=ending.kind, error=ended.error, now=now)
+        kind = ended.kind.value if ended.kind else None
+        circuits.note_end(conn, _trier(ended), _verdict(ended), kind=kind, error=ended.error, now=now)
+    if ended.kind is FailureKind.QUOTA:
+        parking.park(conn, ended.account, ended.error or "", told=ending.resets_at, now=now)
     return ended
 
 
@@ -138,7 +82,7 @@ def unclaim(conn: Connection, execution: Execution) -> None:
         lock_store.release(conn, execution.agent_id, execution.lock_token)
 
 
-def _begin(
+def begin(
     conn: Connection,
     execution: Execution,
     agent: Agent,
@@ -148,6 +92,7 @@ def _begin(
     driver: str,
     now: datetime,
 ) -> Claim:
+    """Set a queued execution running on what its route says: lock, session, turn, event."""
     token = lock_store.acquire(conn, agent.agent_id, execution.execution_id, now=now)
     assert token is not None  # noqa: S101 - the lock was free in this very transaction
     session = _session(conn, agent.agent_id, decided.cli_type, ids, now=now)
@@ -268,12 +213,3 @@ def _end_event(ended: Execution, now: datetime) -> Event:
 def refused(reason: str) -> Ending:
     """The end of one that is not let run."""
     return Ending(state=State.REFUSED, kind=FailureKind.REFUSED, error=reason)
-
-
-def _waited_too_long(execution: Execution) -> Ending:
-    waited = int(execution.queue_timeout.total_seconds())
-    return Ending(
-        state=State.REFUSED,
-        kind=FailureKind.LOCK_TIMEOUT,
-        error=f"waited {waited} s for agent {execution.agent_id!r}, which was busy or paused all the time",
-    )

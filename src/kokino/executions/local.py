@@ -12,7 +12,7 @@ import structlog
 from kokino.agents.model import CliType
 from kokino.clock import Clock, wait_for_either
 from kokino.executions import store
-from kokino.executions.lifecycle import Claimed, claim
+from kokino.executions.claiming import Claimed, claim
 from kokino.executions.model import Execution
 from kokino.executions.recovery import recover
 from kokino.executions.runner import Runner

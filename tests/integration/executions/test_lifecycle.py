@@ -13,7 +13,8 @@ from kokino.agents import store as agent_store
 from kokino.agents.failures import FailureKind
 from kokino.agents.model import Fallback, Pause, Scope
 from kokino.conversations import store as conversations
-from kokino.executions.lifecycle import Claimed, end
+from kokino.executions.claiming import Claimed
+from kokino.executions.lifecycle import end
 from kokino.executions.model import Ending, Execution, State
 from kokino.storage import Storage
 from kokino.telemetry import store as telemetry
@@ -91,7 +92,9 @@ async def test_who_waited_as_long_as_it_may_is_refused(queue: Queue) -> None:
     assert names(await queue.look(now=at(10))) == ([], ["b"])
     refused = await queue.get("b")
     assert (refused.state, refused.kind) == (State.REFUSED, FailureKind.LOCK_TIMEOUT)
-    assert refused.error == "waited 10 s for agent 'writer', which was busy or paused all the time"
+    assert str(refused.error).startswith(
+        "waited 10 s for agent 'writer': a has run since 2026-01-05T09:00:00.000Z"
+    )
     assert (await queue.get("c")).state is State.QUEUED
 
 
@@ -145,6 +148,31 @@ async def test_what_is_paused_waits_in_its_queue(queue: Queue, scope: Scope, sco
     assert names(await queue.look()) == ([], [])
     await queue.storage.write(lambda conn: traffic_store.resume(conn, scope, scope_id))
     assert names(await queue.look()) == (["a"], [])
+
+
+async def test_a_used_up_quota_parks_the_account_that_it_ran_on(queue: Queue) -> None:
+    """Until when the record told; a probe that ends well afterwards lifts nothing."""
+    await queue.agents(agent("writer"), agent("editor"), agent("probe.claude"))
+    await queue.accept(execution("a"), execution("p", "probe.claude", label="probe"))
+    await queue.look()
+    used_up = Ending(state=State.FAILED, kind=FailureKind.QUOTA, error="none left", resets_at=at(600))
+    await finish(queue, "a", used_up)
+    await finish(queue, "p")
+    await queue.accept(execution("b", "editor", queued_at=at(500)))
+    waits = await queue.look(now=at(599))
+    assert (names(waits), waits.due_at) == (([], []), at(600))
+    assert names(await queue.look(now=at(600))) == (["b"], [])
+
+
+async def test_a_moved_execution_parks_the_account_of_its_fallback(queue: Queue) -> None:
+    """That one's quota is used up, not its own CLI type's."""
+    await queue.agents(agent("writer"))
+    await queue.accept(execution("a"))
+    await disable(queue, "codex")
+    await queue.look()
+    await finish(queue, "a", Ending(state=State.FAILED, kind=FailureKind.QUOTA, error="none left"))
+    (pause_,) = await queue.storage.read(traffic_store.paused)
+    assert (pause_.scope_id, pause_.ends_at) == ("codex:~", at(5) + timedelta(minutes=15))
 
 
 async def test_a_probe_runs_on_what_is_disabled(queue: Queue) -> None:

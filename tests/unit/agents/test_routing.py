@@ -38,9 +38,10 @@ def disabled(name: str, target: str | None = None) -> Fallback:
     return Fallback(cli_type=name, reason="logins fail", since=NOW, target=target, set_by="ada")
 
 
-def paused(scope: Scope, scope_id: str = "") -> Pause:
-    """A pause."""
-    return Pause(scope=scope, scope_id=scope_id, reason="upgrade", since=NOW, set_by="ada")
+def paused(scope: Scope, scope_id: str = "", *, ends_in: int | None = None) -> Pause:
+    """A pause, with an end in so many seconds or without one."""
+    ends_at = None if ends_in is None else NOW + timedelta(seconds=ends_in)
+    return Pause(scope=scope, scope_id=scope_id, reason="upgrade", since=NOW, set_by="ada", ends_at=ends_at)
 
 
 def circuit(cli_type: str = "claude", *, retry_in: int = 30, trial_id: str | None = None) -> Circuit:
@@ -162,6 +163,18 @@ CASES = [
         pauses=(paused(Scope.ACCOUNT, "claude:~"),),
         way=Way.WAIT,
         says="account 'claude:~' is paused",
+    ),
+    Case(
+        why="a pause with an end is told with it",
+        pauses=(paused(Scope.ACCOUNT, "claude:~", ends_in=90),),
+        way=Way.WAIT,
+        until=90,
+        says="account 'claude:~' is paused until 2026-01-05T09:01:30.000Z (upgrade)",
+    ),
+    Case(
+        why="a pause that has ended holds nobody, whether or not somebody has lifted it yet",
+        pauses=(paused(Scope.ACCOUNT, "claude:~", ends_in=0), paused(Scope.ALL, ends_in=-5)),
+        says="its own",
     ),
     Case(
         why="ids of one scope say nothing in another",

@@ -28,6 +28,8 @@ def cli(name: str, failures: int, total: int, kind: str = "crash", **more: objec
         "failureRate": failures / total if total else 0,
         "kinds": kinds,
         "disabled": False,
+        "refused": 0,
+        "parked": False,
     }
     return row | more
 
@@ -65,6 +67,26 @@ CASES: dict[str, tuple[str | None, list[Row], list[Row]]] = {
         "single-cli-account",
         [cli("alpha", 4, 30, "auth", failuresInARow=4), cli("beta", 0, 20, failuresInARow=0)],
         [agent("a1", "alpha", 2, 15, failuresInARow=2), agent("b1", "beta", 0, 20, failuresInARow=0)],
+    ),
+    "a quota is used up and its account is parked: nothing runs any more that could fail": (
+        "single-cli-account",
+        [cli("alpha", 1, 4, "quota", refused=9, parked=True), cli("beta", 0, 9)],
+        [agent("a1", "alpha", 1, 2), agent("a2", "alpha", 0, 2), agent("b1", "beta", 0, 9)],
+    ),
+    "it was parked so long ago that nothing of it ran in the window": (
+        "single-cli-account",
+        [cli("alpha", 0, 0, refused=9, parked=True), cli("beta", 0, 9)],
+        [agent("b1", "beta", 0, 9)],
+    ),
+    "a parked account takes over from nobody": (
+        None,
+        [cli("alpha", 9, 10), cli("beta", 0, 9, parked=True)],
+        SICK_AGENTS,
+    ),
+    "refusals by circuit breakers alone name no CLI type": (
+        None,
+        [cli("alpha", 0, 3, refused=9), cli("beta", 0, 9)],
+        [agent("a1", "alpha", 0, 3), agent("b1", "beta", 0, 9)],
     ),
     "a login without a known account": (
         "single-cli",

@@ -1,0 +1,93 @@
+"""One look at the queues, as one transaction: what starts, what is refused, what goes on waiting and why."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from sqlalchemy import Connection
+
+from kokino.agents import lock_store
+from kokino.agents import store as agent_store
+from kokino.agents.failures import FailureKind
+from kokino.agents.model import CliType, Lock
+from kokino.agents.routing import Traffic, Way, route
+from kokino.clock import iso
+from kokino.executions import store
+from kokino.executions.lifecycle import Claim, begin, end, refused, traffic_now
+from kokino.executions.model import Ending, Execution, State
+from kokino.ids import Ids
+from kokino.telemetry.model import PROBE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claimed:
+    """What one look at the queues came to."""
+
+    started: list[Claim] = field(default_factory=list)
+    #: Refused for good: no way to run, or waited too long.
+    ended: list[Execution] = field(default_factory=list)
+    #: Instants at which something ends by itself that keeps an execution waiting.
+    openings: list[datetime] = field(default_factory=list)
+
+    @property
+    def due_at(self) -> datetime | None:
+        """When another look can start something though nobody wakes us; None when only a wake can."""
+        return min(self.openings, default=None)
+
+
+def claim(
+    conn: Connection, cli_types: Mapping[str, CliType], ids: Ids, *, capacity: int, now: datetime
+) -> Claimed:
+    """Start what can start: at most `capacity`, one for each free agent, first come first served.
+
+    What no longer has a way to run is refused here; what has to wait stays queued.
+    """
+    claimed = Claimed()
+    traffic, held = traffic_now(conn, cli_types, now), lock_store.held(conn)
+    for execution in store.overdue(conn, now):
+        gave_up = _waited_too_long(conn, execution, traffic, held.get(execution.agent_id))
+        claimed.ended.append(end(conn, execution, gave_up, ids, now=now))
+    for execution in store.queue_heads(conn, busy=held):
+        if len(claimed.started) < capacity:
+            _claim_one(conn, execution, traffic, ids, claimed, now=now)
+    return claimed
+
+
+def _claim_one(
+    conn: Connection, execution: Execution, traffic: Traffic, ids: Ids, claimed: Claimed, *, now: datetime
+) -> None:
+    agent = agent_store.get(conn, execution.agent_id)
+    if agent is None:
+        gone = refused(f"agent {execution.agent_id!r} was removed")
+        claimed.ended.append(end(conn, execution, gone, ids, now=now))
+        return
+    decided = route(agent, traffic, is_probe=execution.label == PROBE)
+    if decided.way is Way.REFUSE:
+        claimed.ended.append(end(conn, execution, refused(decided.reason), ids, now=now))
+    elif decided.way is Way.WAIT:
+        claimed.openings.extend([decided.until] if decided.until else [])
+    else:
+        driver = traffic.cli_types[decided.cli_type].driver
+        claimed.started.append(begin(conn, execution, agent, decided, ids, driver=driver, now=now))
+
+
+def _waited_too_long(conn: Connection, execution: Execution, traffic: Traffic, lock: Lock | None) -> Ending:
+    waited = int(execution.queue_timeout.total_seconds())
+    return Ending(
+        state=State.REFUSED,
+        kind=FailureKind.LOCK_TIMEOUT,
+        error=f"waited {waited} s for agent {execution.agent_id!r}: {_why(conn, execution, traffic, lock)}",
+    )
+
+
+def _why(conn: Connection, execution: Execution, traffic: Traffic, lock: Lock | None) -> str:
+    """What it waited for to the last."""
+    if lock is not None and lock.locked_at is not None:
+        return f"{lock.execution_id} has run since {iso(lock.locked_at)}"
+    agent = agent_store.get(conn, execution.agent_id)
+    found = None if agent is None else route(agent, traffic, is_probe=execution.label == PROBE)
+    if found is not None and found.way is Way.WAIT:
+        return found.reason
+    return "others came before it, or all places were taken (process.executions)"
