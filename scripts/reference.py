@@ -18,7 +18,13 @@ from pydantic.fields import FieldInfo
 
 from kokino.agents.settings import AgentSettings, CliTypeSettings, LimitSettings
 from kokino.api.app import ROUTERS
-from kokino.app.settings import CalendarSettings, ProcessSettings, ServerSettings, StorageSettings
+from kokino.app.settings import (
+    CalendarSettings,
+    ProcessSettings,
+    ServerSettings,
+    SessionSettings,
+    StorageSettings,
+)
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 
@@ -26,6 +32,7 @@ SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("[server]", ServerSettings),
     ("[storage]", StorageSettings),
     ("[process]", ProcessSettings),
+    ("[sessions]", SessionSettings),
     ("[calendar]", CalendarSettings),
     ("[cli_types.NAME]", CliTypeSettings),
     ("[[agents]]", AgentSettings),
@@ -115,7 +122,8 @@ def _default(value: Any) -> str:
         case None | [] | {}:
             return ""
         case timedelta():
-            return f'`"{int(value.total_seconds())}s"`'
+            days, rest = divmod(value, timedelta(days=1))
+            return f'`"{days}d"`' if days and not rest else f'`"{int(value.total_seconds())}s"`'
         case BaseModel():
             return "as below"
         case StrEnum() | str():

@@ -23,7 +23,17 @@ from kokino.errors import ConfigInvalid, Fault
 FILE_NAME = "kokino.toml"
 
 #: All sections there are; a word that is none of them is a fault, not a silent default.
-SECTIONS = ("server", "storage", "process", "calendar", "cli_types", "agents", "receivers", "owners")
+SECTIONS = (
+    "server",
+    "storage",
+    "process",
+    "sessions",
+    "calendar",
+    "cli_types",
+    "agents",
+    "receivers",
+    "owners",
+)
 #: Those that are written as an array of tables, ``[[agents]]``; the others are one table each.
 ARRAYS = frozenset({"agents"})
 

@@ -97,6 +97,17 @@ ANSWER = {
     "durationMs": int,
     "metadata": dict,
 }
+SESSION = {
+    "agentId": str,
+    "cliType": str,
+    "sessionId": str,
+    "conversationId": str,
+    "turns": int,
+    "createdAt": TIME,
+    "usedAt": TIME,
+    "ageMs": int,
+    "inUse": bool,
+}
 BUDGET = {"minutesTotal": NUMBER, "minutesRemaining": NUMBER, "consumed": NUMBER}
 UNMEASURED = {"current": type(None), "target": NUMBER, "breached": bool, "alertState": str, "state": str}
 LEVEL = {"current": MAYBE_NUMBER, "target": NUMBER, "good": int, "total": int, "state": str}
@@ -312,6 +323,12 @@ CASES = (
                 "lockedForMs": MAYBE_NUMBER,
             }
         ],
+    ),
+    Case(route="GET /agents/sessions", shape=page(SESSION)),
+    Case(
+        route="POST /agents/sessions/cleanup",
+        body={"maxAgeMs": 0, "agent": "reviewer", "dryRun": True},
+        shape={"removed": list, "kept": int, "keptInUse": int, "maxAgeMs": int, "dryRun": bool},
     ),
     Case(
         route="GET /agents/circuits/status",

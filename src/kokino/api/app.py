@@ -17,6 +17,7 @@ from kokino.api import (
     metrics,
     playbooks,
     problems,
+    sessions,
     slo,
 )
 from kokino.api.guard import Guard, Rules
@@ -26,6 +27,7 @@ from kokino.api.services import Services
 ROUTERS = (
     health.router,
     circuits.router,
+    sessions.router,
     agents.router,
     executions.router,
     slo.router,

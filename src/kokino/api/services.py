@@ -20,6 +20,7 @@ from kokino.escalation.desk import Desk
 from kokino.escalation.module import Escalations
 from kokino.executions.probes import Probes
 from kokino.executions.service import Executions
+from kokino.executions.sessions import Sessions
 from kokino.ids import Ids
 from kokino.incidents.service import IncidentResponse
 from kokino.playbooks.library import Library
@@ -43,6 +44,7 @@ class Services:
     cli_types: Mapping[str, CliType]
     agents: Agents
     executions: Executions
+    sessions: Sessions
     probes: Probes
     incidents: IncidentResponse
     acknowledgements: Acknowledgements

@@ -13,6 +13,7 @@ from pydantic import Field, field_validator
 from kokino.agents.model import Agent, CliType
 from kokino.agents.settings import read_agents, read_cli_types
 from kokino.config import Config, Faults, Length, Settings
+from kokino.executions.sessions import LONGEST_AGE
 from kokino.notify.settings import Routing, read_routing
 from kokino.storage import default_url
 
@@ -51,6 +52,17 @@ class ProcessSettings(Settings):
     executions: int = Field(32, ge=1, le=10_000, description="how many may run at the same time")
 
 
+class SessionSettings(Settings):
+    """``[sessions]``: how long agents remember."""
+
+    max_age: Length = Field(
+        timedelta(days=30),
+        gt=timedelta(0),
+        le=LONGEST_AGE,
+        description="a session that was not used for so long is forgotten; looked at hourly",
+    )
+
+
 class CalendarSettings(Settings):
     """``[calendar]``: how times are written for people."""
 
@@ -74,6 +86,7 @@ class Checked:
     server: ServerSettings
     storage: StorageSettings
     process: ProcessSettings
+    sessions: SessionSettings
     calendar: CalendarSettings
     cli_types: Mapping[str, CliType]
     agents: tuple[Agent, ...]
@@ -90,6 +103,7 @@ def check(config: Config, environment: Mapping[str, str], *, now: datetime) -> C
     server = config.section("server").read(ServerSettings, faults)
     storage = config.section("storage").read(StorageSettings, faults)
     process = config.section("process").read(ProcessSettings, faults)
+    sessions = config.section("sessions").read(SessionSettings, faults)
     calendar = config.section("calendar").read(CalendarSettings, faults)
     cli_types = read_cli_types(config, faults)
     agents = read_agents(config, cli_types, faults, now=now)
@@ -100,6 +114,7 @@ def check(config: Config, environment: Mapping[str, str], *, now: datetime) -> C
         server=server or ServerSettings(),
         storage=storage or StorageSettings(),
         process=process or ProcessSettings(),
+        sessions=sessions or SessionSettings(),
         calendar=calendar or CalendarSettings(),
         cli_types=cli_types,
         agents=tuple(agents),

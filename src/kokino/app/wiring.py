@@ -30,6 +30,7 @@ from kokino.executions.model import Execution
 from kokino.executions.probes import Probes
 from kokino.executions.runner import Runner
 from kokino.executions.service import Executions
+from kokino.executions.sessions import Sessions, SessionSweep
 from kokino.executions.versions import Versions
 from kokino.executions.watch import Watch
 from kokino.executions.workshop import Workshop
@@ -104,6 +105,7 @@ def wire(checked: Checked, ground: Ground) -> tuple[Services, LocalDispatch, Fas
             _deliveries(checked, ground, bells),
             _documents(checked, ground),
             IdempotencyKeys(ground.storage),
+            SessionSweep(ground.storage, checked.sessions.max_age),
         ),
     )
     bells.dispatch, bells.engine = executions.dispatch, engine
@@ -120,6 +122,7 @@ def wire(checked: Checked, ground: Ground) -> tuple[Services, LocalDispatch, Fas
             on_change=bells.changed,
         ),
         executions=executions,
+        sessions=Sessions(storage=ground.storage, clock=ground.world.clock, max_age=checked.sessions.max_age),
         probes=probes,
         incidents=IncidentResponse(storage=ground.storage, clock=ground.world.clock, on_change=bells.wake),
         acknowledgements=Acknowledgements(ground.storage, desk, on_change=bells.wake),

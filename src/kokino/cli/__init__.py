@@ -8,7 +8,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from kokino import __version__
-from kokino.cli import demo, playbook, serve, token
+from kokino.cli import demo, playbook, serve, sessions, token
 from kokino.errors import KokinoError
 
 app = typer.Typer(
@@ -22,6 +22,7 @@ app.command("serve")(serve.serve)
 app.command("demo")(demo.demo)
 app.command("token")(token.token)
 app.add_typer(playbook.app, name="playbook")
+app.add_typer(sessions.app, name="sessions")
 
 
 def _version(wanted: bool) -> None:

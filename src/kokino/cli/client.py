@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from typing import Annotated, Any
 
 import httpx
@@ -16,12 +17,30 @@ DEFAULT_URL = "http://127.0.0.1:5050"
 Url = Annotated[str, typer.Option("--url", envvar="KOKINO_URL", help="Where the broker answers.")]
 
 
-def get(url: str, path: str) -> Any:
+def get(url: str, path: str, **query: str | int) -> Any:
     """The JSON at `path`. Raises `KokinoError` with the broker's own words, or that there is no broker."""
+    return _ask("GET", url, path, params=query)
+
+
+def post(url: str, path: str, **body: Any) -> Any:
+    """The JSON that sending `body` to `path` is answered with. Raises as `get` does."""
+    return _ask("POST", url, path, json=body)
+
+
+def pages(url: str, path: str, **query: str | int) -> Iterator[Any]:
+    """Every item of a list that is answered in pages. Raises as `get` does."""
+    page = get(url, path, **query)
+    yield from page["items"]
+    while page["nextCursor"] is not None:
+        page = get(url, path, **query, cursor=page["nextCursor"])
+        yield from page["items"]
+
+
+def _ask(method: str, url: str, path: str, **more: Any) -> Any:
     token = os.environ.get("KOKINO_TOKEN")
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     try:
-        answer = httpx.get(f"{url.rstrip('/')}{path}", headers=headers, timeout=30)
+        answer = httpx.request(method, f"{url.rstrip('/')}{path}", headers=headers, timeout=30, **more)
     except httpx.HTTPError as error:
         raise KokinoError(
             f"no broker answers at {url} ({error}): start one with `kokino serve`, or give --url"

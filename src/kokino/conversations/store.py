@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from sqlalchemy import Connection, delete, func, insert, select
 
 from kokino.conversations.model import Role, Turn
 from kokino.storage.schema import conversations, turns
+
+#: Ids in one query: SQLite takes 32766, and less in an older one.
+_AT_ONCE = 500
 
 
 def begin(conn: Connection, conversation_id: str, agent_id: str, *, now: datetime) -> None:
@@ -55,6 +59,20 @@ def latest_of(conn: Connection, agent_id: str) -> str | None:
         .order_by(conversations.c.started_at.desc(), conversations.c.conversation_id.desc())
         .limit(1)
     )
+
+
+def turn_counts(conn: Connection, conversation_ids: Sequence[str]) -> dict[str, int]:
+    """How many turns each of these has; those without any are left out."""
+    counts: dict[str, int] = {}
+    for start in range(0, len(conversation_ids), _AT_ONCE):
+        some = conversation_ids[start : start + _AT_ONCE]
+        query = (
+            select(turns.c.conversation_id, func.count().label("said"))
+            .where(turns.c.conversation_id.in_(some))
+            .group_by(turns.c.conversation_id)
+        )
+        counts |= {row.conversation_id: row.said for row in conn.execute(query)}
+    return counts
 
 
 def turns_of(conn: Connection, conversation_id: str, *, after: int = 0, limit: int = 100) -> list[Turn]:
