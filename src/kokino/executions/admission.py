@@ -14,6 +14,7 @@ from kokino.agents.routing import Route, Way, route
 from kokino.executions import store
 from kokino.executions.lifecycle import end, refused, traffic_now
 from kokino.executions.model import Execution, State
+from kokino.executions.spending import within_limit
 from kokino.ids import Ids
 
 #: When a refused caller may try again where nothing tells: after the next probe could have changed something.
@@ -29,7 +30,7 @@ def admit(
     *,
     now: datetime,
 ) -> Execution:
-    """Accept an execution: at the end of its queue, or refused at once where it has no way to run.
+    """Accept an execution: at the end of its queue, or refused at once where it may not run.
 
     A refused one is a row like any other: it counts, can be looked at, and stands with the CLI type that
     refused it.
@@ -56,4 +57,4 @@ def _way(conn: Connection, agent: Agent, cli_types: Mapping[str, CliType], now: 
     """The way of a prompt that comes at this instant."""
     traffic = traffic_now(conn, cli_types, now)
     ahead = store.queued_count(conn, agent.agent_id) if traffic.circuits else 0
-    return route(agent, traffic, ahead=ahead)
+    return within_limit(conn, agent, route(agent, traffic, ahead=ahead), now, is_new=True)

@@ -17,6 +17,7 @@ from kokino.clock import iso
 from kokino.executions import store
 from kokino.executions.lifecycle import Claim, begin, end, refused, traffic_now
 from kokino.executions.model import Ending, Execution, State
+from kokino.executions.spending import within_limit
 from kokino.ids import Ids
 from kokino.telemetry.model import PROBE
 
@@ -63,7 +64,10 @@ def _claim_one(
         gone = refused(f"agent {execution.agent_id!r} was removed")
         claimed.ended.append(end(conn, execution, gone, ids, now=now))
         return
-    decided = route(agent, traffic, is_probe=execution.label == PROBE)
+    is_probe = execution.label == PROBE
+    decided = route(agent, traffic, is_probe=is_probe)
+    if not is_probe:
+        decided = within_limit(conn, agent, decided, now)
     if decided.way is Way.REFUSE:
         claimed.ended.append(end(conn, execution, refused(decided.reason), ids, now=now))
     elif decided.way is Way.WAIT:

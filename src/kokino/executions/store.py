@@ -13,6 +13,7 @@ from kokino.agents.failures import FailureKind
 from kokino.clock import MILLISECOND
 from kokino.executions.model import TRANSITIONS, Ending, Execution, Record, State
 from kokino.storage.schema import executions, records
+from kokino.telemetry.model import PROBE
 
 
 def accept(conn: Connection, execution: Execution) -> Execution:
@@ -92,6 +93,28 @@ def queued_count(conn: Connection, agent_id: str) -> int:
     """How many executions wait for one agent."""
     waiting = (executions.c.agent_id == agent_id, executions.c.state == State.QUEUED.value)
     return conn.execute(select(func.count()).select_from(executions).where(*waiting)).scalar_one()
+
+
+def spent_since(conn: Connection, agent_id: str, since: datetime) -> float:
+    """Dollars that the agent's own executions took that ended from `since` on; those of probes are not its.
+
+    An agent runs one at a time in order of acceptance, so its last one that ended before bounds the search:
+    the index by agent and number is walked over the day, not over all that it ever ran.
+    """
+    earlier = (
+        select(executions.c.number)
+        .where(executions.c.agent_id == agent_id, executions.c.started_at.is_not(None))
+        .where(executions.c.ended_at < since)
+        .order_by(executions.c.number.desc())
+        .limit(1)
+        .scalar_subquery()
+    )
+    query = (
+        select(func.sum(executions.c.cost_usd))
+        .where(executions.c.agent_id == agent_id, executions.c.number > func.coalesce(earlier, 0))
+        .where(executions.c.ended_at >= since, executions.c.label.is_distinct_from(PROBE))
+    )
+    return conn.scalar(query) or 0.0
 
 
 def unfinished_count(conn: Connection, agent_id: str) -> int:
