@@ -43,7 +43,12 @@ CLOCKS = frozenset(
     | {"datetime.now", "datetime.utcnow", "datetime.today", "date.today"}
 )
 #: Programs that run beside the broker, where nobody hands them a clock.
-PROGRAMS = ("kokino.process.warden", "kokino.process.promises", "kokino.testing.scripted_agent")
+PROGRAMS = (
+    "kokino.process.warden",
+    "kokino.process.promises",
+    "kokino.testing.scripted_agent",
+    "kokino.testing.scripted_acp_agent",
+)
 
 #: What a function that is handed a connection needs in its signature, and nothing that builds a query.
 SQLALCHEMY_FOR_ALL = frozenset({"Connection", "Row", "RowMapping"})

@@ -35,7 +35,11 @@ class CliTypeSettings(Settings):
     driver: CliTypeName | None = Field(
         None, description="which driver speaks its language; default: the table's own name"
     )
-    command: list[str] | None = Field(None, description="program and fixed leading arguments", min_length=1)
+    command: list[str] | None = Field(
+        None,
+        description="program and fixed leading arguments; the driver acp has none by default",
+        min_length=1,
+    )
     flags: list[str] = Field([], description="arguments for every agent of this CLI type")
     env: dict[str, str] = Field({}, description="environment variables for every agent of this CLI type")
 
@@ -113,7 +117,9 @@ class AgentSettings(Settings):
 def read_cli_types(config: Config, faults: Faults) -> dict[str, CliType]:
     """The built-in CLI types, with what the file adds or changes."""
     cli_types = {
-        name: CliType(name=name, driver=name, command=driver_named(name).default_command) for name in DRIVERS
+        name: CliType(name=name, driver=name, command=driver.default_command)
+        for name, driver in DRIVERS.items()
+        if driver.default_command
     }
     tables = dict(config.section("cli_types").tables())
     for written, section in tables.items():
@@ -141,10 +147,17 @@ def _cli_type(name: str, section: Section, faults: Faults) -> CliType | None:
             section.fault("driver", f"there is no driver {wanted!r}; known: {', '.join(sorted(DRIVERS))}")
         )
         return None
+    command = tuple(settings.command or driver_named(wanted).default_command)
+    if not command:
+        message = (
+            f"must be given for the driver {wanted!r}: many CLIs speak its language, none is meant by default"
+        )
+        faults.add(section.fault("command", message))
+        return None
     return CliType(
         name=name,
         driver=wanted,
-        command=tuple(settings.command or driver_named(wanted).default_command),
+        command=command,
         flags=tuple(settings.flags),
         env=settings.env,
     )

@@ -32,7 +32,7 @@ from kokino.agents.routing import PARK
 from kokino.agents.service import required
 from kokino.api.guard import check_admin
 from kokino.api.services import Caller, Given
-from kokino.api.shapes import Body, Cursor, Page, Shape, Time, megabytes
+from kokino.api.shapes import Body, Cursor, Page, Shape, Time, WaitingShape, megabytes
 from kokino.clock import MILLISECOND
 from kokino.conversations import store as conversation_store
 from kokino.errors import Fault, Invalid
@@ -123,6 +123,8 @@ class SessionStatus(Shape):
     repeated_calls: int = 0
     #: Why it does not get on, in a sentence; null while it does.
     stuck: str | None = None
+    #: What its CLI waits for somebody to allow; null while it waits for nobody.
+    waiting: WaitingShape | None = None
 
 
 class ProcessShape(Shape):
@@ -211,6 +213,7 @@ async def sessions(given: Given) -> list[SessionStatus]:
         now, doing = given.clock.now(), given.executions.runner.activities()
         known = {(session.agent_id, session.cli_type): session for session in session_store.everyone(conn)}
         locks, waiting = lock_store.held(conn), execution_store.queue_lengths(conn)
+        asked = {one.execution_id: one.waiting for one in summary_store.running(conn)}
         return [
             _session_status(
                 agent,
@@ -218,6 +221,7 @@ async def sessions(given: Given) -> list[SessionStatus]:
                 locks.get(agent.agent_id),
                 waiting=waiting.get(agent.agent_id, 0),
                 doing=doing,
+                asked=asked,
                 now=now,
             )
             for agent in store.everyone(conn)
@@ -431,9 +435,11 @@ def _session_status(
     *,
     waiting: int,
     doing: Mapping[str, Activity],
+    asked: Mapping[str, Mapping[str, Any] | None],
     now: datetime,
 ) -> SessionStatus:
     held_since = lock.locked_at if lock else None
+    waits_for = asked.get(str(lock.execution_id)) if lock else None
     return SessionStatus(
         agent_id=agent.agent_id,
         cli_type=agent.cli_type,
@@ -445,6 +451,7 @@ def _session_status(
         execution_started_at=held_since,
         queue_length=waiting,
         locked_for_ms=None if held_since is None else (now - held_since) // MILLISECOND,
+        waiting=WaitingShape.model_validate(waits_for) if waits_for else None,
         **_getting_on(doing.get(str(lock.execution_id)) if lock else None, now),
     )
 

@@ -15,7 +15,7 @@ from pydantic import Field
 from kokino.api import sse
 from kokino.api.problems import problem
 from kokino.api.services import Given
-from kokino.api.shapes import Body, Cursor, Page, Shape, Time, megabytes
+from kokino.api.shapes import Body, Cursor, Page, Shape, Time, WaitingShape, megabytes
 from kokino.api.waiting import ended_for
 from kokino.clock import MILLISECOND, iso
 from kokino.errors import Fault, Invalid
@@ -84,7 +84,18 @@ class ExecutionShape(Shape):
     cpu_ms: int | None
     #: What it changed in the git repository that it ran in.
     changes: dict[str, Any] | None
+    #: While it runs: what its CLI waits for. It is answered by ``POST /executions/{id}/permission``.
+    waiting: WaitingShape | None
     metadata: dict[str, Any]
+
+
+class PermissionBody(Body):
+    """The answer to a CLI that asks for a permission."""
+
+    #: One of the options that ``waiting`` lists.
+    option_id: str
+    #: ``waiting.id`` of the request that is meant: another one is then not answered by mistake.
+    request_id: str | None = None
 
 
 class Answer(Shape):
@@ -173,6 +184,12 @@ async def one(execution_id: str, given: Given) -> ExecutionShape:
 async def cancel(execution_id: str, given: Given) -> ExecutionShape:
     """Cancel one execution, queued or running; one that has ended is answered as it is."""
     return shape(await given.executions.cancel(execution_id))
+
+
+@router.post("/executions/{execution_id}/permission")
+async def permission(execution_id: str, body: PermissionBody, given: Given) -> ExecutionShape:
+    """Answer the permission that its CLI waits for; 409 where it waits for none, or not for that one."""
+    return shape(await given.executions.answer(execution_id, body.option_id, body.request_id))
 
 
 @router.get("/executions/{execution_id}/diff", response_class=PlainTextResponse)
@@ -274,6 +291,7 @@ def shape(execution: Execution) -> ExecutionShape:
         peak_memory_mb=megabytes(execution.peak_memory_bytes),
         cpu_ms=execution.cpu_ms,
         changes=dict(execution.changes) if execution.changes is not None else None,
+        waiting=None if execution.waiting is None else WaitingShape.model_validate(execution.waiting),
         metadata=dict(execution.metadata),
     )
 

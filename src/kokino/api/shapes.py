@@ -33,6 +33,25 @@ class Shape(BaseModel):
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, from_attributes=True)
 
 
+class OptionShape(Shape):
+    """One of the answers that a CLI offers."""
+
+    id: str
+    name: str
+    #: ``allow_once``, ``allow_always``, ``reject_once`` or ``reject_always``.
+    kind: str
+
+
+class WaitingShape(Shape):
+    """What a CLI waits for: somebody has to choose one of its options."""
+
+    #: The CLI's own id of its request.
+    id: str
+    title: str
+    options: list[OptionShape]
+    since: Time
+
+
 class Body(BaseModel):
     """Base of every request body: unknown fields are refused, so that a typing mistake is not ignored.
 

@@ -15,6 +15,7 @@ from fastapi import FastAPI
 
 from kokino import web
 from kokino.agents import store as agent_store
+from kokino.agents.drivers import registry
 from kokino.api.services import Services
 from kokino.app.ground import Ground, World, open_ground
 from kokino.app.server import Listening
@@ -63,6 +64,7 @@ class Broker:
             environment=dict(os.environ if environment is None else environment),
         )
         checked = check(config, world.environment, now=world.clock.now())
+        registry.load(cli_type.driver for cli_type in checked.cli_types.values())
         ground = await open_ground(checked, world, host=host, port=port)
         async with contextlib.AsyncExitStack() as opened:
             opened.push_async_callback(ground.close)

@@ -2,31 +2,33 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
-from sqlalchemy import Connection
-
-from kokino.agents.drivers.contract import Command, Driver, Exit, Invocation, Reader
+from kokino.agents.drivers.contract import Command, Dialogue, Driver, Exit, Invocation, Opening, Reader
 from kokino.agents.drivers.registry import driver_named
 from kokino.agents.failures import FailureKind
 from kokino.agents.model import Agent, CliType, Limits
-from kokino.errors import ProcessError
-from kokino.executions import deadlines, store
+from kokino.errors import Conflict, ProcessError
+from kokino.executions import deadlines, notices, store
 from kokino.executions.agent_log import AgentLog
+from kokino.executions.channel import Channel
 from kokino.executions.ending import Stop, decide
+from kokino.executions.exchange import POLITE, Exchange
 from kokino.executions.follow import MIB, Follow
-from kokino.executions.model import Ending, Execution, State
+from kokino.executions.model import Ending, Execution, State, Waiting
 from kokino.executions.spool import Spool
 from kokino.executions.stuck import Stuck
 from kokino.executions.workshop import Workshop
 from kokino.process.client import CommandNotFound, WardenDied, read_exit_file
 from kokino.process.model import Breach, Ended, Launch
 from kokino.tasks import Tasks
-from kokino.telemetry import store as telemetry
-from kokino.telemetry.model import Event, EventType
+
+#: Reasons for which a CLI that is spoken with is first asked to stop by itself.
+POLITELY = frozenset({Stop.CANCEL, Stop.SHUTDOWN, Stop.TIMEOUT, Stop.IDLE})
 
 
 @dataclass(slots=True)
@@ -42,9 +44,12 @@ class Attempt:
     on_records: Callable[[str], None]
     reader: Reader = field(init=False)
     follow: Follow = field(init=False)
+    #: None for a CLI that is not spoken with.
+    exchange: Exchange | None = field(init=False)
     _driver: Driver = field(init=False)
     _spool: Spool = field(init=False)
     _ended: Ended | None = None
+    _end: asyncio.Task[Ended | None] | None = None
     _tasks: Tasks = field(default_factory=Tasks)
 
     def __post_init__(self) -> None:
@@ -52,6 +57,7 @@ class Attempt:
         self._driver = driver_named(str(execution.driver))
         self.reader = self._driver.reader(execution.session_id if execution.is_resume else None)
         self._spool = Spool(self.workshop.spool / execution.execution_id, self.number)
+        self.exchange = self._new_exchange() if isinstance(self.reader, Dialogue) else None
         self.follow = Follow(
             execution=execution,
             limits=self.limits,
@@ -62,6 +68,7 @@ class Attempt:
             agent_log=AgentLog(self.workshop.logs / f"{execution.agent_id}.log"),
             stop_tree=self._stop_tree,
             on_records=self.on_records,
+            exchange=self.exchange,
         )
 
     @property
@@ -73,9 +80,14 @@ class Attempt:
         """Start the CLI and follow it to its end."""
         try:
             self._spool.create(self.execution.prompt)
+            if self.exchange is not None:
+                self.exchange.channel.create()
             started = await self.workshop.warden.start(self._launch(agent))
         except (ProcessError, OSError) as error:
+            self._hang_up()
             return _could_not_start(error)
+        if self.exchange is not None and self.follow.stop is None:
+            self.exchange.open(self._opening(agent))
         if self.number > 1:
             await self.follow.number_on()
         pid, execution_id = started.pid, self.execution.execution_id
@@ -89,14 +101,27 @@ class Attempt:
         return await self._with_version(agent, await self._see_through())
 
     async def adopt(self) -> Ending:
-        """Go on with what an earlier broker started, or find out how it ended."""
+        """Go on with what an earlier broker started, or find out how it ended.
+
+        A dialogue has ended with that broker, and so has its CLI if it is as it should be.
+        """
         await self.follow.catch_up()
         if self.execution.cancel_requested_at is not None:
             self.follow.interrupt(Stop.CANCEL)
+        elif self.exchange is not None:
+            self.follow.interrupt(Stop.ORPHANED)
         return await self._see_through()
+
+    async def answer(self, option_id: str, request_id: str | None) -> None:
+        """Answer the permission that it waits for. Raises `Conflict` and `Invalid`."""
+        if self.exchange is None:
+            raise Conflict(f"CLI type {self.execution.cli_type!r} asks nobody: it is not spoken with")
+        await self.exchange.answer(option_id, request_id)
+        self.follow.woke()
 
     async def abort(self) -> None:
         """End the tree at once and return when it is gone: nobody can follow it any more."""
+        self._hang_up()
         with suppress(ProcessError):
             await self.workshop.warden.stop(self.execution.execution_id, grace=timedelta(0))
             await self.workshop.warden.ended(self.execution.execution_id)
@@ -106,9 +131,10 @@ class Attempt:
         await self._tasks.settled()
 
     async def _see_through(self) -> Ending:
-        ended = self._tasks.start(self._wait(), name=f"end of {self.execution.execution_id}")
-        await self.follow.until(ended, deadlines=deadlines.keep(self.follow, self._tell_stuck))
-        self._ended = ended.result()
+        self._end = self._tasks.start(self._wait(), name=f"end of {self.execution.execution_id}")
+        await self.follow.until(self._end, deadlines=deadlines.keep(self.follow, self._tell_stuck))
+        self._hang_up()
+        self._ended = self._end.result()
         return self.judge()
 
     def judge(self) -> Ending:
@@ -130,27 +156,45 @@ class Attempt:
         return ended
 
     def _stop_tree(self) -> None:
-        stopping = self.workshop.warden.stop(self.execution.execution_id, grace=self.limits.grace)
-        self._tasks.start(stopping, name=f"stop {self.execution.execution_id}")
+        self._tasks.start(self._stop(), name=f"stop {self.execution.execution_id}")
 
-    async def _tell_stuck(self, found: Stuck) -> None:
-        execution = self.execution
-        event = Event(
-            type=EventType.EXECUTION_STUCK,
-            at=self.workshop.clock.now(),
-            agent_id=execution.agent_id,
-            cli_type=execution.cli_type,
-            account=execution.account,
-            execution_id=execution.execution_id,
-            label=execution.label,
-            message=found.message,
-            data={"reason": found.reason.value},
+    async def _stop(self) -> None:
+        exchange, grace = self.exchange, self.limits.grace
+        if exchange is not None and exchange.is_open and self.follow.stop in POLITELY:
+            exchange.cancel()
+            if self._end is not None:
+                await asyncio.wait({self._end}, timeout=min(POLITE, grace.total_seconds()))
+        await self.workshop.warden.stop(self.execution.execution_id, grace=grace)
+
+    def _new_exchange(self) -> Exchange:
+        assert isinstance(self.reader, Dialogue)  # noqa: S101 - the caller has looked
+        return Exchange(
+            dialogue=self.reader,
+            channel=Channel(self._spool.stdin),
+            clock=self.workshop.clock,
+            note=self._note_waiting,
+            start=lambda work: self._tasks.start(work, name=f"waiting {self.execution.execution_id}"),
         )
 
-        def write(conn: Connection) -> None:
-            telemetry.append(conn, event)
+    def _hang_up(self) -> None:
+        if self.exchange is not None:
+            self.exchange.channel.close()
 
-        await self.workshop.storage.write(write)
+    def _opening(self, agent: Agent) -> Opening:
+        _, _, model = self._configured(agent)
+        return Opening(
+            prompt=self.execution.prompt, cwd=agent.cwd, model=model, permissions=agent.permissions
+        )
+
+    async def _tell_stuck(self, found: Stuck) -> None:
+        execution, now = self.execution, self.workshop.clock.now()
+        await self.workshop.storage.write(lambda conn: notices.tell_stuck(conn, execution, found, now=now))
+
+    async def _note_waiting(self, waiting: Waiting | None) -> None:
+        execution, now = self.execution, self.workshop.clock.now()
+        await self.workshop.storage.write(
+            lambda conn: notices.note_waiting(conn, execution, waiting, now=now)
+        )
 
     def _launch(self, agent: Agent) -> Launch:
         cli_type, flags, model = self._configured(agent)
@@ -196,7 +240,7 @@ class Attempt:
             argv=command.argv,
             env={**env, "KOKINO_AGENT": agent.agent_id},
             cwd=agent.cwd,
-            stdin=command.stdin,
+            stdin=self.exchange.channel.path if self.exchange is not None else command.stdin,
             stdout=self._spool.stdout,
             stderr=self._spool.stderr,
             exit_file=self._spool.exit,

@@ -35,8 +35,8 @@ async def _keep_idle(follow: Follow) -> None:
         await follow.clock.sleep_until(follow.last_output_at + follow.limits.idle)
         if follow.reader.is_final:
             return
-        if follow.reader.tools.running is not None:
-            # A tool may be silent: its time starts anew.
+        if follow.reader.tools.running is not None or follow.activity.is_waiting:
+            # A tool may be silent, and a person may think: its time starts anew.
             await follow.clock.sleep_until(follow.clock.now() + follow.limits.idle)
         elif follow.last_output_at + follow.limits.idle <= follow.clock.now():
             follow.interrupt(Stop.IDLE)

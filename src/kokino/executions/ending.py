@@ -22,13 +22,15 @@ class Stop(StrEnum):
     LINGER = "linger"
     #: Its records took more than its output may.
     OUTPUT = "output"
+    #: It was spoken with by a broker that is gone: nobody can go on with a dialogue.
+    ORPHANED = "orphaned"
 
 
 def decide(reader: Reader, ended: Ended | None, stop: Stop | None, limits: Limits) -> Ending:
     """The one end of an execution whose tree is gone; `ended` is None when nobody saw how it went."""
     exit_ = _exit_of(ended)
     # It had proved success before we ended it: the signal that it died of is ours, not its fault.
-    judged = Exit(code=0) if stop is Stop.LINGER else exit_ or Exit()
+    judged = Exit(code=0) if stop in {Stop.LINGER, Stop.ORPHANED} else exit_ or Exit()
     outcome = reader.outcome(judged)
     # One that was made to end though we did not ask was ended for want of a broker.
     is_orphaned = stop is None and ended is not None and ended.was_stopped and ended.breach is None
@@ -51,6 +53,8 @@ def decide(reader: Reader, ended: Ended | None, stop: Stop | None, limits: Limit
         peak_memory_bytes=ended.peak_bytes if ended else None,
         cpu_ms=ended.cpu_ms if ended else None,
         counts_session=outcome.counts_session,
+        counts_session_cost=outcome.counts_session_cost,
+        began_anew=outcome.began_anew,
         resets_at=outcome.resets_at,
     )
 
@@ -92,6 +96,10 @@ _CANCELLED = {
     Stop.CANCEL: "cancelled",
     Stop.SHUTDOWN: "the broker was stopped before it ended",
 }
+_ORPHANED = (
+    "its broker went away, and a dialogue by the Agent Client Protocol ends with its broker:"
+    " what it did until then may be done"
+)
 _OVERDUE = {
     Stop.TIMEOUT: (FailureKind.TIMEOUT, "still running at its deadline"),
     Stop.IDLE: (FailureKind.IDLE_TIMEOUT, "no output for as long as its idle deadline"),
@@ -106,6 +114,8 @@ def _verdict(
         return State.CANCELLED, FailureKind.CANCELLED, _CANCELLED[stop]
     if stop in _OVERDUE:
         return _overdue(reader, stop)
+    if stop is Stop.ORPHANED and not reader.is_final:
+        return State.LOST, FailureKind.LOST, _ORPHANED
     if exit_ is None and outcome.kind is not None:
         return State.LOST, FailureKind.LOST, "its broker or its process went away before it ended"
     state = State.COMPLETED if outcome.kind is None else State.FAILED

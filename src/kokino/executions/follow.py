@@ -17,6 +17,7 @@ from kokino.errors import StorageError
 from kokino.executions import store
 from kokino.executions.agent_log import AgentLog
 from kokino.executions.ending import Stop
+from kokino.executions.exchange import Exchange
 from kokino.executions.lines import Line
 from kokino.executions.model import Execution, Record
 from kokino.executions.space import Space, is_whole
@@ -65,6 +66,8 @@ class Follow:
     stop_tree: Callable[[], object]
     #: Called after records were added.
     on_records: Callable[[str], None]
+    #: What is said to it; None for a CLI that only writes.
+    exchange: Exchange | None = None
     #: Why we ended it, once we have.
     stop: Stop | None = None
     last_output_at: datetime = field(init=False)
@@ -96,6 +99,7 @@ class Follow:
             tool=self.reader.tools.running,
             tool_since=self._tool_since,
             repeats=self.reader.tools.repeats,
+            is_waiting=self.exchange is not None and self.exchange.waiting is not None,
         )
 
     def interrupt(self, reason: Stop) -> None:
@@ -103,6 +107,11 @@ class Follow:
         if self.stop is None:
             self.stop = reason
             self.stop_tree()
+
+    def woke(self) -> None:
+        """Somebody gave it what it waited for: its silence begins anew."""
+        self.last_output_at = self.clock.now()
+        self.has_moved.set()
 
     def drop_rest(self) -> None:
         """Record nothing more: what is left of a flood says nothing new and would take minutes to write."""
@@ -188,6 +197,8 @@ class Follow:
             self._number += 1
             added.append(_record(self._number, stream.name, line, now, self.spool.attempt))
         self._note_tool(now)
+        if self.exchange is not None:
+            self.exchange.speak()
         if self.reader.is_final:
             self.is_final.set()
         await self._write(added)

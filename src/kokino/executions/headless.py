@@ -64,6 +64,10 @@ class Headless:
         self._attempt.follow.interrupt(reason)
         self._interrupted.set()
 
+    async def answer(self, option_id: str, request_id: str | None) -> None:
+        """Answer the permission that it waits for. Raises `Conflict` and `Invalid`."""
+        await self._attempt.answer(option_id, request_id)
+
     async def run(self, agent: Agent) -> Ending:
         """Start the CLI and follow it to its end."""
         await self._look_at_repository(agent)

@@ -64,6 +64,8 @@ def end(
         _keep_session(conn, ended, session_id=session_id, is_alive=session_is_alive, now=now)
     if ended.lock_token is not None:
         lock_store.release(conn, ended.agent_id, ended.lock_token)
+    if ending.began_anew is not None:
+        telemetry.append(conn, _replaced_event(ended, ending.began_anew, now))
     telemetry.append(conn, _end_event(ended, now))
     if ended.started_at is not None and ended.label != PROBE:
         kind = ended.kind.value if ended.kind else None
@@ -207,6 +209,19 @@ def _end_event(ended: Execution, now: datetime) -> Event:
         kind=ended.kind.value if ended.kind else None,
         duration_ms=None if duration is None else round(duration.total_seconds() * 1000),
         message=ended.error,
+    )
+
+
+def _replaced_event(ended: Execution, reason: str, now: datetime) -> Event:
+    return Event(
+        type=EventType.SESSION_REPLACED,
+        at=now,
+        agent_id=ended.agent_id,
+        cli_type=ended.cli_type,
+        account=ended.account,
+        execution_id=ended.execution_id,
+        label=ended.label,
+        message=reason,
     )
 
 

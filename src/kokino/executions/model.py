@@ -8,7 +8,10 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
+from kokino.agents.drivers.contract import PermissionRequest
 from kokino.agents.failures import FailureKind
+from kokino.clock import iso
+from kokino.storage.text import storable
 
 
 class State(StrEnum):
@@ -37,6 +40,27 @@ TRANSITIONS: Mapping[State, frozenset[State]] = {
         {State.COMPLETED, State.FAILED, State.TIMEOUT, State.CANCELLED, State.LOST, State.QUEUED}
     ),
 }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waiting:
+    """A CLI waits for a person."""
+
+    request: PermissionRequest
+    since: datetime
+
+    def to_document(self) -> dict[str, Any]:
+        """As it is stored, and as the API shows it."""
+        options = [
+            {"id": storable(one.id), "name": storable(one.name), "kind": one.kind}
+            for one in self.request.options
+        ]
+        return {
+            "id": storable(self.request.id),
+            "title": storable(self.request.title),
+            "options": options,
+            "since": iso(self.since),
+        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +112,8 @@ class Execution:
     cpu_ms: int | None = None
     #: What it changed in the git repository that it ran in; while it runs, only what was there before.
     changes: Mapping[str, Any] | None = None
+    #: What it waits for while it runs, as `Waiting.to_document` has it; None while it waits for nobody.
+    waiting: Mapping[str, Any] | None = None
 
     @property
     def duration(self) -> timedelta | None:
@@ -115,6 +141,10 @@ class Ending:
     changes: Mapping[str, Any] | None = None
     #: Usage and cost count from the session's first turn on.
     counts_session: bool = False
+    #: The cost alone does.
+    counts_session_cost: bool = False
+    #: Why the CLI worked in a new session instead of the one that it was asked to go on with.
+    began_anew: str | None = None
     #: When the account's quota is full again, where a record told it.
     resets_at: datetime | None = None
 

@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 
 from kokino.agents.failures import FailureKind
 from kokino.agents.model import Agent, Limits
-from kokino.errors import StorageError
+from kokino.errors import Conflict, StorageError
 from kokino.executions import lifecycle
 from kokino.executions.ending import Stop
 from kokino.executions.headless import Headless
@@ -79,6 +79,13 @@ class Runner:
             return False
         process.interrupt(reason)
         return True
+
+    async def answer(self, execution_id: str, option_id: str, request_id: str | None) -> None:
+        """Answer the permission that an execution waits for. Raises `Conflict` and `Invalid`."""
+        process = self._running.get(execution_id)
+        if process is None:
+            raise Conflict(f"execution {execution_id!r} waits for no permission: it does not run here")
+        await process.answer(option_id, request_id)
 
     async def settled(self) -> None:
         """Return when nothing runs here."""
@@ -167,4 +174,5 @@ def _storable(ending: Ending) -> Ending:
         error=None if ending.error is None else storable(ending.error),
         content=None if ending.content is None else storable(ending.content),
         cli_version=None if ending.cli_version is None else storable(ending.cli_version),
+        began_anew=None if ending.began_anew is None else storable(ending.began_anew),
     )

@@ -203,6 +203,16 @@ class Executions:
         running = next((one for one in unfinished if one.state is State.RUNNING), None)
         return None if running is None else await self.cancel(running.execution_id)
 
+    async def answer(self, execution_id: str, option_id: str, request_id: str | None = None) -> Execution:
+        """Answer the permission that it waits for. Raises `NotFound`, `Conflict` and `Invalid`."""
+        execution = await self.get(execution_id)
+        if execution.state is not State.RUNNING:
+            raise Conflict(
+                f"execution {execution_id!r} is {execution.state.value}: it waits for no permission"
+            )
+        await self.runner.answer(execution_id, option_id, request_id)
+        return await self.get(execution_id)
+
     async def end_session(self, agent_id: str) -> tuple[Execution | None, int]:
         """Cancel what runs and forget the agent's sessions; what was cancelled, and how many sessions."""
 

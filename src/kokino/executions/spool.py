@@ -31,6 +31,11 @@ class Spool:
         return self.folder / "prompt"
 
     @property
+    def stdin(self) -> Path:
+        """The FIFO by which a CLI that is spoken with hears us."""
+        return self.folder / f"{self.attempt}.stdin"
+
+    @property
     def stdout(self) -> Path:
         """What the CLI wrote to standard output."""
         return self.folder / f"{self.attempt}.stdout"

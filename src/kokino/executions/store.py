@@ -210,6 +210,16 @@ def note_changes(conn: Connection, execution_id: str, changes: Mapping[str, Any]
     )
 
 
+def note_waiting(conn: Connection, execution_id: str, waiting: Mapping[str, Any] | None) -> bool:
+    """Note what it waits for, None for nothing; False when it does not run any more."""
+    changed = conn.execute(
+        update(executions)
+        .where(executions.c.execution_id == execution_id, executions.c.state == State.RUNNING.value)
+        .values(waiting=None if waiting is None else dict(waiting))
+    )
+    return changed.rowcount == 1
+
+
 def begin_again(conn: Connection, execution_id: str, *, session_id: str, is_resume: bool) -> Execution:
     """Note the session that its next try goes on with."""
     conn.execute(
@@ -248,6 +258,7 @@ def end(conn: Connection, execution_id: str, ending: Ending, *, now: datetime) -
         # Without an own word of it the row keeps what was there before it began.
         **({} if ending.changes is None else {"changes": dict(ending.changes)}),
         ended_at=now,
+        waiting=None,
     )
     return _required(conn, execution_id)
 
@@ -356,6 +367,7 @@ def _execution(row: Row[Any]) -> Execution:
         peak_memory_bytes=row.peak_memory_bytes,
         cpu_ms=row.cpu_ms,
         changes=row.changes,
+        waiting=row.waiting,
     )
 
 

@@ -63,8 +63,10 @@ def decide(activity: Activity, now: datetime) -> Stuck | None:
     return Stuck(reason=Reason.SILENCE, message=f"has written nothing for {_words(silent)}")
 
 
-def next_look(activity: Activity) -> datetime:
-    """When it would be stuck if nothing came any more."""
+def next_look(activity: Activity) -> datetime | None:
+    """When it would be stuck if nothing came any more; None while it waits for somebody."""
+    if activity.is_waiting:
+        return None
     if activity.tool is not None and activity.tool_since is not None:
         return activity.tool_since + TOOL
     return activity.last_output_at + SILENCE

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -29,6 +30,7 @@ class Summary:
     started_at: datetime | None
     ended_at: datetime | None
     cancel_requested_at: datetime | None
+    waiting: Mapping[str, Any] | None
 
     @property
     def duration(self) -> timedelta | None:

@@ -15,18 +15,29 @@ COST = "costUsd"
 
 def own_share(conn: Connection, execution: Execution, ending: Ending) -> Ending:
     """`ending` with what this execution took by itself; remembers the session's sum for the next one."""
-    if not ending.counts_session:
+    total = _session_total(ending)
+    if not total:
         return ending
-    total = {**(ending.usage or {}), **({} if ending.cost_usd is None else {COST: ending.cost_usd})}
     session = session_store.get(conn, execution.agent_id, execution.cli_type)
     is_same = session is not None and session.conversation_id == execution.conversation_id
-    before = session.taken or {} if session is not None and is_same and execution.is_resume else {}
-    if is_same and total:
+    goes_on = execution.is_resume and ending.began_anew is None
+    before = session.taken or {} if session is not None and is_same and goes_on else {}
+    if is_same:
         session_store.note_taken(conn, execution.agent_id, execution.cli_type, total)
     share = difference(total, before)
     cost = share.pop(COST, None)
+    if not ending.counts_session:
+        return replace(ending, cost_usd=cost)
     usage = {name: int(tokens) for name, tokens in share.items()}
     return replace(ending, usage=usage if ending.usage is not None else None, cost_usd=cost)
+
+
+def _session_total(ending: Ending) -> dict[str, float]:
+    """What the CLI counts over the whole session, of what it told."""
+    total: dict[str, float] = dict(ending.usage or {}) if ending.counts_session else {}
+    if ending.cost_usd is not None and (ending.counts_session or ending.counts_session_cost):
+        total[COST] = ending.cost_usd
+    return total
 
 
 def difference(total: Mapping[str, float], before: Mapping[str, float]) -> dict[str, float]:

@@ -193,6 +193,7 @@ executions = Table(
     Column("cpu_ms", BigInteger),
     # What it changed in the git repository that it ran in; from its start on what that was before.
     Column("changes", Document),
+    Column("waiting", Document),
     Index(None, "agent_id", "number"),
     Index(None, "state", "number"),
     Index(None, "state", "queue_ends_at"),

@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import TypeVar
 
 from kokino.agents.drivers.contract import Exit
-from kokino.agents.drivers.record_reader import RecordReader
+from kokino.agents.drivers.record_reader import LineReader
 from kokino.agents.drivers.stream_json import StreamJsonReader
 from kokino.agents.failures import FailureKind
 
 #: A folder for each CLI.
 SAMPLES = Path(__file__).resolve().parents[2] / "samples"
 
-R = TypeVar("R", bound=RecordReader)
+R = TypeVar("R", bound=LineReader)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,9 +1,10 @@
-"""The page about the scripted agent tells of every directive, and of none that does not exist."""
+"""The page about the scripted agents tells of every directive, and of none that does not exist."""
 
 import re
 from pathlib import Path
 
 from kokino.agents.drivers.scripted import PROGRAM
+from kokino.testing.scripted_acp_agent import AcpScript
 from kokino.testing.scripted_agent import Script
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "scripted-agent.md"
@@ -13,6 +14,13 @@ def test_every_directive_has_its_heading_and_every_heading_its_directive() -> No
     """The headings are the directives' own usage lines, one for one."""
     headings = re.findall(r"^### `(.+)`$", PAGE.read_text("utf-8"), re.MULTILINE)
     assert sorted(headings) == sorted(directive.usage for directive in Script.DIRECTIVES.values())
+
+
+def test_the_words_that_only_a_dialogue_knows_have_theirs() -> None:
+    """One level below, and only those: the others hold for both agents."""
+    headings = re.findall(r"^#### `(.+)`$", PAGE.read_text("utf-8"), re.MULTILINE)
+    own = {directive.usage for directive in AcpScript.DIRECTIVES.values()}
+    assert sorted(headings) == sorted(own - {directive.usage for directive in Script.DIRECTIVES.values()})
 
 
 def test_every_variable_that_is_read_is_on_the_page() -> None:

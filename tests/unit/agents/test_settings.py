@@ -15,7 +15,9 @@ from kokino.config import FILE_NAME, Faults, load
 
 NOW = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
 #: The CLI types there are once the faulty file is read: every driver's, and those that it names.
-KNOWN = ", ".join(sorted({*DRIVERS, "codex", "gemini"}))
+KNOWN = ", ".join(
+    sorted({"codex", "gemini", *(name for name, driver in DRIVERS.items() if driver.default_command)})
+)
 Read = Callable[[str], tuple[dict[str, CliType], list[Agent], list[tuple[int | None, str, str]]]]
 
 
@@ -77,6 +79,17 @@ def test_a_cli_type_is_described_under_one_of_its_names_only(read: Read) -> None
     assert [said for _, _, said in faults] == [
         "'droid' is another name of 'factory-droid', which has a table already"
     ]
+
+
+def test_a_driver_of_many_clis_has_no_command_by_default(read: Read) -> None:
+    """There is no CLI type ``acp`` until somebody says which agent is meant."""
+    cli_types, _, faults = read(
+        '[cli_types.goose]\ndriver = "acp"\n[cli_types.acp]\ncommand = ["x", "acp"]\n'
+    )
+    assert [(line, field) for line, field, _ in faults] == [(1, "cli_types.goose.command")]
+    assert faults[0][2].startswith("must be given for the driver 'acp'")
+    assert cli_types["acp"] == CliType(name="acp", driver="acp", command=("x", "acp"))
+    assert "acp" not in read("")[0]
 
 
 def test_an_agent_with_only_what_it_needs_has_the_defaults(read: Read, tmp_path: Path) -> None:

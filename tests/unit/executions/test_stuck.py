@@ -38,5 +38,11 @@ def test_an_execution_is_stuck(why: str, activity: Activity, after: timedelta, r
 def test_it_is_looked_at_again_when_it_can_be_stuck_and_not_before(activity: Activity) -> None:
     """At that instant it is, a moment earlier it is not."""
     due = next_look(activity)
+    assert due is not None
     assert decide(activity, due) is not None
     assert decide(activity, due - timedelta(milliseconds=1)) is None
+
+
+def test_whoever_waits_for_a_person_is_not_looked_at_again() -> None:
+    """Until the answer comes nothing can become of it, however long that takes."""
+    assert next_look(replace(BUSY, is_waiting=True)) is None

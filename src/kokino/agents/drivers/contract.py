@@ -11,9 +11,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from kokino.agents.failures import FailureKind
+from kokino.agents.model import Permissions
 
 if TYPE_CHECKING:  # it is made of parts that know this module
     from kokino.agents.drivers.tools import ToolCalls
@@ -45,7 +46,7 @@ class Command:
 
     #: Program and arguments; no shell reads it.
     argv: tuple[str, ...]
-    #: Opened as standard input; None closes it.
+    #: Opened as standard input; None closes it, except for a CLI whose reader is a `Dialogue`.
     stdin: Path | None
     #: Added to the agent's environment.
     env: Mapping[str, str] = field(default_factory=dict)
@@ -88,6 +89,11 @@ class Outcome:
     #: True where `usage` and `cost_usd` count from the session's first turn on: what this execution took is
     #: the difference to the turn before.
     counts_session: bool = False
+    #: The same for `cost_usd` alone, where tokens are this execution's own.
+    counts_session_cost: bool = False
+    #: Why the CLI could not go on with the session that it was asked to, and worked instead in a new one;
+    #: None where it could. It is no failure by itself: the prompt is worked on, without what was said before.
+    began_anew: str | None = None
     #: When the quota is full again, where a record tells it; a text is read by `kokino.agents.resets`.
     resets_at: datetime | None = None
 
@@ -118,6 +124,71 @@ class Reader(Protocol):
 
     def outcome(self, exit: Exit) -> Outcome:
         """Judge the whole, once the tree is gone."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PermissionOption:
+    """One of the answers that a CLI offers."""
+
+    id: str
+    #: As a person reads it.
+    name: str
+    #: ``allow_once``, ``allow_always``, ``reject_once`` or ``reject_always``.
+    kind: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PermissionRequest:
+    """A CLI asks whether it may do something, and waits for the answer."""
+
+    #: The CLI's own; another request of the same execution has another.
+    id: str
+    #: What it wants to do, in one line.
+    title: str
+    options: tuple[PermissionOption, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opening:
+    """What a dialogue is about."""
+
+    prompt: str
+    #: Working directory, absolute.
+    cwd: Path
+    #: Model to ask for; None leaves the CLI's default.
+    model: str | None = None
+    #: How the CLI is answered when it asks for a permission.
+    permissions: Permissions = Permissions.ASK
+
+
+@runtime_checkable
+class Dialogue(Reader, Protocol):
+    """A reader of a CLI that is spoken with while it runs: it has words to send, too.
+
+    One that was never opened only listens, to what a dialogue has left behind. Standard input is closed
+    behind its last words, once `is_final`: the CLI is expected to exit then.
+    """
+
+    @property
+    def pending(self) -> PermissionRequest | None:
+        """What the CLI waits for; None while it waits for nobody. Of several requests the first one."""
+        ...
+
+    def open(self, opening: Opening) -> None:
+        """Begin to speak."""
+        ...
+
+    def to_send(self) -> bytes:
+        """What is to be written to the CLI's standard input since the last call."""
+        ...
+
+    def answer(self, option_id: str) -> None:
+        """Answer `pending` with one of its options. Raises `Conflict` and `Invalid`."""
+        ...
+
+    def cancel(self) -> None:
+        """Ask the CLI to stop; what it then says is still read."""
         ...
 
 

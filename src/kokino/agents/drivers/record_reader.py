@@ -32,13 +32,11 @@ class Envelope(Struct):
     subtype: str | None = None
 
 
-class RecordReader(ABC):
-    """Follows one execution's output in a dialect; see `contract.Reader`."""
+class LineReader(ABC):
+    """What a reader keeps, whatever its CLI writes to standard output; see `contract.Reader`."""
 
     #: The sentences by which this CLI's failures are known; the first match wins.
     SENTENCES: ClassVar[Sequence[Sentence]] = ()
-    #: Records that say nothing we use. What is neither here nor taken is counted as unknown.
-    PASSED_OVER: ClassVar[Collection[str]] = frozenset()
 
     def __init__(self, resumes: str | None = None) -> None:
         #: The session that the CLI was asked to go on with; None on a first turn.
@@ -56,15 +54,43 @@ class RecordReader(ABC):
         self.sentence: Sentence | None = None
         #: The line of standard error that tells most: the one with the sentence, else the last.
         self.last_words = ""
+
+    @abstractmethod
+    def stdout(self, line: bytes) -> None:
+        """Take one line of standard output, without its newline."""
+
+    @abstractmethod
+    def outcome(self, exit: Exit) -> Outcome:
+        """Judge the whole, once the tree is gone."""
+
+    def stderr(self, line: bytes) -> None:
+        """Take one line of standard error, without its newline."""
+        text = uncoloured(line[: 4 * ERROR_LIMIT].decode("utf-8", "replace")).strip()
+        if not text or self.sentence:
+            return
+        # The first known sentence is the reason; until one comes, the last line is the best guess.
+        self.sentence = sentence_in(text, self.SENTENCES)
+        self.last_words = text
+
+    def end_words(self) -> None:
+        """The CLI has said its last word."""
+        self.is_final = True
+        self.tools.clear()
+
+
+class RecordReader(LineReader):
+    """Follows one execution's output in a dialect of one record per line, each with a name."""
+
+    #: Records that say nothing we use. What is neither here nor taken is counted as unknown.
+    PASSED_OVER: ClassVar[Collection[str]] = frozenset()
+
+    def __init__(self, resumes: str | None = None) -> None:
+        super().__init__(resumes)
         self._takes = self.takes()
 
     @abstractmethod
     def takes(self) -> Mapping[str, Take]:
         """What reads each record that says something, by the record's name."""
-
-    @abstractmethod
-    def outcome(self, exit: Exit) -> Outcome:
-        """Judge the whole, once the tree is gone."""
 
     def name_of(self, envelope: Envelope) -> str:
         """By what name a record goes in `takes` and `PASSED_OVER`."""
@@ -82,20 +108,6 @@ class RecordReader(ABC):
         take = self._takes.get(name)
         is_understood = take(line) if take else name in self.PASSED_OVER
         self.unknown_records += not is_understood
-
-    def stderr(self, line: bytes) -> None:
-        """Take one line of standard error, without its newline."""
-        text = uncoloured(line[: 4 * ERROR_LIMIT].decode("utf-8", "replace")).strip()
-        if not text or self.sentence:
-            return
-        # The first known sentence is the reason; until one comes, the last line is the best guess.
-        self.sentence = sentence_in(text, self.SENTENCES)
-        self.last_words = text
-
-    def end_words(self) -> None:
-        """The CLI has said its last word."""
-        self.is_final = True
-        self.tools.clear()
 
 
 def decode(line: bytes, shape: type[T]) -> T | None:

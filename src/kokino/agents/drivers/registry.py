@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+from kokino.agents.drivers.acp import Acp
 from kokino.agents.drivers.claude_code import ClaudeCode
 from kokino.agents.drivers.codex import Codex
 from kokino.agents.drivers.contract import Driver
@@ -16,7 +19,16 @@ from kokino.errors import Fault, Invalid
 #: Every driver there is. A new one is written in a file of its own and named here.
 DRIVERS: dict[str, Driver] = {
     driver.name: driver
-    for driver in (ClaudeCode(), Codex(), FactoryDroid(), Gemini(), OpenCode(), Qwen(), Scripted())
+    for driver in (
+        Acp(),
+        ClaudeCode(),
+        Codex(),
+        FactoryDroid(),
+        Gemini(),
+        OpenCode(),
+        Qwen(),
+        Scripted(),
+    )
 }
 
 
@@ -27,3 +39,9 @@ def driver_named(name: str) -> Driver:
         message = f"{name!r} is no driver; choose one of: {', '.join(sorted(DRIVERS))}"
         raise Invalid(message, [Fault(field="driver", message=message)])
     return DRIVERS[name]
+
+
+def load(names: Iterable[str]) -> None:
+    """Load all that these drivers need. Some of it takes a second: better now than while executions wait."""
+    for name in set(names):
+        driver_named(name).reader()

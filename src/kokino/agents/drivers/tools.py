@@ -20,15 +20,25 @@ class ToolCalls:
         self.repeats = 0
         self._running: dict[str, str] = {}
         self._last: tuple[str, bytes] | None = None
+        #: The id of the last call, and what `_last` and `repeats` were before it.
+        self._last_id = ""
+        self._before: tuple[tuple[str, bytes] | None, int] = (None, 0)
 
     def begin(self, id: str, name: str, input: bytes = b"") -> None:
         """A call begins; `input` as the CLI wrote it. Told twice under one id it counts once."""
         if id in self._running:
             return
         self.count += 1
-        self.repeats = self.repeats + 1 if (name, input) == self._last else 1
-        self._last = (name, input)
+        self._last_id, self._before = id, (self._last, self.repeats)
+        self._compare(name, input)
         self._running[id] = _shown(name, input)
+
+    def amend(self, id: str, name: str, input: bytes = b"") -> None:
+        """A call that runs is told more exactly than when it began."""
+        if id in self._running:
+            self._running[id] = _shown(name, input)
+            if id == self._last_id:
+                self._compare(name, input)
 
     def end(self, id: str) -> None:
         """A call has its result."""
@@ -50,6 +60,11 @@ class ToolCalls:
     def running(self) -> str | None:
         """The call that was begun last of those that run, such as ``Bash {"command":"make"}``."""
         return next(reversed(self._running.values()), None)
+
+    def _compare(self, name: str, input: bytes) -> None:
+        last, repeats = self._before
+        self.repeats = repeats + 1 if (name, input) == last else 1
+        self._last = (name, input)
 
 
 def _shown(name: str, input: bytes) -> str:

@@ -175,7 +175,7 @@ document.addEventListener("submit", (event) => {
 
 document.addEventListener("click", (event) => {
   const button = event.target.closest("button[data-post]");
-  if (button && confirm(button.dataset.confirm)) post(button.dataset.post, {}, button);
+  if (button && confirm(button.dataset.confirm)) post(button.dataset.post, JSON.parse(button.dataset.body ?? "{}"), button);
 });
 
 document.addEventListener("focusin", ({ target }) => {

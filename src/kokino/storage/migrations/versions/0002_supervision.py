@@ -34,6 +34,7 @@ def _add_to_executions() -> None:
         sa.Column("peak_memory_bytes", sa.BigInteger(), nullable=True),
         sa.Column("cpu_ms", sa.BigInteger(), nullable=True),
         sa.Column("changes", DOCUMENT, nullable=True),
+        sa.Column("waiting", DOCUMENT, nullable=True),
     ):
         op.add_column("executions", column)
 

@@ -1,0 +1,72 @@
+"""How an agent is answered that asks for a permission: by policy at once, or by somebody, later."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from acp.schema import (
+    AllowedOutcome,
+    DeniedOutcome,
+    RequestPermissionRequest,
+    RequestPermissionResponse,
+    ToolCallUpdate,
+)
+
+from kokino.agents.drivers import acp_messages
+from kokino.agents.drivers.acp_messages import Id
+from kokino.agents.drivers.contract import PermissionOption, PermissionRequest
+from kokino.agents.drivers.text import one_line
+from kokino.agents.model import Permissions
+
+#: Which kinds of option a policy takes, the first that is offered. Once goes before always: what an agent was
+#: allowed for ever it would still do when the policy is another.
+CHOICES = {
+    Permissions.ALLOW: ("allow_once", "allow_always"),
+    Permissions.REJECT: ("reject_once", "reject_always"),
+}
+#: A title is as long as a command may be; options are buttons.
+TITLE_LIMIT, NAME_LIMIT = 500, 100
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A request that waits for its answer."""
+
+    #: Of the message, as the agent wrote it.
+    id: Id
+    call: ToolCallUpdate
+    request: PermissionRequest
+
+    def option(self, option_id: str) -> PermissionOption | None:
+        """The option of that id."""
+        return next((option for option in self.request.options if option.id == option_id), None)
+
+
+def asked(id: Id, params: RequestPermissionRequest) -> Asked:
+    """A request in our words."""
+    title = one_line(params.tool_call.title or "a tool call without a title", limit=TITLE_LIMIT)
+    options = tuple(
+        PermissionOption(id=one.option_id, name=one_line(one.name, limit=NAME_LIMIT), kind=one.kind)
+        for one in params.options
+    )
+    return Asked(id, params.tool_call, PermissionRequest(id=str(id), title=title, options=options))
+
+
+def choose(options: Sequence[PermissionOption], permissions: Permissions) -> PermissionOption | None:
+    """The option that a policy takes; None where it takes none, or none is offered."""
+    for kind in CHOICES.get(permissions, ()):
+        for option in options:
+            if option.kind == kind:
+                return option
+    return None
+
+
+def answer(id: Id, option: PermissionOption | None) -> bytes:
+    """The answer as a line; without an option it is the protocol's ``cancelled``."""
+    outcome = (
+        DeniedOutcome(outcome="cancelled")
+        if option is None
+        else AllowedOutcome(outcome="selected", option_id=option.id)
+    )
+    return acp_messages.response(id, RequestPermissionResponse(outcome=outcome))
