@@ -22,6 +22,7 @@ from kokino.errors import Fault, Invalid
 from kokino.executions import store
 from kokino.executions.idempotency import key_of
 from kokino.executions.model import Execution, Record, State
+from kokino.executions.service import Restarting
 
 router = APIRouter(tags=["executions"])
 
@@ -141,10 +142,7 @@ async def execute(
     if "respond-async" in prefer and not is_refused:
         answered = _accepted(accepted.execution)
     else:
-        ended = await ended_for(request, given.executions, execution_id)
-        answered = (
-            await _left_alone(execution_id, body, given) if ended is None else await _answered(ended, given)
-        )
+        answered = await _waited(execution_id, body, request, given)
     if accepted.is_replay:
         answered.headers["Idempotent-Replayed"] = "true"
     return answered
@@ -226,6 +224,22 @@ def _accepted(execution: Execution) -> Response:
     location = f"/executions/{execution.execution_id}"
     shown = shape(execution).model_dump(mode="json", by_alias=True)
     return JSONResponse(shown, 202, {"Location": location, "Preference-Applied": "respond-async"})
+
+
+async def _waited(execution_id: str, body: ExecuteBody, request: Request, given: Given) -> Response:
+    """The answer to a caller who waits for the end."""
+    try:
+        ended = await ended_for(request, given.executions, execution_id)
+    except Restarting as restarting:
+        headers = {"Location": f"/executions/{execution_id}", "Retry-After": "1"}
+        return problem(
+            restarting.status,
+            restarting.code,
+            restarting.message,
+            headers=headers,
+            executionId=execution_id,
+        )
+    return await _left_alone(execution_id, body, given) if ended is None else await _answered(ended, given)
 
 
 async def _left_alone(execution_id: str, body: ExecuteBody, given: Given) -> Response:

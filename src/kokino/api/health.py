@@ -31,6 +31,17 @@ class Health(Shape):
     status: str
     version: str
     uptime_ms: int
+    started_at: Time
+
+
+class RestartShape(Shape):
+    """The last restart that was asked for."""
+
+    at: Time
+    #: How many executions went on under this broker.
+    executions: int
+    #: Why it was not done; null when this broker came of it.
+    refused: str | None
 
 
 class About(Shape):
@@ -43,6 +54,8 @@ class About(Shape):
     #: The broker's process, and that of its warden.
     pid: int
     warden_pid: int
+    #: Null when none was asked for since this process began.
+    restart: RestartShape | None
 
 
 class Readiness(Shape):
@@ -86,12 +99,13 @@ class Environment(Shape):
 @router.get("/healthz", include_in_schema=False)
 async def health(given: Given) -> Health:
     """Answers as long as the broker's loop turns; touches nothing else."""
-    return Health(status="ok", version=__version__, uptime_ms=_uptime(given))
+    return Health(status="ok", version=__version__, uptime_ms=_uptime(given), started_at=given.started_at)
 
 
 @router.get("/api/about")
 async def about(given: Given) -> About:
     """What broker this is."""
+    last = given.restarts.last
     return About(
         version=__version__,
         home=str(given.home),
@@ -99,6 +113,7 @@ async def about(given: Given) -> About:
         started_at=given.started_at,
         pid=os.getpid(),
         warden_pid=given.warden.pid,
+        restart=None if last is None else RestartShape.model_validate(last),
     )
 
 

@@ -34,6 +34,32 @@ INCIDENTS = "incidents"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Restart:
+    """A restart that was asked for."""
+
+    at: datetime
+    #: How many executions went on under the present broker.
+    executions: int
+    #: Why it was not done; None when the present broker came of it.
+    refused: str | None = None
+
+
+@dataclass(slots=True)
+class Restarts:
+    """What is known of restarts in this process."""
+
+    last: Restart | None = None
+
+    def done(self, executions: int, *, at: datetime) -> None:
+        """This broker has taken over from one before it."""
+        self.last = Restart(at=at, executions=executions)
+
+    def refused(self, reason: str, *, at: datetime) -> None:
+        """This broker goes on, for what would come after it could not."""
+        self.last = Restart(at=at, executions=0, refused=reason)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
     """Everything behind the API."""
 
@@ -60,6 +86,7 @@ class Services:
     environment: Mapping[str, str]
     public_url: str
     started_at: datetime
+    restarts: Restarts
 
 
 def _services(request: Request) -> Services:

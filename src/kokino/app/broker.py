@@ -18,6 +18,7 @@ from kokino.agents import store as agent_store
 from kokino.agents.drivers import registry
 from kokino.api.services import Services
 from kokino.app.ground import Ground, World, open_ground
+from kokino.app.handover import Handover
 from kokino.app.server import Listening
 from kokino.app.settings import Checked, check
 from kokino.app.wiring import wire
@@ -52,10 +53,12 @@ class Broker:
         environment: Mapping[str, str] | None = None,
         host: str | None = None,
         port: int | None = None,
+        handover: Handover | None = None,
     ) -> Self:
         """Check the configuration, open everything in order, and answer.
 
-        `host` and `port` go before the configuration's. Raises `ConfigInvalid`, `CannotListen`,
+        `host` and `port` go before the configuration's; `handover` is what the last broker in this process
+        has left. Raises `ConfigInvalid`, `CannotListen`,
         `StorageError` or `ProcessError`; then nothing is left open.
         """
         world = World(
@@ -65,7 +68,8 @@ class Broker:
         )
         checked = check(config, world.environment, now=world.clock.now())
         registry.load(cli_type.driver for cli_type in checked.cli_types.values())
-        ground = await open_ground(checked, world, host=host, port=port)
+        listener = None if handover is None else handover.listener
+        ground = await open_ground(checked, world, host=host, port=port, listener=listener)
         async with contextlib.AsyncExitStack() as opened:
             opened.push_async_callback(ground.close)
             services, dispatch, app = wire(checked, ground)
@@ -78,6 +82,8 @@ class Broker:
                 listening=Listening(app, ground.listener),
             )
             broker._will_stop(opened)
+            if handover is not None:
+                services.restarts.done(handover.executions, at=world.clock.now())
             await broker._begin()
             broker.opened = opened.pop_all()
         log.info("the broker answers", url=broker.url, home=str(config.home))
@@ -103,6 +109,37 @@ class Broker:
         await self._drained(self.checked.server.drain if drain is None else drain)
         await self.opened.aclose()
         log.info("the broker has stopped")
+
+    async def hand_over(self) -> Handover:
+        """Let go of everything but the socket and the executions: the next broker goes on with both.
+
+        A playbook's step that runs may end first, for `server.drain` at the most: a repair that was cut in
+        half would be nobody's any more. Until then everything goes on as usual.
+        """
+        await self.services.engine.settle(self.checked.server.drain)
+        self.opened.pop_all()  # nothing of it is to be stopped
+        runner = self.services.executions.runner
+        try:
+            async with contextlib.AsyncExitStack() as leaving:
+                self._will_leave(leaving)
+        except Exception:  # the next program's start takes away what could not be let go of in order
+            log.exception("not everything could be let go of")
+        log.info("the broker makes room for the next one", executions=runner.released)
+        return Handover(listener=self.ground.listener, executions=runner.released)
+
+    def _will_leave(self, leaving: contextlib.AsyncExitStack) -> None:
+        """How each part lets go, the last one first: who waits for an answer is told before all else ends."""
+        leaving.push_async_callback(self.ground.release)
+        leaving.push_async_callback(self.services.executions.runner.release)
+        leaving.push_async_callback(self.dispatch.drain)
+        leaving.push_async_callback(self.services.engine.stop)
+        leaving.push_async_callback(self.listening.leave)
+        leaving.push_async_callback(web.stop, self.app)
+        leaving.callback(self.services.executions.watch.close)
+
+    def refuse_restart(self, reason: str) -> None:
+        """Note that a restart was asked for and cannot be."""
+        self.services.restarts.refused(reason, at=self.services.clock.now())
 
     def _will_stop(self, opened: contextlib.AsyncExitStack) -> None:
         """How each part stops, the last one first: callers get their answers before the socket is closed."""

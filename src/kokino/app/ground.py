@@ -65,6 +65,12 @@ class Ground:
         host, port = self.listener.getsockname()[:2]
         return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
+    async def release(self) -> None:
+        """Leave the socket and every process to the next broker, and let go of the rest."""
+        await self.warden.release()
+        await self.client.aclose()
+        await self.storage.close()
+
     async def close(self) -> None:
         """End every process, then let go of the rest."""
         self.listener.close()
@@ -75,15 +81,23 @@ class Ground:
         await self.storage.close()
 
 
-async def open_ground(checked: Checked, world: World, *, host: str | None, port: int | None) -> Ground:
+async def open_ground(
+    checked: Checked,
+    world: World,
+    *,
+    host: str | None,
+    port: int | None,
+    listener: socket.socket | None = None,
+) -> Ground:
     """Open everything, the port first: a second broker by mistake touches nothing of the first one's.
 
-    Raises `CannotListen`, `StorageError` or `ProcessError`; then nothing is left open.
+    `listener` is one that an earlier broker has left open. Raises `CannotListen`, `StorageError` or
+    `ProcessError`; then nothing is left open.
     """
     async with contextlib.AsyncExitStack() as opened:
-        listener = opened.enter_context(
-            bind(host or checked.server.host, checked.server.port if port is None else port)
-        )
+        if listener is None:
+            listener = bind(host or checked.server.host, checked.server.port if port is None else port)
+        opened.push(listener)
         storage = await open_storage(database_url(checked, world.environment))
         opened.push_async_callback(storage.close)
         folder = runtime_folder(checked.config.home, world.environment)

@@ -9,12 +9,17 @@ import socket
 from collections.abc import Iterator
 
 import uvicorn
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from kokino.errors import KokinoError
 
 #: How long open streams may hold up a stop, in seconds.
 PATIENCE = 2
+#: How long a broker that leaves goes on to answer on the connections that it has, in seconds: enough for a
+#: client that asks again and again to hear that it has to connect anew.
+FAREWELL = 0.25
+#: Between two looks at the connections meanwhile, in seconds.
+LOOK_AGAIN = 0.02
 
 
 class CannotListen(KokinoError):
@@ -57,9 +62,10 @@ class Listening:
 
     def __init__(self, app: ASGIApp, listener: socket.socket) -> None:
         self._listener = listener
+        self._app = _Farewell(app)
         self._server = _Server(
             uvicorn.Config(
-                app,
+                self._app,
                 http="httptools",
                 loop="none",
                 lifespan="off",
@@ -73,7 +79,8 @@ class Listening:
 
     async def start(self) -> None:
         """Begin to answer."""
-        self._task = asyncio.create_task(self._server.serve(sockets=[self._listener]), name="http")
+        # A second descriptor: uvicorn closes the one it has, and the socket itself may have to outlive it.
+        self._task = asyncio.create_task(self._server.serve(sockets=[self._listener.dup()]), name="http")
         while not self._server.started:
             if self._task.done():
                 self._task.result()
@@ -81,13 +88,52 @@ class Listening:
 
     async def stop(self) -> None:
         """Answer what was asked, cut the streams, close the socket."""
+        await self._finish()
+        self._listener.close()
+
+    async def leave(self) -> None:
+        """Answer what was asked, cut the streams; who connects meanwhile waits at the socket, which stays.
+
+        A connection that was accepted is answered before it is closed, once: its request may be on the way.
+        """
+        self._app.is_leaving = True
+        for server in self._server.servers:
+            server.close()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(PATIENCE):
+                await asyncio.sleep(FAREWELL)
+                while self._server.has_newcomers:
+                    await asyncio.sleep(LOOK_AGAIN)
+        await self._finish()
+
+    async def _finish(self) -> None:
         self._server.should_exit = True
         if self._task is not None:
             await self._task
-        self._listener.close()
+
+
+class _Farewell:
+    """Once the broker leaves, tells each client with its answer that this connection ends."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+        self.is_leaving = False
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def said(message: Message) -> None:
+            if self.is_leaving and message["type"] == "http.response.start":
+                message["headers"] = [*message.get("headers", []), (b"connection", b"close")]
+            await send(message)
+
+        await self._app(scope, receive, said)
 
 
 class _Server(uvicorn.Server):
+    @property
+    def has_newcomers(self) -> bool:
+        """True while there is a connection on which nothing has been asked yet."""
+        return any(getattr(one, "cycle", None) is None for one in self.server_state.connections)
+
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         """Take no signal: uvicorn's handlers would end the process before executions are drained."""

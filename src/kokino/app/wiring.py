@@ -16,7 +16,7 @@ from kokino.alerts import rulefile
 from kokino.alerts.module import AlertRules
 from kokino.api.app import create_api
 from kokino.api.guard import Rules, is_loopback
-from kokino.api.services import INCIDENTS, Services
+from kokino.api.services import INCIDENTS, Restarts, Services
 from kokino.app.ground import Ground
 from kokino.app.settings import Checked
 from kokino.engine.loop import Engine
@@ -137,6 +137,7 @@ def wire(checked: Checked, ground: Ground) -> tuple[Services, LocalDispatch, Fas
         environment=checked.environment,
         public_url=desk.public_url,
         started_at=ground.world.clock.now(),
+        restarts=Restarts(),
     )
     api = create_api(services, _rules(checked, ground, tokens))
     web.mount(api)

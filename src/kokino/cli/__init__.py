@@ -8,7 +8,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from kokino import __version__
-from kokino.cli import demo, playbook, serve, sessions, token
+from kokino.cli import demo, playbook, restart, serve, sessions, token
 from kokino.errors import KokinoError
 
 app = typer.Typer(
@@ -19,6 +19,7 @@ app = typer.Typer(
     add_completion=False,
 )
 app.command("serve")(serve.serve)
+app.command("restart")(restart.restart)
 app.command("demo")(demo.demo)
 app.command("token")(token.token)
 app.add_typer(playbook.app, name="playbook")

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
-from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from kokino.config import load
 from kokino.log import start_logging
 
 Home = Annotated[
@@ -26,13 +23,31 @@ def serve(
         str | None, typer.Option("--host", help="Address to listen on; before server.host.")
     ] = None,
     port: Annotated[int | None, typer.Option("--port", help="Port to listen on; before server.port.")] = None,
+    *,
+    check: Annotated[
+        bool, typer.Option("--check", help="Say what is wrong with the configuration, and start nothing.")
+    ] = False,
 ) -> None:
-    """Run a broker. SIGTERM lets executions end first (server.drain), SIGINT stops at once."""
-    folder = chosen_home(home)
+    """Run a broker.
+
+    SIGTERM lets executions end first (server.drain), SIGINT stops at once, SIGUSR2 restarts it and leaves
+    executions running, as `kokino restart` does.
+    """
+    # Late: these load the whole broker, which no other command needs.
+    from kokino.app.handover import go_on  # noqa: PLC0415
+    from kokino.app.serving import Serving, Wanted, check_wanted  # noqa: PLC0415
+
+    wanted = Wanted(home=chosen_home(home), host=host, port=port)
+    if check:
+        typer.echo(check_wanted(wanted))
+        return
     # People write notes of their own into it, before the broker has written anything there.
-    (folder / "incidents").mkdir(parents=True, exist_ok=True)
-    start_logging(folder / "broker" / "logs" / "broker.log")
-    asyncio.run(_serve(folder, host, port))
+    (wanted.home / "incidents").mkdir(parents=True, exist_ok=True)
+    start_logging(wanted.home / "broker" / "logs" / "broker.log")
+    serving = Serving(wanted, lambda url: typer.echo(f"Kokino answers at {url}", err=True))
+    handover = asyncio.run(serving.run())
+    if handover is not None:
+        go_on(handover, serving.unheard)
 
 
 def chosen_home(option: Path | None) -> Path:
@@ -41,21 +56,3 @@ def chosen_home(option: Path | None) -> Path:
     Never the current folder by itself: agents write there.
     """
     return (option or Path(os.environ.get("KOKINO_HOME") or "~/.kokino")).expanduser().resolve()
-
-
-async def _serve(home: Path, host: str | None, port: int | None) -> None:
-    # Late: these load the whole broker, which no other command needs.
-    from kokino.app import Broker  # noqa: PLC0415
-
-    stopping: asyncio.Future[signal.Signals] = asyncio.get_running_loop().create_future()
-
-    def stop(number: signal.Signals) -> None:
-        if not stopping.done():
-            stopping.set_result(number)
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop, number)
-    broker = await Broker.start(load(home), host=host, port=port)
-    typer.echo(f"Kokino answers at {broker.url}", err=True)
-    number = await stopping
-    await broker.stop(drain=timedelta(0) if number is signal.SIGINT else None)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from kokino.cli.serve import chosen_home
+from kokino.cli.words import length
 from kokino.clock import SystemClock
-from kokino.config import parse_length
 from kokino.errors import KokinoError
 from kokino.tokens import Scope, Tokens
 
@@ -26,13 +25,9 @@ def token(
     ] = None,
 ) -> None:
     """Print a token that the broker of this home accepts. Only a user who can read its key can make one."""
-    try:
-        length = parse_length(lasts)
-    except ValueError as error:
-        raise KokinoError(f"--lasts {error}") from error
-    assert isinstance(length, timedelta)  # noqa: S101 - parse_length gives nothing else for a text
+    ends_at = SystemClock().now() + length("--lasts", lasts)
     key = chosen_home(home) / "broker" / "token.key"
     if not key.exists():
         raise KokinoError(f"{key} does not exist: start a broker with this home once, it makes the key")
     wanted = scope or [Scope.READ, Scope.RUN, Scope.OPERATE]
-    typer.echo(Tokens.open(key).mint(subject, wanted, ends_at=SystemClock().now() + length))
+    typer.echo(Tokens.open(key).mint(subject, wanted, ends_at=ends_at))

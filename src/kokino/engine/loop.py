@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -20,6 +21,8 @@ log = structlog.get_logger(__name__)
 PATIENCE = 30.0
 #: When to try a module again that failed.
 AFTER_FAILURE = timedelta(seconds=5)
+#: Between two looks whether background work has ended, in seconds.
+LOOK_AGAIN = 0.05
 
 
 @dataclass(slots=True)
@@ -62,6 +65,14 @@ class Engine:
         """Begin to cycle."""
         self._tasks.start(self._keep_cycling(), name="engine")
         self.wake()
+
+    async def settle(self, longest: timedelta) -> None:
+        """End the cycle; return when the modules' background work has ended too, or `longest` is over."""
+        await self._tasks.stop()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(longest.total_seconds()):
+                while self._in_flight():
+                    await asyncio.sleep(LOOK_AGAIN)
 
     async def stop(self) -> None:
         """End the cycle, then what the modules have in the background, last module first."""

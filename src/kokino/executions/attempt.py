@@ -126,6 +126,10 @@ class Attempt:
             await self.workshop.warden.stop(self.execution.execution_id, grace=timedelta(0))
             await self.workshop.warden.ended(self.execution.execution_id)
 
+    async def release(self) -> None:
+        """Follow it no longer and leave it running."""
+        await self._tasks.stop()
+
     async def settled(self) -> None:
         """Return when nothing of it is under way in the background."""
         await self._tasks.settled()

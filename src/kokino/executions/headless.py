@@ -59,6 +59,11 @@ class Headless:
         """False when the CLI has said that it does not know the session."""
         return self._attempt.session_is_alive
 
+    @property
+    def is_interrupted(self) -> bool:
+        """Its tree is being ended, and only we know why."""
+        return self._attempt.follow.stop is not None
+
     def interrupt(self, reason: Stop) -> None:
         """End the tree, now or as soon as it has started. The first reason counts."""
         self._attempt.follow.interrupt(reason)
@@ -84,6 +89,10 @@ class Headless:
     async def abort(self) -> None:
         """End the tree at once and return when it is gone: nobody can follow it any more."""
         await self._attempt.abort()
+
+    async def release(self) -> None:
+        """Follow it no longer and leave it running, with its files."""
+        await self._attempt.release()
 
     async def clear(self) -> None:
         """Delete its files, once everything in them is recorded."""

@@ -29,6 +29,8 @@ log = structlog.get_logger(__name__)
 
 #: Pause before an end is written again that could not be, in seconds.
 AFTER_FAILURE = 1.0
+#: Between two looks whether what is being ended has ended, in seconds.
+LOOK_AGAIN = 0.05
 #: How long a stop waits for ends to be written, in seconds: a ladder's grace, and a database's worst moment.
 LONGEST_STOP = 15.0
 
@@ -41,6 +43,8 @@ class Runner:
     watch: Watch
     #: Told of every end, after it was written.
     on_end: Callable[[Execution], None]
+    #: How many executions were left to the next broker.
+    released: int = 0
     _running: dict[str, Headless] = field(default_factory=dict)
     _tasks: Tasks = field(default_factory=Tasks)
 
@@ -100,6 +104,24 @@ class Runner:
                 await self._tasks.settled()
         await self._tasks.stop()
         await self.workshop.versions.stop()
+
+    async def release(self) -> None:
+        """Let go of every execution and leave it running for the next broker.
+
+        What is being ended is seen to its end: only this broker knows why it was ended.
+        """
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LONGEST_STOP):
+                while any(process.is_interrupted for process in self._running.values()):
+                    await asyncio.sleep(LOOK_AGAIN)
+        # Cancelled while it asks the warden for a start, a start would be taken back.
+        await self.workshop.warden.answered()
+        released = list(self._running.values())
+        await self._tasks.stop()
+        for process in released:
+            await process.release()
+        await self.workshop.versions.stop()
+        self.released = len(released)
 
     def _process(self, execution: Execution, limits: Limits) -> Headless:
         return Headless(

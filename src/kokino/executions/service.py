@@ -38,6 +38,19 @@ HEARTBEAT = 15.0
 RECORDS_AT_ONCE = 200
 
 
+class Restarting(Unavailable):
+    """This broker makes room for the next one, which goes on with the execution."""
+
+    code = "restarting"
+
+    def __init__(self, execution_id: str) -> None:
+        super().__init__(
+            f"the broker restarts; execution {execution_id} goes on: ask for GET /executions/{execution_id},"
+            " or send the same request again under its Idempotency-Key",
+            retry_after=timedelta(seconds=1),
+        )
+
+
 @dataclass(slots=True, kw_only=True)
 class Executions:
     """Submit, await and cancel executions."""
@@ -141,9 +154,14 @@ class Executions:
         return execution
 
     async def ended(self, execution_id: str) -> Execution:
-        """Return when it has ended. Raises `NotFound`."""
+        """Return when it has ended.
+
+        Raises `NotFound`, and `Restarting` when the next broker will see its end.
+        """
         with self.watch.listen(execution_id, Topic.END) as bell:
             while not await self._is_over(execution_id):
+                if self.watch.is_closed:
+                    raise Restarting(execution_id)
                 await _rang(bell)
                 bell.clear()
         return await self.get(execution_id)
@@ -151,7 +169,8 @@ class Executions:
     async def records(self, execution_id: str, *, after: int = 0) -> AsyncIterator[Record | Execution | None]:
         """Its records from number `after` + 1 on, as they come; at last the ended execution itself.
 
-        None says that nothing came for `HEARTBEAT`: time to show a reader that the line is alive.
+        None says that nothing came for `HEARTBEAT`: time to show a reader that the line is alive. Without
+        that end they stop when the next broker has the rest.
         """
         with self.watch.listen(execution_id, Topic.RECORDS, Topic.END) as bell:
             while True:
@@ -163,6 +182,8 @@ class Executions:
                     after = batch[-1].number
                 if is_over:
                     yield await self.get(execution_id)
+                    return
+                if self.watch.is_closed:
                     return
                 if not await _rang(bell):
                     yield None

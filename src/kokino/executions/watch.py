@@ -20,6 +20,8 @@ class Watch:
 
     def __init__(self) -> None:
         self._bells: dict[tuple[Topic, str], set[asyncio.Event]] = {}
+        #: Nothing is heard here any more, though executions may go on: the next broker knows of it.
+        self.is_closed = False
 
     @contextmanager
     def listen(self, execution_id: str, *topics: Topic) -> Iterator[asyncio.Event]:
@@ -35,6 +37,13 @@ class Watch:
                 self._bells[key].discard(bell)
                 if not self._bells[key]:
                     del self._bells[key]
+
+    def close(self) -> None:
+        """Tell all who listen that they need not wait here."""
+        self.is_closed = True
+        for bells in self._bells.values():
+            for bell in bells:
+                bell.set()
 
     def ring(self, topic: Topic, execution_id: str) -> None:
         """Tell those who listen."""

@@ -163,6 +163,12 @@ class Warden:
         with suppress(WardenDied):  # then every keeper is ending its tree already
             await self._ask("stop", id=id, signal=int(signal), grace=seconds)
 
+    async def answered(self) -> None:
+        """Return when nothing that was asked of the warden waits for its answer."""
+        while self._answers:
+            await asyncio.wait(list(self._answers.values()))
+            await asyncio.sleep(0)  # who asked takes the answer now
+
     async def close(self) -> None:
         """End every tree and the warden itself; returns when it is gone."""
         self._is_leaving = True

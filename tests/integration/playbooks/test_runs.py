@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection
 
+from kokino.engine.loop import Engine
 from kokino.incidents import store as incident_store
 from kokino.incidents.model import EntryKind, IncidentState
 from kokino.playbooks import store
@@ -387,6 +388,35 @@ async def test_an_action_that_ran_when_the_broker_died_is_uncertain_and_not_repe
     assert states[1] == ("disable", StepState.UNCERTAIN)
     assert (await desk.run()).state is RunState.VERIFYING
     assert not (desk.home / "begun").exists()
+
+
+async def test_a_planned_restart_lets_an_action_end_first(desk: Desk) -> None:
+    """A repair is not cut in half: the next broker finds it done, and verifies it."""
+    waits = playbook(
+        DOCUMENT.replace(
+            'echo "disable $CLI_TYPE" >> "$KOKINO_HOME/done"',
+            'touch begun; until test -e go; do sleep 0.01; done; echo "disable $CLI_TYPE" >> done',
+        )
+    )
+    await desk.restart(waits)
+    await desk.outage()
+    engine = Engine(desk.clock, [desk.module])
+    await engine.start()
+    async with asyncio.timeout(PATIENCE):
+        while not (desk.home / "begun").exists():
+            engine.wake()  # the module of these tests wakes nobody
+            await asyncio.sleep(0.005)
+        settling = asyncio.create_task(engine.settle(timedelta(seconds=PATIENCE)))
+        await asyncio.sleep(0)
+        (desk.home / "go").touch()
+        await settling
+    await engine.stop()
+    await desk.restart(waits)
+    await desk.forward()
+    assert desk.done == ["disable a"]
+    states = [(step.step_id, step.state) for step in await desk.steps()]
+    assert states[1] == ("disable", StepState.PASSED)
+    assert (await desk.run()).state is RunState.VERIFYING
 
 
 async def test_an_outage_without_a_playbook_has_no_run(desk: Desk) -> None:

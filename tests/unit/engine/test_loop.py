@@ -171,3 +171,29 @@ async def test_stopping_ends_the_modules_last_first() -> None:
     async with running(ManualClock(), Recorded("a", journal), Recorded("b", journal)):
         journal.clear()
     assert journal == ["stop b", "stop a"]
+
+
+async def test_it_settles_when_the_background_work_has_ended() -> None:
+    """Nothing new begins meanwhile, and nothing is stopped."""
+    journal: list[str] = []
+    module = Recorded("a", journal)
+    async with running(ManualClock(), module) as engine:
+        module.in_flight = 1
+        journal.clear()
+        settling = asyncio.create_task(engine.settle(MINUTE))
+        await asyncio.sleep(0)
+        engine.wake()
+        assert not settling.done()
+        module.in_flight = 0
+        async with asyncio.timeout(PATIENCE):
+            await settling
+        assert journal == []
+
+
+async def test_it_does_not_wait_for_ever_for_background_work() -> None:
+    """What does not end in time is for `stop`."""
+    module = Recorded("a", [], in_flight=1)
+    engine = Engine(ManualClock(), [module])
+    async with asyncio.timeout(PATIENCE):
+        await engine.settle(timedelta(milliseconds=1))
+    assert module.in_flight == 1

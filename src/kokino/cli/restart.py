@@ -1,0 +1,112 @@
+"""``kokino restart``: a new broker in the place of the one that runs, without ending executions."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from kokino.cli.client import DEFAULT_URL, Url, get
+from kokino.cli.words import length
+from kokino.clock import SystemClock
+from kokino.errors import KokinoError
+
+#: How long the new broker may take. The old one waits for playbook steps, 20 s by default; a start takes two.
+PATIENCE = "60s"
+#: Between two questions whether it is back, in seconds.
+PAUSE = 0.2
+
+
+def restart(
+    url: Url = DEFAULT_URL,
+    wait: Annotated[
+        str, typer.Option("--wait", help="How long to wait for the new broker: 30s, 5m.")
+    ] = PATIENCE,
+) -> None:
+    """Replace the broker by a new one, with the configuration and the program as they are now on the disk.
+
+    Running executions go on, no connection is refused, the process stays the same.
+    """
+    patience = length("--wait", wait)
+    before = get(url, "/api/about")
+    pid = _process_of(url, before)
+    typer.echo(f"Restarting the broker at {url} (pid {pid}) ...")
+    clock = SystemClock()
+    began = clock.now()
+    try:
+        os.kill(pid, signal.SIGUSR2)
+    except PermissionError as error:
+        raise KokinoError(
+            f"the broker at {url} (pid {pid}) belongs to another user: run this as that one"
+        ) from error
+    after = _replaced(url, before, patience)
+    took = (clock.now() - began).total_seconds()
+    typer.echo(f"The new broker answers after {took:.1f} s; {_counted(after)}.")
+
+
+def _process_of(url: str, about: Any) -> int:
+    """The broker's process. Raises `KokinoError` when it is none that can be restarted from here."""
+    pid = about.get("pid")
+    if not isinstance(pid, int) or "restart" not in about:
+        raise KokinoError(
+            f"the broker at {url} is of version {about.get('version')}, which cannot be restarted so:"
+            " stop it and start it anew"
+        )
+    if not _is_serving(pid):
+        raise KokinoError(
+            f"the broker at {url} has pid {pid}, which is no `kokino serve` of this machine:"
+            " run this where it runs"
+        )
+    return pid
+
+
+def _is_serving(pid: int) -> bool:
+    """True for a broker's process. SIGUSR2 would end any other."""
+    try:
+        words = Path(f"/proc/{pid}/cmdline").read_text(encoding="utf-8", errors="replace").split("\0")
+    except OSError:
+        return False
+    return "serve" in words and any(Path(word).name == "kokino" for word in words)
+
+
+def _replaced(url: str, before: Any, patience: timedelta) -> Any:
+    """What the new broker is like. Raises `KokinoError` when there is none."""
+    clock = SystemClock()
+    deadline = clock.now() + patience
+    while clock.now() < deadline:
+        time.sleep(PAUSE)
+        about = _answer(url)
+        if about is not None and about["startedAt"] != before["startedAt"]:
+            return about
+        if about is not None and about["restart"] != before["restart"]:
+            raise KokinoError(f"restart refused, the broker goes on as it was: {about['restart']['refused']}")
+        if about is None and not _is_serving(before["pid"]):
+            raise KokinoError(
+                f"the broker has ended; {_log(before)} tells why. Its executions are kept for a while"
+                " (process.hold): start it within that time, and it goes on with them"
+            )
+    raise KokinoError(
+        f"no new broker within {patience.total_seconds():.0f} s; it may still come, {_log(before)} tells"
+    )
+
+
+def _answer(url: str) -> Any:
+    """What the broker says of itself; None while it does not answer."""
+    try:
+        return get(url, "/api/about")
+    except KokinoError:
+        return None
+
+
+def _counted(about: Any) -> str:
+    number = about["restart"]["executions"] if about["restart"] else 0
+    return {0: "no execution was running", 1: "1 execution goes on"}.get(number, f"{number} executions go on")
+
+
+def _log(about: Any) -> str:
+    return f"{about['home']}/broker/logs/broker.log"
