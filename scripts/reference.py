@@ -157,15 +157,17 @@ def api() -> str:
 
 
 def _chapters() -> Iterator[str]:
+    chapters: dict[str, list[str]] = {}
     for router in ROUTERS:
         routes = [route for route in router.routes if getattr(route, "include_in_schema", False)]
-        rows = "\n".join(
-            f"| `{' '.join(sorted(route.methods))} {route.path}` | {_told(route)} |"  # type: ignore[attr-defined]
-            for route in routes
-        )
-        title = str(router.tags[0]).capitalize()
-        title = {"Slo": "Service levels"}.get(title, title)
-        yield f"## {title}\n\n| Request | What it does |\n|---|---|\n{rows}\n"
+        chapters.setdefault(str(router.tags[0]), []).extend(map(_line, routes))
+    for tag, lines in chapters.items():
+        title = {"slo": "Service levels"}.get(tag, tag.capitalize())
+        yield "\n".join([f"## {title}\n\n| Request | What it does |\n|---|---|", *lines, ""])
+
+
+def _line(route: Any) -> str:
+    return f"| `{' '.join(sorted(route.methods))} {route.path}` | {_told(route)} |"
 
 
 def _told(route: Any) -> str:

@@ -66,11 +66,11 @@ async def test_the_same_request_is_answered_with_the_same_execution(broker: Test
 
 async def test_a_failure_is_replayed_like_a_success(broker: TestBroker) -> None:
     """Only another key runs it again: the caller decides, not the network."""
-    first = await execute(broker, "k", "Fail.\nscript: fail quota")
-    again = await execute(broker, "k", "Fail.\nscript: fail quota")
+    first = await execute(broker, "k", "Fail.\nscript: fail auth")
+    again = await execute(broker, "k", "Fail.\nscript: fail auth")
     assert (first.status_code, again.status_code) == (502, 502)
     assert again.json() == first.json()
-    other = await execute(broker, "k2", "Fail.\nscript: fail quota")
+    other = await execute(broker, "k2", "Fail.\nscript: fail auth")
     assert other.json()["execution"]["executionId"] != first.json()["execution"]["executionId"]
 
 
