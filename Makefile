@@ -12,10 +12,10 @@ INSTALLED_FROM := pyproject.toml src/kokino/__init__.py scripts/bootstrap
 # A copied tree brings a .venv whose programs start the interpreter of the old place: it is made anew.
 $(shell grep -qsF "$(CURDIR)/.venv/bin/" .venv/bin/pip || rm -f $(RUNTIME) $(DEV))
 
-.PHONY: help run demo test lint docs bench build lock clean
+.PHONY: help run demo test test-nightly lint docs bench build lock clean
 
 help: ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 8
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
 
 run: $(RUNTIME) ## start the broker with this folder as its home
 	@scripts/install-debian-packages run
@@ -28,6 +28,9 @@ demo: $(RUNTIME) ## watch an outage being noticed, paged, repaired and written d
 test: $(DEV) ## run all tests; one that is skipped fails
 	@scripts/install-debian-packages test
 	KOKINO_NO_SKIPS=1 $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder --junit-xml=build/tests.xml
+
+test-nightly: $(DEV) ## the kill loop in its long form: 200 rounds
+	KOKINO_KILL_ROUNDS=200 $(BIN)/pytest -s tests/acceptance/test_kill_loop.py
 
 lint: $(DEV) ## check style, format and types
 	$(BIN)/ruff check .
