@@ -29,7 +29,8 @@ test: $(DEV) ## run all tests; one that is skipped fails
 	@scripts/install-debian-packages test
 	KOKINO_NO_SKIPS=1 $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder --junit-xml=build/tests.xml
 
-test-nightly: $(DEV) ## the kill loop in its long form: 200 rounds
+test-nightly: $(DEV) ## what luck may miss, at length: 200 rounds of the kill loop, many examples of each property
+	HYPOTHESIS_PROFILE=nightly $(BIN)/pytest -n 2 tests/unit
 	KOKINO_KILL_ROUNDS=200 $(BIN)/pytest -s tests/acceptance/test_kill_loop.py
 
 lint: $(DEV) ## check style, format and types

@@ -5,14 +5,21 @@ Coroutine tests run under anyio without a marker (``anyio_mode`` in pyproject.to
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 HERE = Path(__file__).resolve().parent
 LADDER = ("unit", "integration", "acceptance")
 
 pytest_plugins = [f"tests.fixtures.{path.stem}" for path in sorted(HERE.glob("fixtures/[!_]*.py"))]
+
+# No deadline: how long an example takes says something of the machine, not of the code.
+settings.register_profile("quick", max_examples=25, deadline=None)
+settings.register_profile("nightly", max_examples=1000, deadline=None)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 
 
 @pytest.fixture(scope="session")

@@ -6,6 +6,7 @@ import ast
 import sys
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -107,12 +108,22 @@ def place_of(module: str) -> str:
     return module.partition("/")[0].removesuffix(".py")
 
 
-def imports(source: str) -> Iterator[Import]:
+@cache
+def nodes(source: str) -> tuple[ast.AST, ...]:
+    """Everything in a module's tree; each rule walks all modules, which are parsed once."""
+    return tuple(ast.walk(ast.parse(source)))
+
+
+@cache
+def imports(source: str) -> tuple[Import, ...]:
     """Every import, those for the type checker too: what is named is known."""
-    tree = ast.parse(source)
-    functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+    return tuple(_imports(source))
+
+
+def _imports(source: str) -> Iterator[Import]:
+    functions = [node for node in nodes(source) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
     lazy = {id(inner) for function in functions for inner in ast.walk(function)}
-    for node in ast.walk(tree):
+    for node in nodes(source):
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
@@ -150,9 +161,10 @@ def import_faults(module: str, source: str) -> list[str]:
 def clock_faults(module: str, source: str) -> list[str]:
     """Places that ask the machine for the time."""
     taken = [(wanted.line, wanted.target) for wanted in imports(source) if wanted.target in CLOCKS]
-    for node in ast.walk(ast.parse(source)):
+    for node in nodes(source):
         if isinstance(node, ast.Attribute):
-            asked = ".".join(ast.unparse(node).split(".")[-2:])
+            owner = node.value.attr if isinstance(node.value, ast.Attribute) else getattr(node.value, "id", "")
+            asked = f"{owner}.{node.attr}"
             taken += [(node.lineno, asked)] if asked in CLOCKS else []
     return [f"{module}:{line}: {asked}: take a Clock, or the instant as an argument" for line, asked in taken]
 

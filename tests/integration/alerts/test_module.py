@@ -301,7 +301,7 @@ ENDS = st.lists(
 )
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(ENDS, st.lists(st.integers(0, 9 * 3_600), min_size=1, max_size=5))
 def test_a_rehearsal_sees_what_the_database_sees(ends: list[Ended], instants: list[int]) -> None:
     """Rule tests' timeline and the store give the same verdict, reaction and due instant at any time."""

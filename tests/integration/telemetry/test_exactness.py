@@ -65,7 +65,7 @@ def brute_force(events: list[Event], since: datetime, until: datetime, scope: Sc
     return summed
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(EVENTS, max_size=25), st.lists(st.tuples(INSTANTS, INSTANTS), min_size=1, max_size=4))
 def test_sums_over_any_window_equal_a_count_of_the_events(
     events: list[Event], windows: list[tuple[datetime, datetime]]
