@@ -163,8 +163,9 @@ def clock_faults(module: str, source: str) -> list[str]:
     taken = [(wanted.line, wanted.target) for wanted in imports(source) if wanted.target in CLOCKS]
     for node in nodes(source):
         if isinstance(node, ast.Attribute):
-            owner = node.value.attr if isinstance(node.value, ast.Attribute) else getattr(node.value, "id", "")
-            asked = f"{owner}.{node.attr}"
+            owner = node.value
+            named = owner.attr if isinstance(owner, ast.Attribute) else getattr(owner, "id", "")
+            asked = f"{named}.{node.attr}"
             taken += [(node.lineno, asked)] if asked in CLOCKS else []
     return [f"{module}:{line}: {asked}: take a Clock, or the instant as an argument" for line, asked in taken]
 
