@@ -44,6 +44,21 @@ def release(conn: Connection, agent_id: str, token: int) -> bool:
     return freed.rowcount == 1
 
 
+def note_overdue(conn: Connection, agent_id: str, token: int, *, now: datetime) -> bool:
+    """Write down that the holder with `token` is overdue; False when it was already, or holds it no more."""
+    noted = conn.execute(
+        update(agent_locks)
+        .where(
+            agent_locks.c.agent_id == agent_id,
+            agent_locks.c.token == token,
+            agent_locks.c.execution_id.is_not(None),
+            agent_locks.c.overdue_at.is_(None),
+        )
+        .values(overdue_at=now)
+    )
+    return noted.rowcount == 1
+
+
 def get(conn: Connection, agent_id: str) -> Lock | None:
     """The lock, or None when nobody ever held it."""
     row = conn.execute(select(agent_locks).where(agent_locks.c.agent_id == agent_id)).one_or_none()

@@ -114,6 +114,9 @@ class SessionStatus(Shape):
     execution_started_at: Time | None
     queue_length: int
     locked_for_ms: int | None
+    #: The holder's fencing token, and when a LOCK_TIMEOUT was told of it; null until then.
+    lock_token: int | None = None
+    lock_overdue_at: Time | None = None
     #: When it last wrote something, and the tool call that it is in, as far as its records tell.
     last_event_at: Time | None = None
     silent_for_ms: int | None = None
@@ -451,6 +454,8 @@ def _session_status(
         execution_started_at=held_since,
         queue_length=waiting,
         locked_for_ms=None if held_since is None else (now - held_since) // MILLISECOND,
+        lock_token=lock.token if lock else None,
+        lock_overdue_at=lock.overdue_at if lock else None,
         waiting=WaitingShape.model_validate(waits_for) if waits_for else None,
         **_getting_on(doing.get(str(lock.execution_id)) if lock else None, now),
     )

@@ -101,11 +101,10 @@ class Attempt:
         return await self._with_version(agent, await self._see_through())
 
     async def adopt(self) -> Ending:
-        """Go on with what an earlier broker started, or find out how it ended.
+        """Go on with what an earlier broker started, or find out how it ended; `follow` has caught up.
 
         A dialogue has ended with that broker, and so has its CLI if it is as it should be.
         """
-        await self.follow.catch_up()
         if self.execution.cancel_requested_at is not None:
             self.follow.interrupt(Stop.CANCEL)
         elif self.exchange is not None:

@@ -14,7 +14,7 @@ from kokino.agents.failures import FailureKind
 from kokino.agents.model import CliType, Lock
 from kokino.agents.routing import Traffic, Way, route
 from kokino.clock import iso
-from kokino.executions import store
+from kokino.executions import notices, store
 from kokino.executions.lifecycle import Claim, begin, end, refused, traffic_now
 from kokino.executions.model import Ending, Execution, State
 from kokino.executions.spending import within_limit
@@ -48,7 +48,10 @@ def claim(
     claimed = Claimed()
     traffic, held = traffic_now(conn, cli_types, now), lock_store.held(conn)
     for execution in store.overdue(conn, now):
-        gave_up = _waited_too_long(conn, execution, traffic, held.get(execution.agent_id))
+        lock = held.get(execution.agent_id)
+        message = _gave_up(conn, execution, traffic, lock)
+        notices.tell_gave_up(conn, execution, message, lock, now=now)
+        gave_up = Ending(state=State.REFUSED, kind=FailureKind.LOCK_TIMEOUT, error=message)
         claimed.ended.append(end(conn, execution, gave_up, ids, now=now))
     for execution in store.queue_heads(conn, busy=held):
         if len(claimed.started) < capacity:
@@ -77,13 +80,9 @@ def _claim_one(
         claimed.started.append(begin(conn, execution, agent, decided, ids, driver=driver, now=now))
 
 
-def _waited_too_long(conn: Connection, execution: Execution, traffic: Traffic, lock: Lock | None) -> Ending:
+def _gave_up(conn: Connection, execution: Execution, traffic: Traffic, lock: Lock | None) -> str:
     waited = int(execution.queue_timeout.total_seconds())
-    return Ending(
-        state=State.REFUSED,
-        kind=FailureKind.LOCK_TIMEOUT,
-        error=f"waited {waited} s for agent {execution.agent_id!r}: {_why(conn, execution, traffic, lock)}",
-    )
+    return f"waited {waited} s for agent {execution.agent_id!r}: {_why(conn, execution, traffic, lock)}"
 
 
 def _why(conn: Connection, execution: Execution, traffic: Traffic, lock: Lock | None) -> str:

@@ -82,7 +82,9 @@ class Follow:
     _streams: tuple[Stream, ...] = ()
 
     def __post_init__(self) -> None:
-        self.last_output_at = self.execution.started_at or self.execution.queued_at
+        began_at = self.execution.started_at or self.execution.queued_at
+        # A later try begins now: what passed before it is no silence of its own.
+        self.last_output_at = began_at if self.spool.attempt == 1 else self.clock.now()
         self._streams = tuple(
             Stream(name, Tail(path), take, Space(path))
             for name, path, take in (

@@ -17,6 +17,7 @@ from kokino.executions.again import Again, Cause, Past
 from kokino.executions.attempt import Attempt
 from kokino.executions.changes import Repository, changes_of
 from kokino.executions.ending import Stop
+from kokino.executions.holding import Holding
 from kokino.executions.model import Ending, Execution
 from kokino.executions.spool import Spool, latest_attempt
 from kokino.executions.stuck import Activity
@@ -36,6 +37,8 @@ class Headless:
     on_records: Callable[[str], None]
     #: It lets a pause pass before another try: nothing of it runs.
     is_pausing: bool = False
+    #: Set when what it does is known: at once, or when what an earlier broker recorded of it was read.
+    is_known: asyncio.Event = field(default_factory=asyncio.Event)
     _attempt: Attempt = field(init=False)
     _past: Past = field(default_factory=Past)
     _interrupted: asyncio.Event = field(default_factory=asyncio.Event)
@@ -53,6 +56,17 @@ class Headless:
     def activity(self) -> Activity:
         """What it does now."""
         return self._attempt.follow.activity
+
+    @property
+    def holding(self) -> Holding:
+        """How it holds its agent's lock now."""
+        return Holding(
+            activity=self.activity,
+            locked_at=self.execution.started_at or self.execution.queued_at,
+            timeout=self.execution.timeout,
+            limits=self.limits,
+            is_pausing=self.is_pausing,
+        )
 
     @property
     def session_is_alive(self) -> bool:
@@ -75,12 +89,15 @@ class Headless:
 
     async def run(self, agent: Agent) -> Ending:
         """Start the CLI and follow it to its end."""
+        self.is_known.set()
         await self._look_at_repository(agent)
         ending = await self._attempt.run(agent)
         return await self._finished(agent, await self._with_further_tries(agent, ending))
 
     async def adopt(self, agent: Agent | None) -> Ending:
         """Go on with what an earlier broker started; `agent` is None when it was removed meanwhile."""
+        await self._attempt.follow.catch_up()
+        self.is_known.set()
         ending = await self._attempt.adopt()
         if agent is None:
             return ending

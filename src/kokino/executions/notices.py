@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection
 
+from kokino.agents import lock_store
+from kokino.agents.model import Lock
+from kokino.clock import MILLISECOND
 from kokino.executions import store
+from kokino.executions.holding import Overdue, Reason
 from kokino.executions.model import Execution, Waiting
 from kokino.executions.stuck import Stuck
 from kokino.telemetry import store as telemetry
@@ -21,12 +25,47 @@ def tell_stuck(conn: Connection, execution: Execution, found: Stuck, *, now: dat
     telemetry.append(conn, _event(EventType.EXECUTION_STUCK, execution, found.message, data, now))
 
 
+def tell_overdue(conn: Connection, execution: Execution, found: Overdue, *, now: datetime) -> bool:
+    """It holds its agent's lock too long: told once for each holder; False when it is no news."""
+    token = execution.lock_token
+    if token is None or not lock_store.note_overdue(conn, execution.agent_id, token, now=now):
+        return False
+    data = {
+        "reason": found.reason.value,
+        "token": token,
+        "heldBy": execution.execution_id,
+        "heldMs": _ms(found.held),
+        "waitsFor": found.waits_for,
+    }
+    telemetry.append(conn, _event(EventType.LOCK_TIMEOUT, execution, found.message, data, now))
+    return True
+
+
+def tell_gave_up(
+    conn: Connection, execution: Execution, message: str, lock: Lock | None, *, now: datetime
+) -> None:
+    """It waited for its agent as long as it may; `lock` is None where nobody held the agent."""
+    locked_at = None if lock is None else lock.locked_at
+    data = {
+        "reason": Reason.QUEUE.value,
+        "token": None if lock is None else lock.token,
+        "heldBy": None if lock is None else lock.execution_id,
+        "heldMs": None if locked_at is None else _ms(now - locked_at),
+        "waitedMs": _ms(now - execution.queued_at),
+    }
+    telemetry.append(conn, _event(EventType.LOCK_TIMEOUT, execution, message, data, now))
+
+
 def note_waiting(conn: Connection, execution: Execution, waiting: Waiting | None, *, now: datetime) -> None:
     """It waits for somebody, or not any more; one that has ended meanwhile waits for nobody."""
     document = None if waiting is None else waiting.to_document()
     if store.note_waiting(conn, execution.execution_id, document) and document is not None:
         title = str(document["title"])
         telemetry.append(conn, _event(EventType.EXECUTION_WAITING, execution, title, document, now))
+
+
+def _ms(length: timedelta) -> int:
+    return int(length / MILLISECOND)
 
 
 def _event(

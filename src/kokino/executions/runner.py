@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 from kokino.agents.failures import FailureKind
 from kokino.agents.model import Agent, Limits
 from kokino.errors import Conflict, StorageError
-from kokino.executions import lifecycle
+from kokino.executions import lifecycle, lock_watch
 from kokino.executions.ending import Stop
 from kokino.executions.headless import Headless
 from kokino.executions.lifecycle import Claim
@@ -134,21 +134,28 @@ class Runner:
         self._tasks.start(self._to_its_end(process, work), name=f"execution {execution_id}")
 
     async def _to_its_end(self, process: Headless, work: Coroutine[Any, Any, Ending]) -> None:
+        execution_id = process.execution.execution_id
+        lock = asyncio.create_task(lock_watch.keep(process), name=f"lock of {execution_id}")
         try:
-            ending = await work
+            ended = await self._write(process, _storable(await self._ending(process, work)))
+        finally:
+            lock.cancel()
+        await process.clear()
+        _tell(ended)
+        self.watch.ring(Topic.END, ended.execution_id)
+        self.on_end(ended)
+
+    async def _ending(self, process: Headless, work: Coroutine[Any, Any, Ending]) -> Ending:
+        try:
+            return await work
         except Exception as error:
             # A full disk, a database that is away, a fault of ours: it must not go on unseen.
             log.exception("an execution cannot be followed", execution=process.execution.execution_id)
             await process.abort()
             said = f"the broker could not go on with it: {error}"
-            ending = Ending(state=State.LOST, kind=FailureKind.LOST, error=said)
+            return Ending(state=State.LOST, kind=FailureKind.LOST, error=said)
         finally:
             self._running.pop(process.execution.execution_id, None)
-        ended = await self._write(process, _storable(ending))
-        await process.clear()
-        _tell(ended)
-        self.watch.ring(Topic.END, ended.execution_id)
-        self.on_end(ended)
 
     async def _write(self, process: Headless, ending: Ending) -> Execution:
         """Write the end, again and again while the database is away: it is known only here."""

@@ -57,10 +57,10 @@ def decide(activity: Activity, now: datetime) -> Stuck | None:
     if activity.tool is not None and activity.tool_since is not None:
         if (waited := now - activity.tool_since) < TOOL:
             return None
-        return Stuck(reason=Reason.TOOL, message=f"waits {_words(waited)} for a tool: {activity.tool}")
+        return Stuck(reason=Reason.TOOL, message=f"waits {in_words(waited)} for a tool: {activity.tool}")
     if (silent := now - activity.last_output_at) < SILENCE:
         return None
-    return Stuck(reason=Reason.SILENCE, message=f"has written nothing for {_words(silent)}")
+    return Stuck(reason=Reason.SILENCE, message=f"has written nothing for {in_words(silent)}")
 
 
 def next_look(activity: Activity) -> datetime | None:
@@ -72,6 +72,7 @@ def next_look(activity: Activity) -> datetime | None:
     return activity.last_output_at + SILENCE
 
 
-def _words(length: timedelta) -> str:
+def in_words(length: timedelta) -> str:
+    """``90 s``, ``20 min``: rounded down."""
     seconds = int(length.total_seconds())
     return f"{seconds} s" if seconds < 120 else f"{seconds // 60} min"

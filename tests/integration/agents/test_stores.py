@@ -146,6 +146,23 @@ async def test_a_holder_that_comes_back_late_cannot_release_its_successor(storag
     assert (lock.token, lock.execution_id, lock.locked_at) == (2, "exec-2", NOW)
 
 
+async def test_a_holder_is_overdue_once_and_its_successor_anew(storage: Storage) -> None:
+    """By its token: who holds the lock no more is not told of at the cost of who does."""
+
+    async def overdue(token: int) -> bool:
+        return await storage.write(lambda conn: lock_store.note_overdue(conn, "a", token, now=NOW))
+
+    await storage.write(lambda conn: lock_store.acquire(conn, "a", "exec-1", now=NOW))
+    assert [await overdue(1), await overdue(1)] == [True, False]
+    lock = await storage.read(lambda conn: lock_store.get(conn, "a"))
+    assert lock is not None
+    assert lock.overdue_at == NOW
+    await storage.write(lambda conn: lock_store.release(conn, "a", 1))
+    assert await overdue(1) is False
+    await storage.write(lambda conn: lock_store.acquire(conn, "a", "exec-2", now=NOW))
+    assert [await overdue(1), await overdue(2)] == [False, True]
+
+
 def fallback(cli_type: str = "claude", **more: Any) -> Fallback:
     """A disabled CLI type with a value in every field."""
     fields: dict[str, Any] = {

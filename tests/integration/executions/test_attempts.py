@@ -119,6 +119,22 @@ async def test_a_broken_network_is_tried_again_after_a_pause(box: TestBroker) ->
     assert await events(box, "EXECUTION_FAILED") == []
 
 
+async def test_the_silence_of_a_further_try_counts_from_its_own_start(box: TestBroker) -> None:
+    """The idle deadline was over since the execution began, and the next try still has all of its time."""
+    behave(box, "fail network")
+    execution = await begun(box)
+
+    async def has_failed_once() -> bool:
+        return len(await events(box, "EXECUTION_RETRIED")) == 1
+
+    await until(has_failed_once)
+    behave(box, "think 500ms; emit hello")
+    box.clock.advance(minutes=3)
+    await box.settle()
+    ended = await box.get(f"/executions/{execution}")
+    assert (ended["state"], ended["content"], ended["attempts"]) == ("completed", "hello", 2)
+
+
 async def test_tries_end_and_the_last_failure_is_told(box: TestBroker) -> None:
     """Two more, as configured."""
     behave(box, "fail network")

@@ -1,0 +1,49 @@
+"""Tell of a lock that is held too long, at the instant at which it is."""
+
+from __future__ import annotations
+
+import asyncio
+
+import structlog
+
+from kokino.errors import StorageError
+from kokino.executions import holding, notices
+from kokino.executions.headless import Headless
+from kokino.executions.holding import Overdue
+
+log = structlog.get_logger(__name__)
+
+#: Pause after a write that failed, in seconds.
+AFTER_FAILURE = 1.0
+
+
+async def keep(process: Headless) -> None:
+    """Return when it was told that `process` is overdue; to be cancelled once the lock is free.
+
+    It runs beside what follows the process: a lock whose follower hangs is told of too.
+    """
+    clock = process.workshop.clock
+    # What an earlier broker recorded of it must have been read: it would look silent since its start.
+    await process.is_known.wait()
+    while (found := holding.decide(process.holding, clock.now())) is None:
+        await clock.sleep_until(holding.next_look(process.holding, clock.now()))
+    await _tell(process, found)
+
+
+async def _tell(process: Headless, found: Overdue) -> None:
+    workshop = process.workshop
+    execution, now = process.execution, workshop.clock.now()
+    while True:
+        try:
+            is_news = await workshop.storage.write(
+                lambda conn: notices.tell_overdue(conn, execution, found, now=now)
+            )
+        except StorageError as error:
+            log.warning("a lock timeout cannot be written; trying again", reason=error.message)
+            await asyncio.sleep(AFTER_FAILURE)
+        else:
+            break
+    if is_news:
+        log.warning(
+            "lock timeout", agent=execution.agent_id, execution=execution.execution_id, reason=found.message
+        )
