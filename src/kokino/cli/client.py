@@ -19,12 +19,17 @@ Url = Annotated[str, typer.Option("--url", envvar="KOKINO_URL", help="Where the 
 
 def get(url: str, path: str, **query: str | int) -> Any:
     """The JSON at `path`. Raises `KokinoError` with the broker's own words, or that there is no broker."""
-    return _ask("GET", url, path, params=query)
+    return _ask("GET", url, path, params=query).json()
+
+
+def content(url: str, path: str, **query: str | int) -> bytes:
+    """What is at `path`, byte for byte. Raises as `get` does."""
+    return _ask("GET", url, path, params=query).content
 
 
 def post(url: str, path: str, **body: Any) -> Any:
     """The JSON that sending `body` to `path` is answered with. Raises as `get` does."""
-    return _ask("POST", url, path, json=body)
+    return _ask("POST", url, path, json=body).json()
 
 
 def pages(url: str, path: str, **query: str | int) -> Iterator[Any]:
@@ -36,7 +41,7 @@ def pages(url: str, path: str, **query: str | int) -> Iterator[Any]:
         yield from page["items"]
 
 
-def _ask(method: str, url: str, path: str, **more: Any) -> Any:
+def _ask(method: str, url: str, path: str, **more: Any) -> httpx.Response:
     token = os.environ.get("KOKINO_TOKEN")
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     try:
@@ -47,7 +52,7 @@ def _ask(method: str, url: str, path: str, **more: Any) -> Any:
         ) from error
     if answer.is_error:
         raise KokinoError(f"the broker refused: {_said(answer)}")
-    return answer.json()
+    return answer
 
 
 def _said(answer: httpx.Response) -> str:

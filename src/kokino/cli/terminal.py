@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from datetime import timedelta
 
 from rich import box
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 _UNITS = ((86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second"))
 
@@ -21,6 +23,15 @@ def table() -> Table:
     return Table(
         box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold"
     )
+
+
+def page(text: Text) -> None:
+    """Show `text` in the user's pager, ``$PAGER`` or less; without colours where ``NO_COLOR`` is set."""
+    # As git does: what fits the screen is printed, colours are kept, and the text stays when it is left.
+    os.environ.setdefault("LESS", "FRX")
+    shown = console()
+    with shown.pager(styles=True):
+        shown.print(text, soft_wrap=True, end="")
 
 
 def plain(text: str) -> str:
