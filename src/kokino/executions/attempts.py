@@ -7,9 +7,9 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from kokino.agents import session_store
-from kokino.executions import store
+from kokino.executions import store, taken
 from kokino.executions.again import Again, Cause
-from kokino.executions.model import Execution
+from kokino.executions.model import Ending, Execution
 from kokino.ids import Ids
 from kokino.telemetry import store as telemetry
 from kokino.telemetry.model import Event, EventType
@@ -18,13 +18,23 @@ TYPES = {Cause.SESSION: EventType.SESSION_REPLACED, Cause.RETRY: EventType.EXECU
 
 
 def begin_again(
-    conn: Connection, execution: Execution, another: Again, ids: Ids, *, session_id: str | None, now: datetime
+    conn: Connection,
+    execution: Execution,
+    another: Again,
+    ids: Ids,
+    *,
+    ending: Ending,
+    session_id: str | None,
+    now: datetime,
 ) -> Execution:
     """The same execution, in the session that the next try goes on with or begins.
 
+    `ending` is how the last try ended: what it took counts, whatever the next one comes to.
     `session_id` is what the CLI called its session in the last try: it knows that one, so it is resumed. One
     that never got so far may have left the id taken: the next try begins under a new one.
     """
+    share = taken.own_share(conn, execution, ending, session_is_alive=another.cause is not Cause.SESSION)
+    share = taken.with_earlier(share, execution)
     if another.cause is Cause.RETRY and session_id is not None:
         kept, is_resume = session_id, True
         session_store.establish(conn, execution.agent_id, execution.cli_type, session_id=kept, now=now)
@@ -34,7 +44,7 @@ def begin_again(
         kept, is_resume = ids.uuid(), False
         session_store.renew(conn, execution.agent_id, execution.cli_type, session_id=kept, now=now)
     telemetry.append(conn, _event(execution, another, now))
-    return store.begin_again(conn, execution.execution_id, session_id=kept, is_resume=is_resume)
+    return store.begin_again(conn, execution.execution_id, session_id=kept, is_resume=is_resume, taken=share)
 
 
 def _event(execution: Execution, another: Again, now: datetime) -> Event:

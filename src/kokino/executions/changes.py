@@ -12,7 +12,7 @@ import os
 import shutil
 import signal
 from asyncio.subprocess import DEVNULL, PIPE
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,8 +29,13 @@ log = structlog.get_logger(__name__)
 PATIENCE = 10.0
 #: So many changed and untracked files are listed; the counts are of all.
 LISTED = 200
-#: Nothing that a repository configures is run, and nothing is tidied up behind its back.
+#: Nothing that a repository configures is run, and nothing is tidied up behind its back. Its filters have
+#: names of its own choice: `_without_filters`.
 OPTIONS = ("-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null", "-c", "gc.auto=0")
+#: Settings of a repository's own files; an agent may have written these, and no others.
+OWN_SCOPES = frozenset({b"local", b"worktree"})
+#: Without a remote that could be asked for what a partial clone lacks: some are reached by a command.
+QUIET = {"GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0", "GIT_ALLOW_PROTOCOL": "none", "LC_ALL": "C"}
 WORDS = {"A": "added", "M": "modified", "D": "deleted", "T": "retyped"}
 
 
@@ -106,6 +111,8 @@ class Repository:
             "-p",
             "--binary",
             "--no-renames",
+            "--no-ext-diff",
+            "--no-textconv",
             *(pair[::-1] if reverse else pair),
             **ours,
         )
@@ -114,7 +121,8 @@ class Repository:
         """Write the present state down as a tree."""
         place = await self._place()
         await asyncio.to_thread(self._prepare, place)
-        ours = self._ours(place)
+        # Writing the tree reads files again that changed in the moment in which they were added.
+        ours = {**self._ours(place), **await self._without_filters(place)}
         await self._git(place, "add", "--all", "--", ".", *await self._left_out(place), **ours)
         tree = await self._git(place, "write-tree", **ours)
         return place, tree.decode().strip()
@@ -144,6 +152,19 @@ class Repository:
             return ()
         return (f":(top,exclude,literal){self.private.relative_to(place.top)}",)
 
+    async def _without_filters(self, place: Place) -> dict[str, str]:
+        """An environment that switches off the filters which the repository configures.
+
+        git would run their commands on every file that changed, as our child and with our rights. Those that
+        the user has configured for all repositories, such as git-lfs, stay.
+        """
+        with suppress(GitFailed):  # exit code 1: there are none
+            asked = ("config", "--null", "--show-scope", "--name-only", "--get-regexp", r"^filter\.")
+            said = (await self._git(place, *asked)).split(b"\0")
+            own = {key for scope, key in zip(said[::2], said[1::2], strict=False) if scope in OWN_SCOPES}
+            return _overrides({os.fsdecode(key).rpartition(".")[0] for key in own})
+        return {}
+
     def _ours(self, place: Place) -> dict[str, str]:
         return {
             "GIT_INDEX_FILE": str(self.folder / "index"),
@@ -162,14 +183,13 @@ class Repository:
         return await self._run(place.top, *arguments, **more)
 
     async def _run(self, cwd: Path, *arguments: str, **more: str) -> bytes:
-        quiet = {"GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
         try:
             process = await asyncio.create_subprocess_exec(
                 "git",
                 *OPTIONS,
                 *arguments,
                 cwd=cwd,
-                env={**self.environment, **quiet, **more},
+                env={**self.environment, **QUIET, **more},
                 # Its own group, so that what git starts ends with it.
                 start_new_session=True,
                 stdin=DEVNULL,
@@ -203,6 +223,18 @@ def changes_of(workshop: Workshop, execution: Execution, cwd: Path | None = None
     noted = (execution.changes or {}).get("repository")
     place = Path(noted) if noted else cwd or folder
     return Repository(place, folder, workshop.environment, private=workshop.changes.parent)
+
+
+def _overrides(filters: Iterable[str]) -> dict[str, str]:
+    """Settings that go before a repository's own, as variables: a filter's name may hold any character."""
+    unset = {"clean": "", "process": "", "required": "false"}
+    settings = [(f"{name}.{key}", value) for name in sorted(filters) for key, value in unset.items()]
+    numbered = {
+        f"GIT_CONFIG_{word}_{number}": text
+        for number, setting in enumerate(settings)
+        for word, text in zip(("KEY", "VALUE"), setting, strict=True)
+    }
+    return {"GIT_CONFIG_COUNT": str(len(settings)), **numbered}
 
 
 def _is_inside(cwd: Path) -> bool:

@@ -125,7 +125,7 @@ class Headless:
             log.info(
                 "trying an execution again", execution=self.execution.execution_id, reason=another.reason
             )
-            await self._begin_again(another)
+            await self._begin_again(another, ending)
             await self._let_pass(another.pause)
             if self._interrupted.is_set():
                 return self._attempt.judge()
@@ -153,7 +153,7 @@ class Headless:
             deadline=started_at + self.execution.timeout,
         )
 
-    async def _begin_again(self, another: Again) -> None:
+    async def _begin_again(self, another: Again, ending: Ending) -> None:
         is_session = another.cause is Cause.SESSION
         self._past = replace(
             self._past,
@@ -168,6 +168,7 @@ class Headless:
                 execution,
                 another,
                 self.workshop.ids,
+                ending=ending,
                 session_id=session_id,
                 now=self.workshop.clock.now(),
             )

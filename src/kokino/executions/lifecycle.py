@@ -56,7 +56,8 @@ def end(
 
     Its turn, session, lock and event, its agent's circuit breaker, and a pause where the quota is used up.
     """
-    ending = taken.own_share(conn, execution, ending)
+    ending = taken.own_share(conn, execution, ending, session_is_alive=session_is_alive)
+    ending = taken.with_earlier(ending, store.required(conn, execution.execution_id))
     ended = store.end(conn, execution.execution_id, ending, now=now)
     if ended.conversation_id and ending.content:
         _say(conn, ended, Role.ASSISTANT, ending.content, ids, now=now)

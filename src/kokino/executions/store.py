@@ -176,7 +176,7 @@ def start(
         lock_token=lock_token,
         started_at=now,
     )
-    return _required(conn, execution.execution_id)
+    return required(conn, execution.execution_id)
 
 
 def requeue(conn: Connection, execution_id: str) -> None:
@@ -200,7 +200,7 @@ def note_start(conn: Connection, execution_id: str, *, pid: int, attempt: int) -
     conn.execute(
         update(executions).where(executions.c.execution_id == execution_id).values(pid=pid, attempts=attempt)
     )
-    return _required(conn, execution_id)
+    return required(conn, execution_id)
 
 
 def note_changes(conn: Connection, execution_id: str, changes: Mapping[str, Any]) -> None:
@@ -220,14 +220,21 @@ def note_waiting(conn: Connection, execution_id: str, waiting: Mapping[str, Any]
     return changed.rowcount == 1
 
 
-def begin_again(conn: Connection, execution_id: str, *, session_id: str, is_resume: bool) -> Execution:
-    """Note the session that its next try goes on with."""
+def begin_again(
+    conn: Connection, execution_id: str, *, session_id: str, is_resume: bool, taken: Ending
+) -> Execution:
+    """Note the session that its next try goes on with, and what all tries have `taken` until now."""
     conn.execute(
         update(executions)
         .where(executions.c.execution_id == execution_id)
-        .values(session_id=session_id, is_resume=is_resume)
+        .values(
+            session_id=session_id,
+            is_resume=is_resume,
+            usage=dict(taken.usage) if taken.usage is not None else None,
+            cost_usd=taken.cost_usd,
+        )
     )
-    return _required(conn, execution_id)
+    return required(conn, execution_id)
 
 
 def request_cancel(conn: Connection, execution_id: str, *, now: datetime) -> None:
@@ -260,7 +267,7 @@ def end(conn: Connection, execution_id: str, ending: Ending, *, now: datetime) -
         ended_at=now,
         waiting=None,
     )
-    return _required(conn, execution_id)
+    return required(conn, execution_id)
 
 
 def add_records(conn: Connection, execution_id: str, added: Sequence[Record]) -> None:
@@ -325,7 +332,7 @@ def _move(conn: Connection, execution_id: str, to: State, **values: Any) -> None
         )
 
 
-def _required(conn: Connection, execution_id: str) -> Execution:
+def required(conn: Connection, execution_id: str) -> Execution:
     return _execution(conn.execute(select(executions).where(executions.c.execution_id == execution_id)).one())
 
 

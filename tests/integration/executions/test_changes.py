@@ -184,6 +184,41 @@ async def test_hooks_and_monitors_of_the_repository_are_not_run(work: Path) -> N
     assert not ran.exists()
 
 
+async def test_filters_and_differs_of_the_repository_are_not_run(work: Path) -> None:
+    """Nor what it names for files of some kind: only what the user has set up for all repositories is."""
+    ran, name = work.parent / "ran", 'odd = "name"'
+    for key in ("clean", "smudge", "process"):
+        git(work, "config", f"filter.{name}.{key}", f"touch {ran}; cat")
+        git(work, "config", f"filter.plain.{key}", f"touch {ran}; cat")
+    git(work, "config", "filter.plain.required", "true")
+    git(work, "config", "diff.plain.command", f"touch {ran}")
+    git(work, "config", "diff.plain.textconv", f"touch {ran}; cat")
+    (work / ".gitattributes").write_text("* filter=plain diff=plain\n")
+    looked = repository(work)
+    before = await looked.before()
+    assert before is not None
+    act(work)
+    found = await looked.since(before)
+    assert "error" not in found
+    assert b"its own" in await looked.patch(found, reverse=False)
+    assert not ran.exists()
+
+
+async def test_filters_of_the_user_are_run(work: Path) -> None:
+    """As git-lfs, which would otherwise show a pointer that became a whole film."""
+    home = work.parent / "home"
+    home.mkdir()
+    (home / ".gitconfig").write_text('[filter "film"]\n\tclean = "tr a-z A-Z"\n')
+    (work / ".gitattributes").write_text("*.film filter=film\n")
+    ours = work.parent / "ours"
+    looked = Repository(work, ours / "exec-1", {**ENVIRONMENT, "HOME": str(home)}, ours)
+    before = await looked.before()
+    assert before is not None
+    (work / "a.film").write_text("long\n")
+    found = await looked.since(before)
+    assert b"+LONG" in await looked.patch(found, reverse=False)
+
+
 async def test_a_look_that_takes_too_long_is_given_up(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The execution goes on without it, and no git is left behind."""
     looked = repository(work)
