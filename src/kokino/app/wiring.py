@@ -155,7 +155,7 @@ def _executions(checked: Checked, ground: Ground, bells: Bells) -> Executions:
         spool=folder / "spool",
         logs=folder / "logs" / "agents",
         changes=folder / "changes",
-        versions=Versions(),
+        versions=Versions(warden=ground.warden, storage=ground.storage, spool=folder / "spool"),
         environment=checked.environment,
     )
     runner = Runner(workshop=workshop, watch=watch, on_end=bells.ended)

@@ -98,7 +98,7 @@ class Attempt:
             self.follow.interrupt(Stop.CANCEL)
         if self.follow.stop is not None:
             self._stop_tree()  # it was interrupted while it started, when there was no tree to end yet
-        return await self._with_version(agent, await self._see_through())
+        return self._with_version(agent, await self._see_through())
 
     async def adopt(self) -> Ending:
         """Go on with what an earlier broker started, or find out how it ended; `follow` has caught up.
@@ -229,12 +229,18 @@ class Attempt:
         own = agent.env if self.execution.moved_from is None else {}
         return {**self.workshop.environment, **cli_type.env, **own}
 
-    async def _with_version(self, agent: Agent, ending: Ending) -> Ending:
-        """What its records do not tell of its version, its binary does; whoever cancels waits for nothing."""
-        if ending.cli_version is not None or self.follow.stop is not None:
+    def _with_version(self, agent: Agent, ending: Ending) -> Ending:
+        """What its records do not tell of its version, its binary does, if need be some time later.
+
+        A CLI that is spoken with has told whatever it wants to; its command may be any program.
+        """
+        if ending.cli_version is not None or self.exchange is not None:
             return ending
         command = self.workshop.cli_types[self.execution.cli_type].command
-        version = await self.workshop.versions.of(command, self._environment(agent), agent.cwd)
+        binary = (command, self._environment(agent), agent.cwd)
+        version = self.workshop.versions.known(*binary)
+        if version is None:
+            self.workshop.versions.note(self.execution.execution_id, *binary)
         return replace(ending, cli_version=version)
 
     def _launch_of(self, agent: Agent, command: Command, env: Mapping[str, str]) -> Launch:

@@ -94,6 +94,7 @@ class Runner:
     async def settled(self) -> None:
         """Return when nothing runs here."""
         await self._tasks.settled()
+        await self.workshop.versions.settled()
 
     async def stop(self) -> None:
         """End every tree, write every end; what cannot be written in time is found by the next broker."""

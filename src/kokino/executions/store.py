@@ -237,6 +237,13 @@ def begin_again(
     return required(conn, execution_id)
 
 
+def note_version(conn: Connection, execution_id: str, version: str) -> None:
+    """Note which version of its CLI ran."""
+    conn.execute(
+        update(executions).where(executions.c.execution_id == execution_id).values(cli_version=version)
+    )
+
+
 def request_cancel(conn: Connection, execution_id: str, *, now: datetime) -> None:
     """Note that somebody wants it ended: from here on its own claim of success no longer counts."""
     conn.execute(
@@ -259,7 +266,8 @@ def end(conn: Connection, execution_id: str, ending: Ending, *, now: datetime) -
         content=ending.content,
         usage=dict(ending.usage) if ending.usage is not None else None,
         cost_usd=ending.cost_usd,
-        cli_version=ending.cli_version,
+        # It may have been noted before: whoever knows it writes it down.
+        **({} if ending.cli_version is None else {"cli_version": ending.cli_version}),
         peak_memory_bytes=ending.peak_memory_bytes,
         cpu_ms=ending.cpu_ms,
         # Without an own word of it the row keeps what was there before it began.
@@ -333,6 +341,7 @@ def _move(conn: Connection, execution_id: str, to: State, **values: Any) -> None
 
 
 def required(conn: Connection, execution_id: str) -> Execution:
+    """The execution, which is known to be there."""
     return _execution(conn.execute(select(executions).where(executions.c.execution_id == execution_id)).one())
 
 
