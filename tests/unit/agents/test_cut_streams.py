@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from kokino.agents.drivers.contract import Exit, Outcome
-from kokino.agents.drivers.record_reader import RecordReader
+from kokino.agents.drivers.record_reader import RecordReader, decode
 from kokino.agents.drivers.registry import driver_named
 from kokino.executions.lines import Line, LineSplitter
 from tests.unit.agents.streams import SAMPLES, fed, samples_of, stderr_of, stdout_of
@@ -38,6 +38,8 @@ PROOFS: dict[str, Callable[[Any], bool]] = {
 DIALOGUES = "acp"
 #: The end that looks most like a success.
 OK = Exit(code=0)
+#: What a strict decoder refuses in a string.
+BROKEN = (rb"\ud83d", rb"\ude00", rb"\\\ud83d\n", b"\xf0\x9f", b"\xff \\uD83D")
 RUNS = [(cli, sample) for cli in sorted(PROOFS) for sample in samples_of(cli)]
 every_run = pytest.mark.parametrize(("cli", "sample"), RUNS)
 
@@ -113,6 +115,36 @@ def test_output_that_breaks_off_is_no_success_before_its_proof(cli: str, sample:
         assert told(reader) == before, f"half of {line!r} tells something"
         reader.stdout(line)
         is_proven = is_proven or proves(cli, line)
+
+
+@pytest.mark.parametrize("broken", BROKEN)
+@every_run
+def test_text_that_was_cut_within_a_character_costs_no_record(cli: str, sample: str, broken: bytes) -> None:
+    """Half an emoji or broken UTF-8, in a field that nobody reads, leaves the run what it is."""
+    whole, marred = reader_of(cli), reader_of(cli)
+    for line in stdout_of(sample, cli).split(b"\n"):
+        whole.stdout(line)
+        marred.stdout(line[:-1] + b',"cut":"' + broken + b'"}' if line.endswith(b"}") else line)
+    assert (marred.garbage_lines, marred.unknown_records) == (whole.garbage_lines, whole.unknown_records)
+    assert marred.outcome(OK) == whole.outcome(OK)
+
+
+@pytest.mark.parametrize(
+    ("line", "text"),
+    [
+        (rb'"a \ud83d"', "a \N{REPLACEMENT CHARACTER}"),
+        (rb'"\ude00 b"', "\N{REPLACEMENT CHARACTER} b"),
+        (rb'"\uD83D\ud83d\uDE00"', "\N{REPLACEMENT CHARACTER}\N{GRINNING FACE}"),
+        # Behind an escaped backslash stands no escape.
+        (rb'"\\ud83d \ud83d"', "\\ud83d \N{REPLACEMENT CHARACTER}"),
+        (b'"a \xff"', "a \N{REPLACEMENT CHARACTER}"),
+        (rb'"\ud83d', None),
+        (rb'"\ud83"', None),
+    ],
+)
+def test_what_is_broken_in_a_text_is_replaced(line: bytes, text: str | None) -> None:
+    """And nothing else of it; what is no JSON otherwise stays none."""
+    assert decode(line, str) == text
 
 
 @every_run

@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from kokino.agents.drivers.contract import Exit, Outcome
 from kokino.agents.drivers.signs import Sentence, sentence_in
-from kokino.agents.drivers.text import ERROR_LIMIT, StreamedText, uncoloured
+from kokino.agents.drivers.text import ERROR_LIMIT, StreamedText, repaired, uncoloured
 from kokino.agents.drivers.tools import ToolCalls
 from kokino.agents.failures import FailureKind
 
@@ -111,11 +111,11 @@ class RecordReader(LineReader):
 
 
 def decode(line: bytes, shape: type[T]) -> T | None:
-    """The record in a line in the given shape, or None. Broken UTF-8 is replaced, not refused."""
+    """The record in a line in the given shape, or None. Broken text in it is replaced, not refused."""
     try:
         return msgspec.json.decode(line, type=shape)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        repaired = line.decode("utf-8", "replace").encode()
-    if repaired == line:
+        whole = repaired(line)
+    if whole == line:
         return None
-    return decode(repaired, shape)
+    return decode(whole, shape)

@@ -11,11 +11,29 @@ CONTENT_LIMIT = 4 * 1024 * 1024
 
 #: What colours a terminal and moves its cursor: ``ESC [ 31 m``.
 _CONTROLS = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
+#: Where JSON may hold half a character, ``ud83d`` behind a backslash.
+_HALF = re.compile(rb"\\u[dD][89a-fA-F]")
+#: Every escape in JSON; two halves that make a character are one.
+_ESCAPE = re.compile(
+    rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+    rb"|(?P<half>u[dD][89a-fA-F][0-9a-fA-F]{2})|.)",
+    re.DOTALL,
+)
 
 
 def uncoloured(text: str) -> str:
     """A text without what is meant for a terminal."""
     return _CONTROLS.sub("", text)
+
+
+def repaired(line: bytes) -> bytes:
+    """A line of JSON without what its decoder refuses in a string: broken UTF-8, halves of surrogate pairs.
+
+    The decoder is strict in fields that nobody reads, too, and a CLI that cuts a tool's output in the middle
+    of an emoji writes such a half: Claude Code does.
+    """
+    text = line.decode("utf-8", "replace").encode()
+    return _ESCAPE.sub(_whole, text) if _HALF.search(text) else text
 
 
 def one_line(text: str, *, limit: int = ERROR_LIMIT) -> str:
@@ -56,3 +74,8 @@ class StreamedText:
         if text and self._length < CONTENT_LIMIT:
             kept.append(text[:CONTENT_LIMIT])
             self._length += len(kept[-1])
+
+
+def _whole(escape: re.Match[bytes]) -> bytes:
+    # Every escape is looked at, for behind an escaped backslash stands no escape.
+    return rb"\ufffd" if escape["half"] else escape[0]
