@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from kokino.agents.drivers.contract import Reader
 from kokino.agents.failures import FailureKind
-from kokino.executions.model import Ending, State
+from kokino.executions.model import Ending, Execution, State
 
 #: The first pause before another try; each further one is twice as long. CLIs have tried for up to five
 #: minutes themselves when they give up, so there is no hurry.
@@ -38,40 +38,34 @@ class Again:
     reason: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Past:
-    """What has been tried so far."""
-
-    #: Sessions that were replaced; one is enough: a CLI that knows no new one either is broken.
-    replaced: int = 0
-    #: Tries after a failure.
-    retried: int = 0
-
-
 def decide(
+    execution: Execution,
     ending: Ending,
     reader: Reader,
     *,
     session_is_alive: bool,
     retries: Mapping[FailureKind, int],
-    past: Past,
     now: datetime,
-    deadline: datetime,
 ) -> Again | None:
     """Another try, or None when this is the end.
 
-    Nothing is repeated that may have changed something: not once a tool ran. And nothing that the deadline
-    would cut off before it began.
+    A session is replaced once: a CLI that knows no new one either is broken. Nothing is repeated that may
+    have changed something: not once a tool ran. And nothing that the deadline would cut off before it began.
     """
     if ending.state is not State.FAILED or ending.kind is None or reader.tools.count:
         return None
     # A session may be dead beside the failure and not be its reason: of a login that is refused, say.
     is_forgotten = not session_is_alive and ending.kind is FailureKind.PROTOCOL
-    if is_forgotten and not past.replaced:
+    if is_forgotten and not execution.replaced:
         return Again(cause=Cause.SESSION, pause=timedelta(0), reason=str(ending.error))
-    if ending.kind in FINAL or past.retried >= retries.get(ending.kind, 0):
+    if ending.kind in FINAL or execution.retried >= retries.get(ending.kind, 0):
         return None
-    pause = min(FIRST_PAUSE * 2**past.retried, LONGEST_PAUSE)
-    if now + pause >= deadline:
+    pause = pause_before(execution.retried + 1)
+    if now + pause >= (execution.started_at or execution.queued_at) + execution.timeout:
         return None
     return Again(cause=Cause.RETRY, pause=pause, reason=f"{ending.kind.value}: {ending.error}")
+
+
+def pause_before(retry: int) -> timedelta:
+    """How long to wait before the first, second, ... try after a failure; none where none failed."""
+    return min(FIRST_PAUSE * 2 ** (retry - 1), LONGEST_PAUSE) if retry else timedelta(0)

@@ -77,7 +77,9 @@ class Attempt:
         return self.reader.outcome(Exit()).session_is_alive
 
     async def run(self, agent: Agent) -> Ending:
-        """Start the CLI and follow it to its end."""
+        """Start the CLI and follow it to its end; one that was interrupted before is not started."""
+        if self.follow.stop is not None:
+            return self.judge()
         try:
             self._spool.create(self.execution.prompt)
             if self.exchange is not None:
@@ -91,7 +93,7 @@ class Attempt:
         if self.number > 1:
             await self.follow.number_on()
         pid, execution_id = started.pid, self.execution.execution_id
-        noted = await self.workshop.storage.write(
+        noted = await self.workshop.write(
             lambda conn: store.note_start(conn, execution_id, pid=pid, attempt=self.number)
         )
         if noted.cancel_requested_at is not None:
@@ -191,13 +193,11 @@ class Attempt:
 
     async def _tell_stuck(self, found: Stuck) -> None:
         execution, now = self.execution, self.workshop.clock.now()
-        await self.workshop.storage.write(lambda conn: notices.tell_stuck(conn, execution, found, now=now))
+        await self.workshop.write(lambda conn: notices.tell_stuck(conn, execution, found, now=now))
 
     async def _note_waiting(self, waiting: Waiting | None) -> None:
         execution, now = self.execution, self.workshop.clock.now()
-        await self.workshop.storage.write(
-            lambda conn: notices.note_waiting(conn, execution, waiting, now=now)
-        )
+        await self.workshop.write(lambda conn: notices.note_waiting(conn, execution, waiting, now=now))
 
     def _launch(self, agent: Agent) -> Launch:
         cli_type, flags, model = self._configured(agent)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 
 from sqlalchemy import Connection
@@ -44,7 +45,11 @@ def begin_again(
         kept, is_resume = ids.uuid(), False
         session_store.renew(conn, execution.agent_id, execution.cli_type, session_id=kept, now=now)
     telemetry.append(conn, _event(execution, another, now))
-    return store.begin_again(conn, execution.execution_id, session_id=kept, is_resume=is_resume, taken=share)
+    is_retry = another.cause is Cause.RETRY
+    counted = replace(
+        execution, retried=execution.retried + is_retry, replaced=execution.replaced + (not is_retry)
+    )
+    return store.begin_again(conn, counted, session_id=kept, is_resume=is_resume, taken=share)
 
 
 def _event(execution: Execution, another: Again, now: datetime) -> Event:

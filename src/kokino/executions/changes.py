@@ -11,12 +11,13 @@ import asyncio
 import os
 import shutil
 import signal
-from asyncio.subprocess import DEVNULL, PIPE
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
+from asyncio.subprocess import DEVNULL
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryFile
+from typing import IO, Any
 
 import structlog
 
@@ -26,6 +27,7 @@ from kokino.executions.workshop import Workshop
 log = structlog.get_logger(__name__)
 
 #: The longest that one look may take, in seconds: it holds up an execution, so a huge tree is not looked at.
+#: A look is several runs of git.
 PATIENCE = 10.0
 #: So many changed and untracked files are listed; the counts are of all.
 LISTED = 200
@@ -70,7 +72,8 @@ class Repository:
         if not await asyncio.to_thread(_is_inside, self.cwd):
             return None
         try:
-            place, tree = await self._look()
+            async with _patiently():
+                place, tree = await self._look()
         except GitFailed as error:
             log.info("a repository is not looked at", cwd=str(self.cwd), reason=str(error))
             await self._forget()
@@ -80,10 +83,11 @@ class Repository:
     async def since(self, before: Mapping[str, Any]) -> dict[str, Any]:
         """`before` with what has changed since; with an ``error`` instead where that cannot be told."""
         try:
-            place, tree = await self._look()
-            files = await self._compare(place, before["treeBefore"], tree)
-            asked = ("ls-files", "-z", "--others", "--exclude-standard", "--", ".")
-            untracked = await self._git(place, *asked, *await self._left_out(place))
+            async with _patiently():
+                place, tree = await self._look()
+                files = await self._compare(place, before["treeBefore"], tree)
+                asked = ("ls-files", "-z", "--others", "--exclude-standard", "--", ".")
+                untracked = await self._git(place, *asked, *await self._left_out(place))
         except GitFailed as error:
             return {**before, "error": str(error)}
         if tree == before["treeBefore"]:
@@ -102,20 +106,11 @@ class Repository:
     async def patch(self, changes: Mapping[str, Any], *, reverse: bool) -> bytes:
         """The change as a patch that ``git apply`` takes; `reverse` undoes it. Raises `GitFailed`."""
         pair = (changes["treeBefore"], changes["treeAfter"])
-        place = await self._place()
-        ours = self._ours(place)
-        return await self._git(
-            place,
-            "diff-tree",
-            "-r",
-            "-p",
-            "--binary",
-            "--no-renames",
-            "--no-ext-diff",
-            "--no-textconv",
-            *(pair[::-1] if reverse else pair),
-            **ours,
-        )
+        plainly = ("--binary", "--no-renames", "--no-ext-diff", "--no-textconv")
+        async with _patiently():
+            place = await self._place()
+            asked = ("diff-tree", "-r", "-p", *plainly, *(pair[::-1] if reverse else pair))
+            return await self._git(place, *asked, **self._ours(place))
 
     async def _look(self) -> tuple[Place, str]:
         """Write the present state down as a tree."""
@@ -183,6 +178,18 @@ class Repository:
         return await self._run(place.top, *arguments, **more)
 
     async def _run(self, cwd: Path, *arguments: str, **more: str) -> bytes:
+        # Files, not pipes: one that is full keeps asyncio waiting for a process that was killed.
+        with TemporaryFile() as out, TemporaryFile() as err:
+            code = await self._exit_code(cwd, arguments, more, out, err)
+            said, reason = [await asyncio.to_thread(_all_of, file) for file in (out, err)]
+        if code != 0:
+            last = reason.decode(errors="replace").strip().rpartition("\n")[2]
+            raise GitFailed(f"git {arguments[0]}: {last or f'exit code {code}'}")
+        return said
+
+    async def _exit_code(
+        self, cwd: Path, arguments: Sequence[str], more: Mapping[str, str], out: IO[bytes], err: IO[bytes]
+    ) -> int:
         try:
             process = await asyncio.create_subprocess_exec(
                 "git",
@@ -193,28 +200,38 @@ class Repository:
                 # Its own group, so that what git starts ends with it.
                 start_new_session=True,
                 stdin=DEVNULL,
-                stdout=PIPE,
-                stderr=PIPE,
+                stdout=out,
+                stderr=err,
             )
         except OSError as error:
             raise GitFailed(f"git cannot be run: {error.strerror}") from error
         try:
-            async with asyncio.timeout(PATIENCE):
-                out, err = await process.communicate()
-        except TimeoutError as error:
-            raise GitFailed(f"git {arguments[0]} took longer than {PATIENCE:g} s") from error
+            return await process.wait()
         finally:
             if process.returncode is None:
                 with suppress(ProcessLookupError):
                     os.killpg(process.pid, signal.SIGKILL)
                 await process.wait()
-        if process.returncode != 0:
-            said = err.decode(errors="replace").strip().rpartition("\n")[2]
-            raise GitFailed(f"git {arguments[0]}: {said or f'exit code {process.returncode}'}")
-        return out
 
     async def _forget(self) -> None:
         await asyncio.to_thread(shutil.rmtree, self.folder, ignore_errors=True)
+
+
+@asynccontextmanager
+async def _patiently() -> AsyncIterator[None]:
+    """One look: whatever an agent has made of its repository, it is no fault of its execution's."""
+    try:
+        async with asyncio.timeout(PATIENCE):
+            yield
+    except TimeoutError as error:
+        raise GitFailed(f"git took longer than {PATIENCE:g} s") from error
+    except (OSError, ValueError) as error:
+        raise GitFailed(f"the repository cannot be read: {error}") from error
+
+
+def _all_of(file: IO[bytes]) -> bytes:
+    file.seek(0)
+    return file.read()
 
 
 def changes_of(workshop: Workshop, execution: Execution, cwd: Path | None = None) -> Repository:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Coroutine
+from dataclasses import InitVar, dataclass, field, replace
 from datetime import timedelta
+from typing import Any, TypeVar
 
 import structlog
 
@@ -13,20 +14,22 @@ from kokino.agents.drivers.contract import Reader
 from kokino.agents.model import Agent, Limits
 from kokino.clock import wait_for_either
 from kokino.executions import again, attempts, store
-from kokino.executions.again import Again, Cause, Past
+from kokino.executions.again import Again
 from kokino.executions.attempt import Attempt
 from kokino.executions.changes import Repository, changes_of
 from kokino.executions.ending import Stop
 from kokino.executions.holding import Holding
 from kokino.executions.model import Ending, Execution
-from kokino.executions.spool import Spool, latest_attempt
+from kokino.executions.spool import Spool
 from kokino.executions.stuck import Activity
 from kokino.executions.workshop import Workshop
 
 log = structlog.get_logger(__name__)
 
+T = TypeVar("T")
 
-@dataclass(slots=True)
+
+@dataclass(slots=True, kw_only=True)
 class Headless:
     """One execution as processes. `run` or `adopt` it, once; both return its end when its tree is gone."""
 
@@ -35,17 +38,17 @@ class Headless:
     limits: Limits
     #: Called after records were added.
     on_records: Callable[[str], None]
+    #: The try to begin with: of an adopted execution the latest.
+    attempt: InitVar[int] = 1
     #: It lets a pause pass before another try: nothing of it runs.
     is_pausing: bool = False
     #: Set when what it does is known: at once, or when what an earlier broker recorded of it was read.
     is_known: asyncio.Event = field(default_factory=asyncio.Event)
     _attempt: Attempt = field(init=False)
-    _past: Past = field(default_factory=Past)
     _interrupted: asyncio.Event = field(default_factory=asyncio.Event)
 
-    def __post_init__(self) -> None:
-        spool = self.workshop.spool / self.execution.execution_id
-        self._attempt = self._new_attempt(latest_attempt(spool))
+    def __post_init__(self, attempt: int) -> None:
+        self._attempt = self._new_attempt(attempt)
 
     @property
     def reader(self) -> Reader:
@@ -98,9 +101,12 @@ class Headless:
         """Go on with what an earlier broker started; `agent` is None when it was removed meanwhile."""
         await self._attempt.follow.catch_up()
         self.is_known.set()
+        is_between_tries = self.execution.retried + self.execution.replaced >= self._attempt.number
         ending = await self._attempt.adopt()
         if agent is None:
             return ending
+        if is_between_tries:  # the earlier broker had judged it, and was waiting for the next one's time
+            ending = await self._next_try(agent, again.pause_before(self.execution.retried))
         return await self._finished(agent, await self._with_further_tries(agent, ending))
 
     async def abort(self) -> None:
@@ -126,13 +132,16 @@ class Headless:
                 "trying an execution again", execution=self.execution.execution_id, reason=another.reason
             )
             await self._begin_again(another, ending)
-            await self._let_pass(another.pause)
-            if self._interrupted.is_set():
-                return self._attempt.judge()
-            await self._attempt.settled()
-            self._attempt = self._new_attempt(self._attempt.number + 1)
-            ending = await self._attempt.run(agent)
+            ending = await self._next_try(agent, another.pause)
         return ending
+
+    async def _next_try(self, agent: Agent, pause: timedelta) -> Ending:
+        await self._let_pass(pause)
+        if self._interrupted.is_set():
+            return self._attempt.judge()
+        await self._attempt.settled()
+        self._attempt = self._new_attempt(self._attempt.number + 1)
+        return await self._attempt.run(agent)
 
     async def _let_pass(self, pause: timedelta) -> None:
         self.is_pausing = True
@@ -142,27 +151,19 @@ class Headless:
             self.is_pausing = False
 
     def _decide(self, agent: Agent, ending: Ending) -> Again | None:
-        started_at = self.execution.started_at or self.execution.queued_at
         return again.decide(
+            self.execution,
             ending,
             self.reader,
             session_is_alive=self.session_is_alive,
             retries=agent.retries,
-            past=self._past,
             now=self.workshop.clock.now(),
-            deadline=started_at + self.execution.timeout,
         )
 
     async def _begin_again(self, another: Again, ending: Ending) -> None:
-        is_session = another.cause is Cause.SESSION
-        self._past = replace(
-            self._past,
-            replaced=self._past.replaced + is_session,
-            retried=self._past.retried + (not is_session),
-        )
         execution = self.execution
         session_id = self.reader.session_id if self.session_is_alive else None
-        self.execution = await self.workshop.storage.write(
+        self.execution = await self.workshop.write(
             lambda conn: attempts.begin_again(
                 conn,
                 execution,
@@ -176,17 +177,29 @@ class Headless:
 
     async def _look_at_repository(self, agent: Agent) -> None:
         """Remember what the working directory holds, where it is a git repository."""
-        before = await self._repository(agent).before()
+        before = await self._unless_interrupted(self._repository(agent).before())
         if before is None:
             return
         execution_id = self.execution.execution_id
-        await self.workshop.storage.write(lambda conn: store.note_changes(conn, execution_id, before))
+        await self.workshop.write(lambda conn: store.note_changes(conn, execution_id, before))
         self.execution = replace(self.execution, changes=before)
 
     async def _finished(self, agent: Agent, ending: Ending) -> Ending:
         if self.execution.changes is None:
             return ending
         return replace(ending, changes=await self._repository(agent).since(self.execution.changes))
+
+    async def _unless_interrupted(self, work: Coroutine[Any, Any, T]) -> T | None:
+        """What `work` comes to; None when somebody wants the execution ended meanwhile."""
+        looking = asyncio.create_task(work)
+        leaving = asyncio.create_task(self._interrupted.wait())
+        try:
+            await asyncio.wait({looking, leaving}, return_when=asyncio.FIRST_COMPLETED)
+            return looking.result() if looking.done() else None
+        finally:
+            for task in (looking, leaving):
+                task.cancel()
+            await asyncio.gather(looking, leaving, return_exceptions=True)
 
     def _repository(self, agent: Agent) -> Repository:
         return changes_of(self.workshop, self.execution, agent.cwd)

@@ -9,6 +9,7 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from kokino.agents import circuit_store, circuits, lock_store, parking, session_store, traffic_store
+from kokino.agents import store as agent_store
 from kokino.agents.breaker import Verdict
 from kokino.agents.circuits import Trier
 from kokino.agents.failures import FailureKind
@@ -78,7 +79,13 @@ def end(
 
 def unclaim(conn: Connection, execution: Execution) -> None:
     """Take a claim back that never came to a process: nobody has seen its prompt."""
-    store.requeue(conn, execution.execution_id)
+    agent = agent_store.get(conn, execution.agent_id)
+    store.requeue(
+        conn,
+        execution,
+        cli_type=execution.moved_from or execution.cli_type,
+        account=agent.account if agent else execution.account,
+    )
     circuit_store.free_trial(conn, execution.execution_id)
     conversation_store.unsay(conn, execution.execution_id)
     if execution.lock_token is not None:

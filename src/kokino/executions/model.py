@@ -106,6 +106,9 @@ class Execution:
     cli_version: str | None = None
     #: How often a process was started for it.
     attempts: int = 0
+    #: How often its session was replaced by a new one, and how often it was tried again after a failure.
+    replaced: int = 0
+    retried: int = 0
     #: The most memory that its process tree took at one time.
     peak_memory_bytes: int | None = None
     #: Processor time of its process tree.

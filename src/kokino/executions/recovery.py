@@ -36,7 +36,8 @@ async def recover(runner: Runner) -> None:
     await asyncio.to_thread(_sweep, workshop.spool, {execution.execution_id for execution in running})
     agents = {agent.agent_id: agent for agent in await workshop.storage.read(agent_store.everyone)}
     for execution in running:
-        if _was_never_started(execution, workshop.warden, workshop.spool):
+        is_wanted = execution.cancel_requested_at is None
+        if is_wanted and _was_never_started(execution, workshop.warden, workshop.spool):
             await workshop.storage.write(partial(unclaim, execution=execution))
         else:
             log.info("taking over an execution of an earlier broker", execution=execution.execution_id)

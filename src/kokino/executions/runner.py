@@ -13,12 +13,13 @@ from sqlalchemy import Connection
 
 from kokino.agents.failures import FailureKind
 from kokino.agents.model import Agent, Limits
-from kokino.errors import Conflict, StorageError
+from kokino.errors import Conflict
 from kokino.executions import lifecycle, lock_watch
 from kokino.executions.ending import Stop
 from kokino.executions.headless import Headless
 from kokino.executions.lifecycle import Claim
 from kokino.executions.model import Ending, Execution, State
+from kokino.executions.spool import latest_attempt
 from kokino.executions.stuck import Activity
 from kokino.executions.watch import Topic, Watch
 from kokino.executions.workshop import Workshop
@@ -27,8 +28,6 @@ from kokino.tasks import Tasks
 
 log = structlog.get_logger(__name__)
 
-#: Pause before an end is written again that could not be, in seconds.
-AFTER_FAILURE = 1.0
 #: Between two looks whether what is being ended has ended, in seconds.
 LOOK_AGAIN = 0.05
 #: How long a stop waits for ends to be written, in seconds: a ladder's grace, and a database's worst moment.
@@ -69,7 +68,8 @@ class Runner:
 
         `agent` is None when it was removed meanwhile: the default limits hold then.
         """
-        process = self._process(execution, agent.limits if agent else Limits())
+        attempt = latest_attempt(self.workshop.spool / execution.execution_id)
+        process = self._process(execution, agent.limits if agent else Limits(), attempt)
         self._conduct(process, process.adopt(agent))
 
     def activities(self) -> dict[str, Activity]:
@@ -124,9 +124,13 @@ class Runner:
         await self.workshop.versions.stop()
         self.released = len(released)
 
-    def _process(self, execution: Execution, limits: Limits) -> Headless:
+    def _process(self, execution: Execution, limits: Limits, attempt: int = 1) -> Headless:
         return Headless(
-            self.workshop, execution, limits, lambda recorded: self.watch.ring(Topic.RECORDS, recorded)
+            workshop=self.workshop,
+            execution=execution,
+            limits=limits,
+            on_records=lambda recorded: self.watch.ring(Topic.RECORDS, recorded),
+            attempt=attempt,
         )
 
     def _conduct(self, process: Headless, work: Coroutine[Any, Any, Ending]) -> None:
@@ -159,8 +163,6 @@ class Runner:
             self._running.pop(process.execution.execution_id, None)
 
     async def _write(self, process: Headless, ending: Ending) -> Execution:
-        """Write the end, again and again while the database is away: it is known only here."""
-
         def write(conn: Connection) -> Execution:
             return lifecycle.end(
                 conn,
@@ -172,12 +174,7 @@ class Runner:
                 session_is_alive=ending.state is State.COMPLETED or process.session_is_alive,
             )
 
-        while True:
-            try:
-                return await self.workshop.storage.write(write)
-            except StorageError as error:
-                log.error("an end cannot be written; trying again", reason=error.message)  # noqa: TRY400
-            await asyncio.sleep(AFTER_FAILURE)
+        return await self.workshop.write(write)
 
 
 def _tell(ended: Execution) -> None:

@@ -179,12 +179,15 @@ def start(
     return required(conn, execution.execution_id)
 
 
-def requeue(conn: Connection, execution_id: str) -> None:
-    """Put one back into its queue for which no process was ever started."""
+def requeue(conn: Connection, execution: Execution, *, cli_type: str, account: str) -> None:
+    """Put one back into its queue for which no process was ever started: nothing of its claim is left."""
     _move(
         conn,
-        execution_id,
+        execution.execution_id,
         State.QUEUED,
+        cli_type=cli_type,
+        account=account,
+        changes=None,
         started_at=None,
         conversation_id=None,
         session_id=None,
@@ -221,20 +224,22 @@ def note_waiting(conn: Connection, execution_id: str, waiting: Mapping[str, Any]
 
 
 def begin_again(
-    conn: Connection, execution_id: str, *, session_id: str, is_resume: bool, taken: Ending
+    conn: Connection, execution: Execution, *, session_id: str, is_resume: bool, taken: Ending
 ) -> Execution:
-    """Note the session that its next try goes on with, and what all tries have `taken` until now."""
+    """Note its counts, the session that its next try goes on with, and what all tries have `taken` so far."""
     conn.execute(
         update(executions)
-        .where(executions.c.execution_id == execution_id)
+        .where(executions.c.execution_id == execution.execution_id)
         .values(
             session_id=session_id,
             is_resume=is_resume,
+            replaced=execution.replaced,
+            retried=execution.retried,
             usage=dict(taken.usage) if taken.usage is not None else None,
             cost_usd=taken.cost_usd,
         )
     )
-    return required(conn, execution_id)
+    return required(conn, execution.execution_id)
 
 
 def note_version(conn: Connection, execution_id: str, version: str) -> None:
@@ -380,6 +385,8 @@ def _execution(row: Row[Any]) -> Execution:
         cost_usd=row.cost_usd,
         cli_version=row.cli_version,
         attempts=row.attempts,
+        replaced=row.replaced,
+        retried=row.retried,
         peak_memory_bytes=row.peak_memory_bytes,
         cpu_ms=row.cpu_ms,
         changes=row.changes,

@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
+
+import structlog
+from sqlalchemy import Connection
 
 from kokino.agents.model import CliType
 from kokino.clock import Clock
+from kokino.errors import StorageError
 from kokino.executions.versions import Versions
 from kokino.ids import Ids
 from kokino.process.client import Warden
 from kokino.storage import Storage
+
+log = structlog.get_logger(__name__)
+
+#: Pause before something is written again that could not be, in seconds.
+AFTER_FAILURE = 1.0
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,3 +45,12 @@ class Workshop:
     versions: Versions
     #: What every CLI inherits, before its CLI type's and agent's own variables.
     environment: Mapping[str, str]
+
+    async def write(self, work: Callable[[Connection], T]) -> T:
+        """Write, again and again while the database is away: only this broker knows what is to be written."""
+        while True:
+            try:
+                return await self.storage.write(work)
+            except StorageError as error:
+                log.error("what became of an execution cannot be written; trying again", reason=error.message)  # noqa: TRY400
+            await asyncio.sleep(AFTER_FAILURE)

@@ -188,6 +188,9 @@ executions = Table(
     Column("cli_version", Text),
     # How often a process was started for it: more than once after a replaced session or a retry.
     Column("attempts", Integer, nullable=False, server_default="0"),
+    # How often it got a new session for one that its CLI had forgotten, and another try after a failure.
+    Column("replaced", Integer, nullable=False, server_default="0"),
+    Column("retried", Integer, nullable=False, server_default="0"),
     # What its process tree took: the most memory at one time, and processor time.
     Column("peak_memory_bytes", BigInteger),
     Column("cpu_ms", BigInteger),

@@ -14,6 +14,7 @@ from typing import Any, Self
 import httpx
 
 from kokino.app import Broker
+from kokino.app.handover import Handover
 from kokino.config import FILE_NAME, load
 from kokino.log import start_logging
 from kokino.testing.clock import ManualClock
@@ -82,12 +83,22 @@ class TestBroker:
         self.home.mkdir(parents=True, exist_ok=True)
         start_logging(self.home / "broker" / "logs" / "broker.log", to_terminal=False)
         (self.home / FILE_NAME).write_text(self.toml, encoding="utf-8")
+        await self._begin()
+        return self
+
+    async def restart(self) -> None:
+        """Put another broker in the place of this one and hand over what runs, as ``kokino restart`` does."""
+        await self.http.aclose()
+        await self._begin(await self.broker.hand_over())
+
+    async def _begin(self, handover: Handover | None = None) -> None:
         environment = {"PATH": os.environ.get("PATH", os.defpath), "HOME": str(self.home), **self.environment}
         if self.database_url is not None:
             environment["KOKINO_DATABASE_URL"] = self.database_url
-        self._broker = await Broker.start(load(self.home), clock=self.clock, environment=environment, port=0)
+        self._broker = await Broker.start(
+            load(self.home), clock=self.clock, environment=environment, port=0, handover=handover
+        )
         self._http = httpx.AsyncClient(base_url=self._broker.url, timeout=PATIENCE)
-        return self
 
     async def stop(self) -> None:
         """Stop at once; everything durable stays in the home."""

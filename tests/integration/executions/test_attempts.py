@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
@@ -10,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from kokino.errors import StorageError
+from kokino.executions import notices, workshop
 from kokino.testing.broker import TestBroker
 
 PATIENCE = 60
@@ -100,6 +103,100 @@ async def test_records_of_all_tries_are_one_stream(box: TestBroker) -> None:
     own = [line for line in lines if line["executionId"] == second["executionId"]]
     assert [line["number"] for line in own] == list(range(1, len(own) + 1))
     assert {line["stream"] for line in own} == {"stdout", "stderr"}
+
+
+@pytest.mark.parametrize("restarts", [1, 3])
+async def test_tries_are_counted_across_restarts(box: TestBroker, restarts: int) -> None:
+    """A broker that takes over in the pause between two tries counts the first, and counts it once."""
+    behave(box, "fail network")
+    execution = await begun(box)
+
+    async def has_failed_once() -> bool:
+        return len(await events(box, "EXECUTION_RETRIED")) == 1
+
+    await until(has_failed_once)
+    for _ in range(restarts):
+        await box.settle()
+        await box.restart()
+    await box.fast_forward(minutes=2)
+    ended = await box.get(f"/executions/{execution}")
+    assert (ended["state"], ended["kind"], ended["attempts"]) == ("failed", "network", 3)
+    assert len(await events(box, "EXECUTION_RETRIED")) == 2
+
+
+async def test_a_try_that_was_taken_over_is_not_the_first(box: TestBroker) -> None:
+    """One that was handed over while it ran counts with those before it."""
+    behave(box, "fail network")
+    execution = await begun(box)
+
+    async def tries(number: int) -> bool:
+        return bool((await box.get(f"/executions/{execution}"))["attempts"] == number)
+
+    async def has_been_retried(times: int) -> bool:
+        return len(await events(box, "EXECUTION_RETRIED")) == times
+
+    await until(lambda: has_been_retried(1))
+    await box.settle()
+    behave(box, "think 500ms; fail network")
+    box.clock.advance(seconds=5)
+    await until(lambda: tries(2))
+    await box.restart()
+    await until(lambda: has_been_retried(2))
+    await box.settle()
+    behave(box, "fail network")
+    await box.fast_forward(minutes=2)
+    assert await tries(3)
+
+
+async def test_a_database_that_is_away_for_a_moment_ends_nothing(
+    box: TestBroker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was to be written is written later, and the CLI goes on."""
+    failed: list[str] = []
+
+    def fails_once(*arguments: Any, **more: Any) -> None:
+        if not failed:
+            failed.append("once")
+            raise StorageError("the database is locked")
+        tell_stuck(*arguments, **more)
+
+    tell_stuck = notices.tell_stuck
+    monkeypatch.setattr(notices, "tell_stuck", fails_once)
+    monkeypatch.setattr(workshop, "AFTER_FAILURE", 0.0)
+    behave(box, "emit up; hang")
+    execution = await begun(box)
+
+    async def is_up() -> bool:
+        return "up" in str(await box.get("/agents/writer/logs"))
+
+    await until(is_up)
+    box.clock.advance(seconds=61)
+
+    async def is_told() -> bool:
+        return len(await events(box, "EXECUTION_STUCK")) == 1
+
+    await until(is_told)
+    assert failed
+    assert (await box.get(f"/executions/{execution}"))["state"] == "running"
+
+
+async def test_who_is_cancelled_while_the_repository_is_looked_at_is_not_started(tmp_path: Path) -> None:
+    """And waits for no git."""
+    home, programs = tmp_path / "home", tmp_path / "bin"
+    (home / "work" / ".git").mkdir(parents=True)
+    programs.mkdir()
+    (programs / "git").write_text(f"#!/bin/sh\ntouch {tmp_path}/looking\nexec sleep 600\n", "utf-8")
+    (programs / "git").chmod(0o755)
+    path = f"{programs}:{os.environ['PATH']}"
+    async with TestBroker(home, TOML.replace("@", str(home)), environment={"PATH": path}) as box:
+        execution = await begun(box)
+
+        async def is_looking() -> bool:
+            return (tmp_path / "looking").exists()
+
+        await until(is_looking)
+        ended = await box.post(f"/executions/{execution}/cancel")
+        assert (ended["state"], ended["attempts"]) == ("cancelled", 0)
 
 
 async def test_a_broken_network_is_tried_again_after_a_pause(box: TestBroker) -> None:

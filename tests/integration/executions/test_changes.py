@@ -219,6 +219,17 @@ async def test_filters_of_the_user_are_run(work: Path) -> None:
     assert b"+LONG" in await looked.patch(found, reverse=False)
 
 
+async def test_what_an_agent_made_of_its_repository_is_told(work: Path) -> None:
+    """An index that is no file ends no execution: there is a reason in the place of the changes."""
+    looked = repository(work)
+    before = await looked.before()
+    assert before is not None
+    (work / ".git" / "index").unlink()
+    (work / ".git" / "index").mkdir()
+    assert "the repository cannot be read" in (await looked.since(before))["error"]
+    assert await looked.before() is None
+
+
 async def test_a_look_that_takes_too_long_is_given_up(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The execution goes on without it, and no git is left behind."""
     looked = repository(work)

@@ -9,8 +9,8 @@ import pytest
 
 from kokino.agents.drivers.stream_json import StreamJsonReader
 from kokino.agents.failures import FailureKind
-from kokino.executions.again import LONGEST_PAUSE, Again, Cause, Past, decide
-from kokino.executions.model import Ending, State
+from kokino.executions.again import LONGEST_PAUSE, Again, Cause, decide
+from kokino.executions.model import Ending, Execution, State
 
 NOW = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
 NETWORK = Ending(state=State.FAILED, kind=FailureKind.NETWORK, error="no route")
@@ -26,7 +26,8 @@ class Case:
     session_is_alive: bool = True
     tools: int = 0
     retries: dict[FailureKind, int] = field(default_factory=dict)
-    past: Past = field(default_factory=Past)
+    replaced: int = 0
+    retried: int = 0
     left: timedelta = timedelta(minutes=5)
     cause: Cause | None = None
     pause: timedelta = timedelta(0)
@@ -40,18 +41,18 @@ CASES = [
         cause=Cause.RETRY,
         pause=timedelta(seconds=5),
     ),
-    Case(why="its tries are used up", retries={FailureKind.NETWORK: 1}, past=Past(retried=1)),
+    Case(why="its tries are used up", retries={FailureKind.NETWORK: 1}, retried=1),
     Case(
         why="each pause is twice as long as the one before",
         retries={FailureKind.NETWORK: 4},
-        past=Past(retried=3),
+        retried=3,
         cause=Cause.RETRY,
         pause=timedelta(seconds=40),
     ),
     Case(
         why="and no longer than the longest",
         retries={FailureKind.NETWORK: 10},
-        past=Past(retried=9),
+        retried=9,
         cause=Cause.RETRY,
         pause=LONGEST_PAUSE,
     ),
@@ -77,7 +78,7 @@ CASES = [
         why="but once only: a CLI that knows no new session either is broken",
         ending=FORGOTTEN,
         session_is_alive=False,
-        past=Past(replaced=1),
+        replaced=1,
     ),
     Case(
         why="a forgotten session in which a tool ran is not repeated",
@@ -101,14 +102,30 @@ def test_another_try(case: Case) -> None:
     reader = StreamJsonReader()
     for number in range(case.tools):
         reader.tools.begin(str(number), "Bash")
+    execution = Execution(
+        execution_id="exec-1",
+        number=1,
+        agent_id="writer",
+        cli_type="claude-code",
+        account="a",
+        mode="headless",
+        pool="default",
+        state=State.RUNNING,
+        prompt="Say hello.",
+        timeout=case.left,
+        queue_timeout=timedelta(minutes=5),
+        queued_at=NOW - timedelta(hours=1),
+        started_at=NOW,
+        replaced=case.replaced,
+        retried=case.retried,
+    )
     found = decide(
+        execution,
         case.ending,
         reader,
         session_is_alive=case.session_is_alive,
         retries=case.retries,
-        past=case.past,
         now=NOW,
-        deadline=NOW + case.left,
     )
     if case.cause is None:
         assert found is None

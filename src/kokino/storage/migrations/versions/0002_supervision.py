@@ -31,6 +31,8 @@ def upgrade() -> None:
 def _add_to_executions() -> None:
     for column in (
         sa.Column("attempts", sa.Integer(), nullable=False, server_default="0"),
+        sa.Column("replaced", sa.Integer(), nullable=False, server_default="0"),
+        sa.Column("retried", sa.Integer(), nullable=False, server_default="0"),
         sa.Column("peak_memory_bytes", sa.BigInteger(), nullable=True),
         sa.Column("cpu_ms", sa.BigInteger(), nullable=True),
         sa.Column("changes", DOCUMENT, nullable=True),
