@@ -30,8 +30,9 @@ from kokino.executions.watch import Topic, Watch
 from kokino.ids import Ids
 from kokino.storage import Storage
 
-#: The longest prompt, in bytes of UTF-8: claude's own limit for standard input, the strictest we know.
-LONGEST_PROMPT = 10_000_000
+#: The longest prompt, in bytes of UTF-8: where Gemini CLI and Qwen Code cut their standard input and go on
+#: with the rest left out (``MAX_STDIN_SIZE``), the strictest limit we know; Claude Code's is 10 MB.
+LONGEST_PROMPT = 8 * 1024 * 1024
 #: Seconds of silence after which a stream says that it is alive; proxies cut at 30 to 60.
 HEARTBEAT = 15.0
 #: Records read for a stream at a time.

@@ -51,6 +51,15 @@ def test_an_unknown_session_is_told_as_gone(gemini: Agent, model_server: ModelSe
     assert model_server.requests == []
 
 
+def test_a_prompt_that_is_too_long_is_no_success(gemini: Agent, model_server: ModelServer) -> None:
+    """It cuts it at 8 MiB, asks no model for what is still too much, and calls that a success."""
+    run = gemini.run("word " * 1_700_000, a_session())
+    assert (run.exit.code, run.outcome.kind) == (0, FailureKind.CONTEXT_LENGTH)
+    assert run.reader.is_prompt_cut
+    assert (model_server.requests, run.outcome.session_is_alive) == ([], False)
+    assert "does not fit the model" in (run.outcome.error or "")
+
+
 @pytest.mark.parametrize(
     ("reply", "kind"),
     [

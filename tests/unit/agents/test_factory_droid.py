@@ -239,6 +239,14 @@ def test_a_session_that_holds_nothing_but_this_run_was_unknown(
     assert outcome.kind is (None if alive else FailureKind.PROTOCOL)
 
 
+def test_odd_figures_cost_neither_the_proof_nor_what_stands_beside_them() -> None:
+    """That the session was unknown is still read from the count of messages."""
+    odd = line(type="completion", finalText="done", numTurns=1, usage={"input_tokens": 12.5})
+    whole = fed(DroidReader(), said("done") + odd).outcome(OK)
+    assert (whole.kind, whole.content, whole.usage) == (None, "done", None)
+    assert fed(DroidReader(SESSION), said("done") + odd).outcome(OK).kind is FailureKind.PROTOCOL
+
+
 def test_a_first_turn_without_an_answer_is_begun_anew() -> None:
     """Resumed, it could not be told from a session that Droid does not know."""
     begun = line(type="system", subtype="init", session_id=SESSION)

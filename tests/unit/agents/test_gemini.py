@@ -32,6 +32,10 @@ CASES = (
         exit=OK, kind=FailureKind.MAX_TURNS, says="Loop detected",
     ),
     Case(
+        sample="overflow", why="a prompt of 5 MB: it asks no model, and calls that a success",
+        exit=OK, kind=FailureKind.CONTEXT_LENGTH, says="does not fit the model", is_alive=False,
+    ),
+    Case(
         sample="max-turns", why="a limit of its own",
         exit=Exit(code=53), kind=FailureKind.MAX_TURNS, says="max session turns",
     ),
@@ -181,6 +185,8 @@ def test_the_bill_of_a_turn() -> None:
         ("[API Error: exceeded your current quota\nSuggested retry after 60s.]", 173, FailureKind.RATE_LIMIT),
         ("[API Error: You exceeded your current quota, check your plan]", 173, FailureKind.QUOTA),
         ("[API Error: it exceeds the maximum number of tokens allowed]", 144, FailureKind.CONTEXT_LENGTH),
+        ("Model response was truncated because it exceeded the token limit.", 1, FailureKind.MAX_TURNS),
+        ("The model response was blocked due to safety settings.", 1, FailureKind.PERMISSION),
         ("[API Error: fetch failed]", 1, FailureKind.NETWORK),
         ("Operation cancelled.", 130, FailureKind.CANCELLED),
         ("[API Error: no such model]", 1, FailureKind.UNKNOWN),
@@ -238,6 +244,37 @@ def test_what_a_hook_refuses_is_no_failure_and_an_error_is_one() -> None:
     assert fed(GeminiReader(), limited + result()).outcome(OK).kind is FailureKind.MAX_TURNS
     nameless = line(type="error", severity="error", message="odd")
     assert fed(GeminiReader(), nameless + result()).outcome(OK).kind is FailureKind.UNKNOWN
+
+
+def test_a_success_without_an_answer_is_none() -> None:
+    """It ends so where the conversation outgrows the model after a tool, and where a hook stops it."""
+    call = line(type="tool_use", tool_id="t", tool_name="ls") + line(type="tool_result", tool_id="t")
+    counted = line(type="result", status="success", stats={"total_tokens": 900})
+    outgrown = fed(GeminiReader(), said("I look.") + call + counted).outcome(OK)
+    assert (outgrown.kind, outgrown.content) == (FailureKind.PROTOCOL, "I look.")
+    assert outgrown.error == "a successful result without an answer"
+    blocked = line(type="error", severity="warning", message="Agent execution blocked: by a hook")
+    unasked = line(type="result", status="success", stats={"total_tokens": 0})
+    outcome = fed(GeminiReader(), blocked + unasked).outcome(OK)
+    assert outcome.kind is FailureKind.PROTOCOL
+    assert outcome.error == "a successful result without an answer: Agent execution blocked: by a hook"
+
+
+def test_half_a_prompt_is_no_success() -> None:
+    """It says on standard error that it cut its input, and works on what is left."""
+    cut = b"Warning: stdin input truncated to 8388608 bytes.\n"
+    outcome = fed(GeminiReader(), said("done") + result(), cut).outcome(OK)
+    assert (outcome.kind, outcome.content) == (FailureKind.CONTEXT_LENGTH, "done")
+    assert "only the beginning of the prompt" in (outcome.error or "")
+
+
+@pytest.mark.parametrize("odd", [{"stats": {"total_tokens": 12.5}}, {"stats": []}, {"error": "none"}])
+def test_odd_figures_cost_no_proof(odd: dict[str, Any]) -> None:
+    """What a later version counts or tells otherwise is passed over."""
+    reader = fed(GeminiReader(), said("done") + line(type="result", status="success", **odd))
+    outcome = reader.outcome(OK)
+    assert (outcome.kind, outcome.content, outcome.usage) == (None, "done", None)
+    assert reader.is_final
 
 
 def test_the_answer_is_what_came_after_the_last_tool() -> None:

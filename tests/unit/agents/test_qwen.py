@@ -145,6 +145,14 @@ def test_flags_that_skip_permissions_are_known(flags: tuple[str, ...], skips: bo
     assert Qwen().skips_permissions(flags) is skips
 
 
+def test_half_a_prompt_is_no_success() -> None:
+    """It says on standard error that it cut its input, and works on what is left."""
+    cut = b"Warning: stdin input truncated to 8388608 bytes.\n"
+    outcome = fed(QwenReader(), result("done"), cut).outcome(OK)
+    assert (outcome.kind, outcome.content) == (FailureKind.CONTEXT_LENGTH, "done")
+    assert "only the beginning of the prompt" in (outcome.error or "")
+
+
 def test_the_bill_of_a_session_is_its_own_sum() -> None:
     """Figures are the CLI's own; cached tokens are taken from the input that holds them."""
     reader = fed(QwenReader(), lines_of("streamjson"))

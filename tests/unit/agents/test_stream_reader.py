@@ -218,6 +218,26 @@ def test_a_broken_byte_does_not_cost_the_result() -> None:
     assert (outcome.kind, outcome.content) == (None, "caf\N{REPLACEMENT CHARACTER}")
 
 
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"usage": {"input_tokens": 12.5}},
+        {"usage": []},
+        {"total_cost_usd": "much"},
+        {"errors": [{"message": "none"}]},
+        {"api_error_status": "no"},
+        {"result": {"text": "done"}},
+    ],
+)
+def test_an_odd_field_costs_no_proof(odd: dict[str, Any]) -> None:
+    """What a later version writes otherwise counts as left out, and a good run stays one."""
+    reader = reader_after(assistant(text("done")) + result(**odd))
+    outcome = reader.outcome(OK)
+    assert (outcome.kind, outcome.content) == (None, "done")
+    assert reader.unknown_records == 0
+    assert reader_after(result(**odd, is_error="false")).outcome(OK).kind is not None
+
+
 def test_content_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """A flood of text is kept up to the limit only."""
     for module in (stream_json, streamed):

@@ -22,7 +22,7 @@ from kokino.agents.drivers.codex_records import (
     TurnFailed,
 )
 from kokino.agents.drivers.contract import Command, Exit, Invocation, Outcome, Reader, Usage
-from kokino.agents.drivers.record_reader import RecordReader, Take, decode
+from kokino.agents.drivers.record_reader import RecordReader, Take, decode, decode_fields
 from kokino.agents.drivers.signs import describe, kind_of_exit, takes_result_back
 from kokino.agents.drivers.text import CONTENT_LIMIT, one_line
 from kokino.agents.failures import FailureKind
@@ -160,7 +160,7 @@ class CodexReader(RecordReader):
 
     def _take_completed(self, line: bytes) -> bool:
         # That it came is the proof, whatever a later version makes of its fields.
-        self._completed = decode(line, TurnCompleted) or TurnCompleted()
+        self._completed = decode_fields(line, TurnCompleted) or TurnCompleted()
         self.end_words()
         return True
 

@@ -21,7 +21,7 @@ from kokino.agents.drivers.factory_droid_records import (
     ToolResult,
     Trouble,
 )
-from kokino.agents.drivers.record_reader import Envelope, RecordReader, Take, decode
+from kokino.agents.drivers.record_reader import Envelope, RecordReader, Take, decode, decode_fields
 from kokino.agents.drivers.signs import (
     Sentence,
     describe,
@@ -175,7 +175,7 @@ class DroidReader(RecordReader):
 
     def _take_completion(self, line: bytes) -> bool:
         # That it came is the proof, whatever a later version makes of its fields.
-        self._completed = decode(line, Completion) or Completion()
+        self._completed = decode_fields(line, Completion) or Completion()
         self.end_words()
         return True
 

@@ -1,9 +1,10 @@
 """Gemini CLI, headless: ``gemini --output-format stream-json``.
 
 The order of a good run: ``init``, the prompt as a ``message``, the answer as messages in pieces, ``tool_use``
-and ``tool_result``, at last ``result``. The proof of success is a result of status success with no ``error``
-record before it: having hit a limit of its own it tells of an error, and of success all the same. Retries
-are told on standard error alone; they may go on for minutes, or for as long as a quota takes to reset.
+and ``tool_result``, at last ``result``. The proof of success is a result of status success with an answer
+and no ``error`` record before it: having hit a limit of its own it tells of an error, and of success all the
+same; and where prompt and conversation no longer fit the model, of success and nothing else. Retries are told
+on standard error alone; they may go on for minutes, or for as long as a quota takes to reset.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from kokino.agents.drivers.gemini_failures import (
     kind_of_text,
 )
 from kokino.agents.drivers.gemini_records import Init, Message, Result, Stats, ToolResult, ToolUse, Trouble
-from kokino.agents.drivers.record_reader import RecordReader, Take, decode
+from kokino.agents.drivers.record_reader import RecordReader, Take, decode, decode_fields
 from kokino.agents.drivers.signs import describe, sentence_in, takes_result_back
 from kokino.agents.drivers.text import CONTENT_LIMIT, ERROR_LIMIT, StreamedText, one_line
 from kokino.agents.failures import FailureKind
@@ -83,6 +84,8 @@ class GeminiReader(RecordReader):
         self._has_answered = False
         #: The error that it told of, though it may call the whole a success.
         self._trouble = ""
+        #: What a hook has refused.
+        self._warning = ""
         self._retried = ""
 
     def takes(self) -> Mapping[str, Take]:
@@ -109,12 +112,23 @@ class GeminiReader(RecordReader):
     def outcome(self, exit: Exit) -> Outcome:
         """Judge the whole, once the tree is gone."""
         if self._is_success and not takes_result_back(exit):
-            return self._outcome(None, None)
+            return self.unless_cut(self._outcome(None, None))
         return self._outcome(self._kind(exit), self._error(exit))
 
     @property
     def _is_success(self) -> bool:
+        return self._calls_itself_success and bool(self._answer.so_far())
+
+    @property
+    def _calls_itself_success(self) -> bool:
         return self._result is not None and self._result.status == "success" and not self._trouble
+
+    @property
+    def _is_overflow(self) -> bool:
+        """True where it asked no model, having counted that the prompt does not fit: it says nothing else."""
+        stats = self._result.stats if self._result else None
+        is_unasked = stats is not None and stats.total_tokens == 0
+        return self._calls_itself_success and is_unasked and not (self._has_answered or self._warning)
 
     @property
     def _is_alive(self) -> bool:
@@ -158,12 +172,14 @@ class GeminiReader(RecordReader):
     def _take_error(self, line: bytes) -> bool:
         record = decode(line, Trouble)
         # A warning tells of what a hook refused, and the run goes on; but not so where it has a name.
+        if record:
+            self._warning = record.message
         if record and (record.severity == "error" or sentence_in(record.message, SENTENCES)):
             self._trouble = record.message or "an error, and Gemini CLI does not say which"
         return record is not None
 
     def _take_result(self, line: bytes) -> bool:
-        record = decode(line, Result)
+        record = decode_fields(line, Result)
         if record is None:
             return False
         self._result = record
@@ -184,14 +200,20 @@ class GeminiReader(RecordReader):
         if self._result is None:
             told = self.sentence.kind if self.sentence else None
             return told or self.early_kind or kind_of_end(exit)
+        if self._is_overflow:
+            return FailureKind.CONTEXT_LENGTH
         # 1 is what it exits with where it does not know better, and 0 where only its records tell.
-        by_exit = kind_of_end(exit) if self._is_success or exit.code not in {None, 0, 1} else None
+        by_exit = kind_of_end(exit) if self._calls_itself_success or exit.code not in {None, 0, 1} else None
         return kind_of_text(self._told) or by_exit or self.early_kind or FailureKind.UNKNOWN
 
     def _error(self, exit: Exit) -> str:
         ended = describe(exit)
         if self._is_success:
             return f"{ended} after a successful result"
+        if self._is_overflow:
+            return "the prompt, with the conversation before it, does not fit the model: it was not sent"
+        if self._calls_itself_success:
+            return one_line(f"a successful result without an answer{self._warning and f': {self._warning}'}")
         if self._result:
             return one_line(self._told or f"a result of status {self._result.status!r}")
         retried = f"; the last it told of: {self._retried}" if self.early_kind else ""

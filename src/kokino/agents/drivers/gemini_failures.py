@@ -29,7 +29,9 @@ SENTENCES = (
     Sentence(text="suggested retry after", kind=FailureKind.RATE_LIMIT),
     Sentence(text="exceeded your current quota", kind=FailureKind.QUOTA),
     Sentence(text="exceeds the maximum number of tokens", kind=FailureKind.CONTEXT_LENGTH),
-    Sentence(text="exceeded the token limit", kind=FailureKind.CONTEXT_LENGTH),
+    # The answer was cut, not the prompt: its limit of tokens for one answer.
+    Sentence(text="response was truncated", kind=FailureKind.MAX_TURNS),
+    Sentence(text="response was blocked", kind=FailureKind.PERMISSION),
     Sentence(text="max(imum)? session turns", kind=FailureKind.MAX_TURNS),
     # It says "success" after that, though it broke off: the same call came once too often.
     Sentence(text="loop detected, stopping", kind=FailureKind.MAX_TURNS),
@@ -54,8 +56,8 @@ STATUS_OF_EXIT = {status % 256: status for status in (401, 403, 408, 413, 429, 5
 
 #: What it says on standard error in good runs too, and the traces of errors: a file, a closing brace.
 CHATTER = re.compile(
-    r"^(Warning: |Ripgrep is not available|YOLO mode is enabled|\[STARTUP\]|Loaded cached credentials"
-    r"|Error executing tool |    at |  |\})"
+    r"^(Warning: (?!stdin )|Ripgrep is not available|YOLO mode is enabled|\[STARTUP\]"
+    r"|Loaded cached credentials|Error executing tool |    at |  |\})"
 )
 
 #: A retry, where its text and where its second line end: both stand on standard error, and nowhere else.

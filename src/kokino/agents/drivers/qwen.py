@@ -14,8 +14,8 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from kokino.agents.drivers.contract import Command, Invocation, Reader, Usage
-from kokino.agents.drivers.record_reader import decode
+from kokino.agents.drivers.contract import Command, Exit, Invocation, Outcome, Reader, Usage
+from kokino.agents.drivers.record_reader import decode, decode_fields
 from kokino.agents.drivers.signs import SERVICE_SENTENCES, Sentence, kind_of_status, sentence_in
 from kokino.agents.drivers.stream_json import StreamJsonReader
 from kokino.agents.drivers.stream_records import Result, Said, TokenCounts
@@ -122,9 +122,13 @@ class QwenReader(StreamJsonReader):
         #: What the last message told of a failure; empty for a message of the model, None before the first.
         self._failure: str | None = None
 
+    def outcome(self, exit: Exit) -> Outcome:
+        """Judge the whole, once the tree is gone."""
+        return self.unless_cut(super().outcome(exit))
+
     def result_in(self, line: bytes) -> Result | None:
         """A failure stands in a field of its own, or in the text of what calls itself a success."""
-        record = decode(line, QwenResult)
+        record = decode_fields(line, QwenResult)
         if record is None:
             return None
         if record.error:
@@ -145,7 +149,7 @@ class QwenReader(StreamJsonReader):
         )
 
     def _take_result(self, line: bytes) -> bool:
-        record = decode(line, QwenResult)
+        record = decode_fields(line, QwenResult)
         is_helpers = record is not None and not record.is_success and self.tools.running is not None
         return is_helpers or super()._take_result(line)
 

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from typing import ClassVar, TypeVar
 
 import msgspec
-from msgspec import Struct
+from msgspec import Raw, Struct, structs
 
 from kokino.agents.drivers.contract import Exit, Outcome
 from kokino.agents.drivers.signs import Sentence, sentence_in
@@ -21,6 +23,9 @@ from kokino.agents.drivers.tools import ToolCalls
 from kokino.agents.failures import FailureKind
 
 T = TypeVar("T")
+S = TypeVar("S", bound=Struct)
+#: How Gemini CLI and Qwen Code, which has it from there, say on standard error that they cut the prompt.
+PROMPT_CUT = "Warning: stdin input truncated"
 #: Takes what a record says; returns whether it understood the line.
 Take = Callable[[bytes], bool]
 
@@ -54,6 +59,8 @@ class LineReader(ABC):
         self.sentence: Sentence | None = None
         #: The line of standard error that tells most: the one with the sentence, else the last.
         self.last_words = ""
+        #: The CLI has read less of the prompt than there is.
+        self.is_prompt_cut = False
 
     @abstractmethod
     def stdout(self, line: bytes) -> None:
@@ -66,11 +73,19 @@ class LineReader(ABC):
     def stderr(self, line: bytes) -> None:
         """Take one line of standard error, without its newline."""
         text = uncoloured(line[: 4 * ERROR_LIMIT].decode("utf-8", "replace")).strip()
+        self.is_prompt_cut = self.is_prompt_cut or text.startswith(PROMPT_CUT)
         if not text or self.sentence:
             return
         # The first known sentence is the reason; until one comes, the last line is the best guess.
         self.sentence = sentence_in(text, self.SENTENCES)
         self.last_words = text
+
+    def unless_cut(self, outcome: Outcome) -> Outcome:
+        """The outcome, but no success where the model was given half a prompt."""
+        if outcome.kind is not None or not self.is_prompt_cut:
+            return outcome
+        error = "it has read only the beginning of the prompt, which is longer than it takes"
+        return replace(outcome, kind=FailureKind.CONTEXT_LENGTH, error=error)
 
     def end_words(self) -> None:
         """The CLI has said its last word."""
@@ -119,3 +134,23 @@ def decode(line: bytes, shape: type[T]) -> T | None:
     if whole == line:
         return None
     return decode(whole, shape)
+
+
+def decode_fields(line: bytes, shape: type[S]) -> S | None:
+    """As `decode`, but a field that does not fit the shape counts as left out.
+
+    For records by which a run is judged: a figure that a later version writes otherwise must not cost the
+    proof that stands beside it.
+    """
+    record = decode(line, shape)
+    if record is not None:
+        return record
+    raw = decode(line, dict[str, Raw]) or {}
+    fitting = {}
+    for field in structs.fields(shape):
+        with suppress(KeyError, msgspec.DecodeError, RecursionError):
+            fitting[field.name] = msgspec.json.decode(raw[field.encode_name], type=field.type)
+    # What remains may still lack a field that must be there.
+    with suppress(TypeError):
+        return shape(**fitting) if raw else None
+    return None

@@ -14,7 +14,7 @@ from typing import ClassVar
 
 from kokino.agents.drivers import stream_failures
 from kokino.agents.drivers.contract import Exit, Outcome, Usage
-from kokino.agents.drivers.record_reader import Envelope, RecordReader, Take, decode
+from kokino.agents.drivers.record_reader import Envelope, RecordReader, Take, decode, decode_fields
 from kokino.agents.drivers.signs import (
     Sentence,
     describe,
@@ -86,7 +86,7 @@ class StreamJsonReader(RecordReader):
 
     def result_in(self, line: bytes) -> Result | None:
         """A result record as the dialect means it."""
-        return decode(line, Result)
+        return decode_fields(line, Result)
 
     def usage_of(self, counts: TokenCounts) -> Usage:
         """The dialect's token counts in our words."""
