@@ -75,7 +75,9 @@ What goes wrong is answered as [RFC 9457](https://www.rfc-editor.org/rfc/rfc9457
 
 On loopback this machine's user needs no token. `kokino token NAME` makes one for others, sent as
 `Authorization: Bearer TOKEN`. One thing always needs a token, with the scope `admin`: to register an agent
-whose CLI is told to ask nobody. `kokino token NAME --scope admin` makes it; in `kokino.toml` it needs none.
+whose CLI is told to ask nobody, its own or its fallback's, or to disable a CLI type towards such a one while
+agents that ask would be moved there. `kokino token NAME --scope admin` makes it; in `kokino.toml` no token is
+needed.
 
 ## Asking again
 

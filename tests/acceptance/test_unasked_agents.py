@@ -19,11 +19,31 @@ flags = ["--dangerously-skip-permissions"]
 [cli_types.wrapped]
 driver = "codex"
 command = ["codex", "--yolo"]
+[cli_types.mute]
+driver = "scripted"
+[cli_types.mild]
+driver = "scripted"
+[cli_types.loose]
+driver = "codex"
+flags = ["--yolo"]
 [[agents]]
 id = "trusted"
 cli_type = "gemini"
 cwd = "."
 flags = ["--yolo"]
+[[agents]]
+id = "asking"
+cli_type = "qwen"
+cwd = "."
+[[agents]]
+id = "sent-by-the-file"
+cli_type = "mild"
+cwd = "."
+fallback = "unbound"
+[[agents]]
+id = "loose-already"
+cli_type = "loose"
+cwd = "."
 """
 
 
@@ -34,15 +54,26 @@ async def broker(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Test
         yield started
 
 
-async def registered(broker: TestBroker, agent_id: str, *scopes: Scope, **body: Any) -> httpx.Response:
-    """The answer to a registration, with a token where `scopes` has any."""
+async def posted(broker: TestBroker, path: str, *scopes: Scope, **body: Any) -> httpx.Response:
+    """The answer to a request, with a token where `scopes` has any."""
     headers = {}
     if scopes:
         tokens = Tokens.open(broker.home / "broker" / "token.key")
         token = tokens.mint("somebody", scopes, ends_at=broker.clock.now() + timedelta(hours=1))
         headers["Authorization"] = f"Bearer {token}"
+    return await broker.http.post(path, json=body, headers=headers)
+
+
+async def registered(broker: TestBroker, agent_id: str, *scopes: Scope, **body: Any) -> httpx.Response:
+    """The answer to a registration."""
     whole = {"agentId": agent_id, "cliType": "claude-code", "cwd": str(broker.home), **body}
-    return await broker.http.post("/agents/register", json=whole, headers=headers)
+    return await posted(broker, "/agents/register", *scopes, **whole)
+
+
+async def disabled(broker: TestBroker, cli_type: str, target: str, *scopes: Scope) -> httpx.Response:
+    """The answer to a wish to move a CLI type's agents."""
+    body = {"cliType": cli_type, "target": target, "reason": "a test"}
+    return await posted(broker, "/api/fallback/cli/disable", *scopes, **body)
 
 
 async def exists(broker: TestBroker, agent_id: str) -> bool:
@@ -116,3 +147,46 @@ async def test_other_flags_need_no_token(broker: TestBroker) -> None:
     """A CLI's other permission modes still refuse something."""
     answer = await registered(broker, "usual", flags=["--permission-mode", "acceptEdits"])
     assert answer.status_code == 201
+
+
+async def test_a_fallback_is_no_way_around(broker: TestBroker) -> None:
+    """An agent that asks, and would ask nobody on its fallback, is registered by an admin alone."""
+    answer = await registered(broker, "around", cliType="gemini", fallback="unbound")
+    assert answer.status_code == 401
+    assert "an agent that lets unbound do anything unasked" in answer.json()["detail"]
+    assert not await exists(broker, "around")
+
+    answer = await registered(broker, "around", Scope.ADMIN, cliType="gemini", fallback="unbound")
+    assert answer.status_code == 201
+
+
+async def test_nor_is_disabling_its_cli_type(broker: TestBroker) -> None:
+    """Agents that ask are moved to a CLI that asks nobody by an admin alone; else nothing is disabled."""
+    for scopes, status in (((), 401), ((Scope.OPERATE,), 403)):
+        answer = await disabled(broker, "qwen", "unbound", *scopes)
+        assert answer.status_code == status
+        assert "moving agent 'asking', which asks, to unbound" in answer.json()["detail"]
+    assert (await broker.get("/api/fallback/status"))["disabledCLIs"] == []
+
+    assert (await disabled(broker, "qwen", "unbound", Scope.ADMIN)).status_code == 200
+    await broker.post("/api/fallback/cli/enable", cliType="qwen")
+
+
+async def test_nor_is_coming_after_an_admin_did(broker: TestBroker) -> None:
+    """What runs unasked at this moment is what counts, for a new agent as for one that is registered anew."""
+    assert (await disabled(broker, "mute", "unbound")).status_code == 200
+
+    answer = await registered(broker, "late", cliType="mute")
+
+    assert answer.status_code == 401
+    assert "an agent that lets unbound do anything unasked" in answer.json()["detail"]
+    assert (await registered(broker, "waits", cliType="mute", fallback="park")).status_code == 201
+    await broker.post("/api/fallback/cli/enable", cliType="mute")
+
+
+@pytest.mark.parametrize("cli_type", ["mild", "loose"])
+async def test_a_playbook_moves_whom_the_file_lets_loose(broker: TestBroker, cli_type: str) -> None:
+    """Where the file names the fallback, or agents ask nobody anyway, a step's token is enough."""
+    answer = await disabled(broker, cli_type, "unbound", Scope.READ, Scope.RUN, Scope.OPERATE)
+    assert answer.status_code == 200
+    await broker.post("/api/fallback/cli/enable", cliType=cli_type)

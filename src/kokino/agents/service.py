@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 from kokino.agents import circuit_store, circuits, store, traffic_store
 from kokino.agents.model import Agent, CliType, Fallback, Pause, Scope
 from kokino.agents.parking import pause_event
+from kokino.agents.unasked import Vouch, is_let_loose, loosest
 from kokino.clock import Clock, iso
 from kokino.errors import Conflict, Fault, Invalid, NotFound
 from kokino.storage import Storage
@@ -31,9 +32,18 @@ class Agents:
     #: Called after anything that may let executions run, or stop them.
     on_change: Callable[[], None]
 
-    async def register(self, agent: Agent) -> Agent:
-        """Add an agent, or change the one with its id. It has been checked."""
-        await self.storage.write(lambda conn: store.put(conn, agent))
+    async def register(self, agent: Agent, *, vouch: Vouch) -> Agent:
+        """Add an agent, or change the one with its id. It has been checked.
+
+        One that would ask nobody, be it after a move, is registered only where `vouch` raises nothing.
+        """
+
+        def write(conn: Connection) -> None:
+            if name := loosest(agent, self.cli_types, traffic_store.disabled(conn)):
+                vouch(f"an agent that lets {name} do anything unasked")
+            store.put(conn, agent)
+
+        await self.storage.write(write)
         self.on_change()
         return agent
 
@@ -41,10 +51,13 @@ class Agents:
         """The agent. Raises `NotFound`."""
         return await self.storage.read(lambda conn: required(conn, agent_id))
 
-    async def disable(self, cli_type: str, *, reason: str, target: str | None, by: str) -> Fallback:
+    async def disable(
+        self, cli_type: str, *, reason: str, target: str | None, by: str, vouch: Vouch
+    ) -> Fallback:
         """Disable a CLI type: its agents run on `target`, on their own fallback, or not at all.
 
-        Raises `NotFound` for an unknown name, `Conflict` for a target that is disabled itself.
+        Raises `NotFound` for an unknown name, `Conflict` for a target that is disabled itself, and what
+        `vouch` raises where agents that ask would be moved to a CLI that asks nobody.
         """
         self._known(cli_type, "cliType")
         if target is not None:
@@ -62,7 +75,7 @@ class Agents:
             set_by=by,
             probe_due_at=now + FIRST_PROBE,
         )
-        await self.storage.write(lambda conn: _disable(conn, fallback))
+        await self.storage.write(lambda conn: _disable(conn, fallback, self.cli_types, vouch))
         self.on_change()
         return fallback
 
@@ -143,8 +156,10 @@ def required(conn: Connection, agent_id: str) -> Agent:
     return agent
 
 
-def _disable(conn: Connection, fallback: Fallback) -> None:
-    _check_ways(conn, fallback)
+def _disable(conn: Connection, fallback: Fallback, cli_types: Mapping[str, CliType], vouch: Vouch) -> None:
+    agents = store.everyone(conn)
+    _check_ways(conn, fallback, agents)
+    _check_moves(fallback, agents, cli_types, vouch)
     traffic_store.disable(conn, fallback)
     telemetry.append(
         conn,
@@ -158,7 +173,7 @@ def _disable(conn: Connection, fallback: Fallback) -> None:
     )
 
 
-def _check_ways(conn: Connection, fallback: Fallback) -> None:
+def _check_ways(conn: Connection, fallback: Fallback, agents: Collection[Agent]) -> None:
     """Raise `Conflict` where agents would be left without a way that is not meant to be."""
     disabled = traffic_store.disabled(conn)
     if fallback.target in disabled:
@@ -167,7 +182,6 @@ def _check_ways(conn: Connection, fallback: Fallback) -> None:
         )
     if leaning := [off.cli_type for off in disabled.values() if off.target == fallback.cli_type]:
         raise Conflict(f"{fallback.cli_type!r} stands in for {', '.join(leaning)}: enable that first")
-    agents = store.everyone(conn)
     healthy = {agent.cli_type for agent in agents} - disabled.keys() - {fallback.cli_type}
     stranded = any(agent.cli_type == fallback.cli_type and agent.fallback is None for agent in agents)
     if stranded and fallback.target is None and not healthy:
@@ -175,6 +189,17 @@ def _check_ways(conn: Connection, fallback: Fallback) -> None:
             f"{fallback.cli_type!r} is the only CLI type in use that is enabled; to stop everything,"
             ' POST /api/pause {"scope": "all", "reason": ...}'
         )
+
+
+def _check_moves(
+    fallback: Fallback, agents: Collection[Agent], cli_types: Mapping[str, CliType], vouch: Vouch
+) -> None:
+    """Let `vouch` raise for the first agent that asks now and would ask nobody on the fallback's target."""
+    for agent in agents:
+        is_moved = agent.cli_type == fallback.cli_type and agent.fallback is None
+        if is_moved and is_let_loose(agent, cli_types, fallback.target):
+            who = f"agent {agent.agent_id!r}, which asks,"
+            vouch(f"moving {who} to {fallback.target}, which does anything unasked,")
 
 
 def _enable(conn: Connection, cli_type: str, reason: str, by: str, now: datetime) -> bool:

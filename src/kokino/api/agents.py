@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,12 +15,10 @@ from sqlalchemy import Connection
 
 from kokino import ids
 from kokino.agents import lock_store, session_store, store
-from kokino.agents.drivers.registry import driver_named
 from kokino.agents.failures import FailureKind
 from kokino.agents.model import (
     PROBE_AGENT,
     Agent,
-    CliType,
     Limits,
     Lock,
     Mode,
@@ -193,9 +192,8 @@ async def register(body: AgentBody, given: Given, caller: Caller) -> AgentShape:
     if faults := list(_faults(body, given.cli_types)):
         named = "; ".join(f"{fault.field}: {fault.message}" for fault in faults)
         raise Invalid(named, faults)
-    if asks_nobody(body, given.cli_types[body.cli_type]):
-        check_admin(caller, f"an agent that lets {body.cli_type} do anything unasked")
-    return shape(await given.agents.register(_agent(body, given)))
+    agent = await given.agents.register(_agent(body, given), vouch=partial(check_admin, caller))
+    return shape(agent)
 
 
 @router.get("/agents")
@@ -338,16 +336,6 @@ def shape(agent: Agent) -> AgentShape:
         source=agent.source.value,
         registered_at=agent.registered_at,
     )
-
-
-def asks_nobody(body: AgentBody, cli_type: CliType) -> bool:
-    """True where its CLI would ask nobody before it does anything.
-
-    The CLI type's flags count, though the file says them: whoever registers chooses the folder that they are
-    let loose in.
-    """
-    flags = (*cli_type.command[1:], *cli_type.flags, *body.flags)
-    return body.permissions is Permissions.ALLOW or driver_named(cli_type.driver).skips_permissions(flags)
 
 
 def _process(

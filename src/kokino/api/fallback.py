@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter
@@ -14,6 +15,7 @@ from kokino.agents.model import Fallback, Pause, Scope
 from kokino.agents.names import CliTypeName
 from kokino.api.executions import ExecutionShape
 from kokino.api.executions import shape as execution_shape
+from kokino.api.guard import check_admin
 from kokino.api.services import Caller, Given
 from kokino.api.shapes import Body, Shape, Time, utc
 from kokino.errors import Fault, Invalid
@@ -128,8 +130,17 @@ async def status(given: Given) -> FallbackStatus:
 
 @router.post("/fallback/cli/disable")
 async def disable(body: DisableBody, given: Given, caller: Caller) -> FallbackStatus:
-    """Run the CLI type's agents elsewhere until it is enabled."""
-    await given.agents.disable(body.cli_type, reason=body.reason, target=body.target, by=caller.subject)
+    """Run the CLI type's agents elsewhere until it is enabled.
+
+    To send agents that ask to a CLI that asks nobody needs the scope admin.
+    """
+    await given.agents.disable(
+        body.cli_type,
+        reason=body.reason,
+        target=body.target,
+        by=caller.subject,
+        vouch=partial(check_admin, caller),
+    )
     return await status(given)
 
 

@@ -216,6 +216,10 @@ def service(storage: Storage, rung: list[str]) -> Agents:
     )
 
 
+def anything(_what: str) -> None:
+    """Vouch for whatever is asked."""
+
+
 async def events(storage: Storage) -> list[tuple[str, str | None]]:
     """What telemetry was told, the oldest first."""
     found = await storage.read(lambda conn: telemetry.recent(conn, limit=50))
@@ -226,7 +230,7 @@ async def test_disabling_and_enabling_leave_events_and_wake_the_queues(
     service: Agents, storage: Storage, rung: list[str]
 ) -> None:
     """Who, why and where to are on record; the first probe is due in a minute."""
-    made = await service.disable("claude", reason="logins fail", target="codex", by="ada")
+    made = await service.disable("claude", reason="logins fail", target="codex", by="ada", vouch=anything)
     assert made.probe_due_at == NOW + timedelta(minutes=1)
     assert await service.enable("claude", reason="fixed", by="ada") is True
     assert await service.enable("claude", reason="fixed", by="ada") is False
@@ -240,14 +244,14 @@ async def test_disabling_and_enabling_leave_events_and_wake_the_queues(
 async def test_no_cli_type_is_disabled_towards_nowhere(service: Agents, storage: Storage) -> None:
     """An unknown one, itself, or one that is disabled is no target; nothing changes."""
     with pytest.raises(NotFound, match="there is no CLI type 'gemini'; known: claude, codex"):
-        await service.disable("gemini", reason="x", target=None, by="ada")
+        await service.disable("gemini", reason="x", target=None, by="ada", vouch=anything)
     with pytest.raises(NotFound, match="there is no CLI type 'gemini'"):
-        await service.disable("claude", reason="x", target="gemini", by="ada")
+        await service.disable("claude", reason="x", target="gemini", by="ada", vouch=anything)
     with pytest.raises(Invalid):
-        await service.disable("claude", reason="x", target="claude", by="ada")
-    await service.disable("codex", reason="x", target=None, by="ada")
+        await service.disable("claude", reason="x", target="claude", by="ada", vouch=anything)
+    await service.disable("codex", reason="x", target=None, by="ada", vouch=anything)
     with pytest.raises(Conflict, match="'codex' is disabled itself"):
-        await service.disable("claude", reason="x", target="codex", by="ada")
+        await service.disable("claude", reason="x", target="codex", by="ada", vouch=anything)
     assert set(await storage.read(traffic_store.disabled)) == {"codex"}
 
 
@@ -263,5 +267,5 @@ async def test_an_unknown_agent_is_told_with_the_way_to_add_one(service: Agents)
     """A 404 that helps."""
     with pytest.raises(NotFound, match="there is no agent 'nobody'; GET /agents lists them"):
         await service.get("nobody")
-    await service.register(agent("a"))
+    await service.register(agent("a"), vouch=anything)
     assert await service.get("a") == agent("a")

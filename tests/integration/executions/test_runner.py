@@ -401,7 +401,7 @@ async def test_a_disabled_cli_type_is_asked_every_minute_whether_it_works(work: 
     """Good answers in a row are counted, a bad one begins anew; users' executions are not among them."""
     services = work.box.broker.services
     (work.box.home / "login").unlink()
-    await services.agents.disable("quick", reason="logins fail", target="scripted", by="ada")
+    await services.agents.disable("quick", reason="logins fail", target="scripted", by="ada", vouch=print)
     await work.box.fast_forward(seconds=59)
     assert await probes(work) == (0, None)
     await work.box.fast_forward(seconds=1)
@@ -426,7 +426,7 @@ async def test_an_enabled_cli_type_is_not_probed(work: Work) -> None:
         await services.probes.probe("quick")
     with pytest.raises(NotFound, match="there is no CLI type 'slow'"):
         await services.probes.probe("slow")
-    await services.agents.disable("quick", reason="x", target="scripted", by="ada")
+    await services.agents.disable("quick", reason="x", target="scripted", by="ada", vouch=print)
     first = await services.probes.probe("quick")
     with pytest.raises(Conflict, match="runs already"):
         await services.probes.probe("quick")
