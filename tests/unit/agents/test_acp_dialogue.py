@@ -235,14 +235,16 @@ def test_only_one_stop_reason_is_success(reason: str, kind: FailureKind, says: s
         (None, 9, b"", FailureKind.CRASH, "was ended by SIGKILL before it answered initialize"),
         (127, None, b"env: node: No such file", FailureKind.CLI_MISSING, "initialize: env: node"),
         (1, None, b"unknown option --acp", FailureKind.CRASH, "unknown option --acp"),
-        (1, None, b"Not logged in\nbye", FailureKind.AUTH, "Not logged in"),
+        (1, None, b"[debug] not logged in to sentry\nbye", FailureKind.CRASH, "initialize: bye"),
+        (None, 11, b"[debug] checking disk quota of /home", FailureKind.CRASH, "disk quota of /home"),
+        (0, None, b"MCP server x timed out, going on", FailureKind.PROTOCOL, "exited with code 0"),
         (None, None, b"", FailureKind.LOST, "ended unseen"),
     ],
 )
 def test_without_an_answer_the_end_tells_the_kind(
     code: int | None, signal: int | None, stderr: bytes, kind: FailureKind, error: str
 ) -> None:
-    """What it was asked last, how it went, and what it said on standard error."""
+    """What it was asked last and how it went; its standard error is told, and decides nothing."""
     peer = Peer()
     for line in stderr.splitlines():
         peer.dialogue.stderr(line)
@@ -256,12 +258,17 @@ def test_requests_that_we_do_not_know_are_refused_and_counted() -> None:
     peer = Peer().prompted()
     peer.says(a_line(id="x-1", method="fs/read_text_file", params={"path": "/etc/passwd"}))
     peer.says(a_line(id=None, method="terminal/create"))
+    peer.says(a_line(id=1.5, method="terminal/kill"), a_line(id={"n": [1]}, method="terminal/kill"))
     refused = {"code": -32601, "message": "Method not found"}
     assert peer.heard() == [
         {"jsonrpc": "2.0", "id": "x-1", "error": {**refused, "data": {"method": "fs/read_text_file"}}},
         {"jsonrpc": "2.0", "id": None, "error": {**refused, "data": {"method": "terminal/create"}}},
+        *(
+            {"jsonrpc": "2.0", "id": id, "error": {**refused, "data": {"method": "terminal/kill"}}}
+            for id in (1.5, {"n": [1]})
+        ),
     ]
-    assert peer.dialogue.unknown_records == 2
+    assert peer.dialogue.unknown_records == 4
 
 
 def test_a_permission_that_cannot_be_read_is_refused() -> None:

@@ -111,3 +111,44 @@ def test_cancelling_answers_what_waits_and_what_comes_later() -> None:
     assert peer.heard() == [answer(1, None), answer(2, None), told]
     peer.says(a_permission(3, ONCE, NO))
     assert peer.heard() == [answer(3, None)]
+
+
+@pytest.mark.parametrize("status", ["failed", "completed"])
+def test_a_request_whose_call_has_ended_waits_no_more(status: str) -> None:
+    """An agent that gives up asking and goes on is taken for none that waits; the next in line is shown."""
+    peer = Peer().prompted()
+    peer.says(a_permission(1, ONCE, NO, call="a"), a_permission(2, ONCE, NO, call="b"))
+    peer.says(an_update("tool_call_update", toolCallId="a", status="in_progress"))
+    assert peer.heard() == []
+    peer.says(an_update("tool_call_update", toolCallId="a", status=status))
+    assert peer.heard() == [answer(1, None)]
+    assert peer.dialogue.pending is not None
+    assert peer.dialogue.pending.id == "2"
+
+
+def test_a_call_of_another_session_ends_nothing_here() -> None:
+    """An agent below the agent may number its calls alike."""
+    peer = Peer().prompted()
+    peer.says(a_permission(1, ONCE, NO), an_update("tool_call", "sess-2", toolCallId="call-1", title="make"))
+    peer.says(an_update("tool_call_update", "sess-2", toolCallId="call-1", status="failed"))
+    assert peer.dialogue.pending is not None
+
+
+def test_a_request_without_options_is_cancelled_at_once() -> None:
+    """Nobody could ever answer it."""
+    peer = Peer().prompted()
+    peer.says(a_permission(1))
+    assert (peer.dialogue.pending, peer.heard()) == (None, [answer(1, None)])
+
+
+@pytest.mark.parametrize(
+    ("id", "is_shown_as"), [(1.5, "1.5"), (None, "null"), ("\u00e9-1", "\u00e9-1"), ([1], "[1]")]
+)
+def test_an_id_of_any_kind_is_shown_and_echoed(id: Any, is_shown_as: str) -> None:
+    """An agent waits for an answer with the id that it gave, whatever JSON-RPC thinks of that."""
+    peer = Peer().prompted()
+    peer.says(a_permission(id, ONCE, NO))
+    assert peer.dialogue.pending is not None
+    assert peer.dialogue.pending.id == is_shown_as
+    peer.dialogue.answer("once")
+    assert peer.heard() == [answer(id, "once")]

@@ -24,7 +24,7 @@ from msgspec import UNSET, Raw
 from pydantic import BaseModel
 
 from kokino.agents.drivers import acp_failures, acp_messages, acp_permissions, acp_session
-from kokino.agents.drivers.acp_messages import INVALID_PARAMS, METHOD_NOT_FOUND, Ask, Id, Message
+from kokino.agents.drivers.acp_messages import INVALID_PARAMS, METHOD_NOT_FOUND, Ask, Message
 from kokino.agents.drivers.acp_permissions import Asked
 from kokino.agents.drivers.acp_session import ConfigOptions
 from kokino.agents.drivers.acp_turn import Turn
@@ -39,8 +39,6 @@ from kokino.errors import Conflict, Fault, Invalid
 
 class AcpDialogue(LineReader):
     """One turn of an agent; see `contract.Dialogue`."""
-
-    SENTENCES = acp_failures.SENTENCES
 
     def __init__(self, resumes: str | None = None) -> None:
         super().__init__(resumes)
@@ -132,7 +130,7 @@ class AcpDialogue(LineReader):
     # --- their answers to us ---------------------------------------------------------------------------
 
     def _take_answer(self, message: Message) -> bool:
-        if self.is_final or str(message.id) != str(int(self._awaited)):
+        if self.is_final or message.id is UNSET or acp_messages.shown(message.id) != str(int(self._awaited)):
             return False
         if message.error is not UNSET and bytes(message.error) != b"null":
             self._take_error(message.error)
@@ -226,12 +224,13 @@ class AcpDialogue(LineReader):
         told = acp_messages.read(message.params, SessionNotification)
         if isinstance(told, str):
             return False
+        self._withdraw(told)
         # Others may speak too: an agent below the agent has a session of its own.
         if told.session_id == (self.session_id or self.resumes):
             self._turn.take(told)
         return True
 
-    def _take_request(self, method: str, id: Id, params: Raw) -> bool:
+    def _take_request(self, method: str, id: Raw, params: Raw) -> bool:
         if method != CLIENT_METHODS["session_request_permission"]:
             said = {"method": one_line(method)}
             self._send(acp_messages.refusal(id, METHOD_NOT_FOUND, "Method not found", said))
@@ -245,12 +244,18 @@ class AcpDialogue(LineReader):
 
     def _take_permission(self, asked: Asked) -> None:
         policy = Permissions.ASK if self._opening is None else self._opening.permissions
-        if self._is_cancelled or self.is_final:
-            self._decide(asked, None)
+        if self._is_cancelled or self.is_final or not asked.request.options:
+            self._decide(asked, None)  # nobody could choose among no options
         elif policy is not Permissions.ASK:
             self._decide(asked, acp_permissions.choose(asked.request.options, policy))
         elif self._opening is not None:
             self._asked.append(asked)
+
+    def _withdraw(self, told: SessionNotification) -> None:
+        """Drop what waits for a call that has ended: the agent has gone on without an answer."""
+        for asked in [one for one in self._asked if one.ends_with(told)]:
+            self._asked.remove(asked)
+            self._decide(asked, None)  # JSON-RPC leaves no request without one
 
     def _decide(self, asked: Asked, option: PermissionOption | None) -> None:
         if option is not None and option.kind.startswith("allow"):
@@ -279,8 +284,9 @@ class AcpDialogue(LineReader):
             return self._failure
         if self._response is None:
             ended = f"{describe(exit)} before it answered {self._awaited.method}"
-            kind = self.sentence.kind if self.sentence else kind_of_exit(exit)
-            return kind, one_line(f"{ended}: {self.last_words}" if self.last_words else ended)
+            # What it writes beside the protocol may be anything, a tool's output or a setting's name: it is
+            # told, and decides nothing.
+            return kind_of_exit(exit), one_line(f"{ended}: {self.last_words}" if self.last_words else ended)
         return acp_failures.STOPS.get(self._response.stop_reason, (None, None))
 
 

@@ -13,14 +13,14 @@ from typing import Any, TypeVar
 import msgspec
 from acp.meta import AGENT_METHODS
 from acp.schema import Error
-from msgspec import UNSET, Raw, Struct, UnsetType
+from msgspec import UNSET, DecodeError, Raw, Struct, UnsetType
 from pydantic import BaseModel, ValidationError
 
 from kokino.agents.drivers.text import one_line
 
 Model = TypeVar("Model", bound=BaseModel)
-#: How a message is told from others that wait for an answer.
-Id = int | str | None
+#: An id is shown with so much of it, in characters.
+ID_LIMIT = 200
 
 #: What JSON-RPC answers to a request that we do not know, and to one that cannot be read.
 METHOD_NOT_FOUND = -32601
@@ -55,7 +55,8 @@ class Message(Struct):
     """Whatever comes in: a request has a method and an id, a notification only a method, else it answers."""
 
     method: str | None = None
-    id: int | str | UnsetType | None = UNSET
+    #: As the agent wrote it, to be echoed: whatever it is, the agent waits for an answer with just that.
+    id: Raw | UnsetType = UNSET
     params: Raw = Raw(b"{}")
     result: Raw = Raw(b"{}")
     error: Raw | UnsetType = UNSET
@@ -73,7 +74,7 @@ class Request(Struct):
 class Response(Struct):
     """What we answer."""
 
-    id: Id
+    id: Raw
     result: Raw | UnsetType = UNSET
     error: Raw | UnsetType = UNSET
     jsonrpc: str = "2.0"
@@ -89,14 +90,23 @@ def notification(method: str, params: BaseModel) -> bytes:
     return _line(Request(method=method, params=_raw(params)))
 
 
-def response(id: Id, result: BaseModel) -> bytes:
+def response(id: Raw, result: BaseModel) -> bytes:
     """The answer to a request of the agent, as a line."""
     return _line(Response(id=id, result=_raw(result)))
 
 
-def refusal(id: Id, code: int, message: str, data: Any = None) -> bytes:
+def refusal(id: Raw, code: int, message: str, data: Any = None) -> bytes:
     """The answer to a request that we cannot follow, as a line."""
     return _line(Response(id=id, error=_raw(Error(code=code, message=message, data=data))))
+
+
+def shown(id: Raw) -> str:
+    """An id for people: a text without its quotes, anything else as it was written."""
+    try:
+        text = msgspec.json.decode(id, type=str)
+    except DecodeError:
+        text = bytes(id).decode("utf-8", "replace")
+    return text[:ID_LIMIT]
 
 
 def read(raw: Raw, model: type[Model]) -> Model | str:

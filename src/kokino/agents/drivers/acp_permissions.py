@@ -10,11 +10,14 @@ from acp.schema import (
     DeniedOutcome,
     RequestPermissionRequest,
     RequestPermissionResponse,
+    SessionNotification,
+    ToolCall,
     ToolCallUpdate,
 )
+from msgspec import Raw
 
 from kokino.agents.drivers import acp_messages
-from kokino.agents.drivers.acp_messages import Id
+from kokino.agents.drivers.acp_turn import ENDED
 from kokino.agents.drivers.contract import PermissionOption, PermissionRequest
 from kokino.agents.drivers.text import one_line
 from kokino.agents.model import Permissions
@@ -34,7 +37,9 @@ class Asked:
     """A request that waits for its answer."""
 
     #: Of the message, as the agent wrote it.
-    id: Id
+    id: Raw
+    #: Whose call it is: an agent below the agent has a session of its own.
+    session_id: str
     call: ToolCallUpdate
     request: PermissionRequest
 
@@ -42,15 +47,26 @@ class Asked:
         """The option of that id."""
         return next((option for option in self.request.options if option.id == option_id), None)
 
+    def ends_with(self, told: SessionNotification) -> bool:
+        """True where an update says that its call is over."""
+        update = told.update
+        return (
+            isinstance(update, ToolCall | ToolCallUpdate)
+            and update.status in ENDED
+            and (told.session_id, update.tool_call_id) == (self.session_id, self.call.tool_call_id)
+        )
 
-def asked(id: Id, params: RequestPermissionRequest) -> Asked:
+
+def asked(id: Raw, params: RequestPermissionRequest) -> Asked:
     """A request in our words."""
     title = one_line(params.tool_call.title or "a tool call without a title", limit=TITLE_LIMIT)
     options = tuple(
         PermissionOption(id=one.option_id, name=one_line(one.name, limit=NAME_LIMIT), kind=one.kind)
         for one in params.options
     )
-    return Asked(id, params.tool_call, PermissionRequest(id=str(id), title=title, options=options))
+    request = PermissionRequest(id=acp_messages.shown(id), title=title, options=options)
+    # A copy of the id: as it comes it would keep the whole line.
+    return Asked(Raw(bytes(id)), params.session_id, params.tool_call, request)
 
 
 def choose(options: Sequence[PermissionOption], permissions: Permissions) -> PermissionOption | None:
@@ -62,7 +78,7 @@ def choose(options: Sequence[PermissionOption], permissions: Permissions) -> Per
     return None
 
 
-def answer(id: Id, option: PermissionOption | None) -> bytes:
+def answer(id: Raw, option: PermissionOption | None) -> bytes:
     """The answer as a line; without an option it is the protocol's ``cancelled``."""
     outcome = (
         DeniedOutcome(outcome="cancelled")
