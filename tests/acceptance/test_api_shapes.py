@@ -380,6 +380,12 @@ CASES = (
         status=409,  # it did not run in a git repository
         shape={"error": re.compile("conflict"), "detail": re.compile(".*git repository.*")},
     ),
+    Case(
+        route="POST /executions/{execution_id}/permission",
+        body={"optionId": "allow"},
+        status=409,  # its CLI asks nobody
+        shape={"error": re.compile("conflict"), "detail": re.compile(".*waits for no permission.*")},
+    ),
     Case(route="POST /executions/{execution_id}/cancel", shape=EXECUTION),
     Case(route="GET /api/alerts", query="?state=firing", shape=[ALERT]),
     Case(route="GET /api/alerts/{alert_id}", shape={**ALERT, **WHY}),
