@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cache
 from importlib.resources import files
 from itertools import pairwise
 
@@ -80,6 +81,7 @@ class _Document(Settings):
     policies: Mapping[str, tuple[_Tier, ...]]
 
 
+@cache
 def packaged() -> Policies:
     """The policies of the specification's matrix."""
     faults: list[Fault] = []

@@ -17,6 +17,7 @@ from kokino.app import Broker
 from kokino.app.handover import Handover
 from kokino.config import FILE_NAME, load
 from kokino.log import start_logging
+from kokino.notify.channels.http import trusted
 from kokino.testing.clock import ManualClock
 
 #: Two CLI types and three agents, all scripted and in good health.
@@ -98,7 +99,7 @@ class TestBroker:
         self._broker = await Broker.start(
             load(self.home), clock=self.clock, environment=environment, port=0, handover=handover
         )
-        self._http = httpx.AsyncClient(base_url=self._broker.url, timeout=PATIENCE)
+        self._http = httpx.AsyncClient(base_url=self._broker.url, timeout=PATIENCE, verify=trusted())
 
     async def stop(self) -> None:
         """Stop at once; everything durable stays in the home."""
