@@ -9,6 +9,9 @@ from pathlib import Path
 
 #: What one write may take, in bytes: as much as Linux keeps in a FIFO.
 CHUNK = 64 * 1024
+#: So much may be sent while earlier words still wait to be read, in bytes. What is sent to one that reads may
+#: be of any size, a prompt has megabytes; one that does not read must not fill the broker's memory.
+BEHIND = 1024 * 1024
 
 
 @dataclass(slots=True)
@@ -22,8 +25,15 @@ class Channel:
     _reader: int | None = None
     _writer: int | None = None
     _unsent: bytearray = field(default_factory=bytearray)
+    #: How much of it at the most was sent while something waited already.
+    _behind: int = 0
     _is_watched: bool = False
     _is_ending: bool = False
+
+    @property
+    def unsent(self) -> int:
+        """How many bytes wait for room."""
+        return len(self._unsent)
 
     def create(self) -> None:
         """Make the FIFO, for this user only, and open it. Raises OSError."""
@@ -38,11 +48,20 @@ class Channel:
             os.close(self._reader)
             self._reader = None
 
-    def send(self, data: bytes) -> None:
-        """Write it, behind what has been sent before; what finds no room follows when there is some."""
-        if data and self._writer is not None and not self._is_ending:
-            self._unsent += data
-            self._write(self._writer)
+    def send(self, data: bytes) -> bool:
+        """Write it, behind what has been sent before; what finds no room follows when there is some.
+
+        False where too much waits already: the CLI does not read, and the channel is closed.
+        """
+        if not data or self._writer is None or self._is_ending:
+            return True
+        self._behind += len(data) if self._unsent else 0
+        if self._behind > BEHIND:
+            self.close()
+            return False
+        self._unsent += data
+        self._write(self._writer)
+        return True
 
     def end(self) -> None:
         """Close it behind what has been sent."""
@@ -64,6 +83,7 @@ class Channel:
         try:
             while self._unsent:
                 del self._unsent[: os.write(writer, self._unsent[:CHUNK])]
+                self._behind = min(self._behind, len(self._unsent))
         except BlockingIOError:
             self._watch(writer)
             return

@@ -55,7 +55,8 @@ class Exchange:
 
     def speak(self) -> None:
         """Pass on what there is to say; called whenever the dialogue has heard something."""
-        self.channel.send(self.dialogue.to_send())
+        if not self.channel.send(self.dialogue.to_send()):
+            self.dialogue.unheard()
         if self.dialogue.is_final:
             self._end()
         pending = None if self.dialogue.is_final else self.dialogue.pending

@@ -20,6 +20,16 @@ from kokino.testing.broker import TestBroker
 PATIENCE = 60
 COMMAND = json.dumps([sys.executable, "-I", "-S", str(Path(str(scripted_acp_agent.__file__)))])
 
+#: An agent that answers up to the prompt, and then only asks.
+ASKS_ON = """
+import json, sys
+for result in ({"protocolVersion": 1}, {"sessionId": "s"}):
+    id = json.loads(sys.stdin.readline())["id"]
+    print(json.dumps({"jsonrpc": "2.0", "id": id, "result": result}), flush=True)
+while True:
+    print('{"jsonrpc":"2.0","id":"%s","method":"fs/read_text_file"}' % ("x" * 1000), flush=True)
+"""
+
 TOML = f"""
 [cli_types.spoken]
 driver = "acp"
@@ -333,6 +343,26 @@ async def test_a_login_that_is_missing_is_told_with_what_to_do(box: TestBroker) 
     answer = (await box.execute("may")).json()
     assert answer["error"] == "auth"
     assert "log in by hand as the user that runs the broker" in answer["detail"]
+
+
+async def test_an_agent_that_asks_without_reading_the_answers_is_ended(tmp_path: Path) -> None:
+    """Its answers do not pile up in the broker: the execution fails as `protocol`, and says so."""
+    (home := tmp_path / "home").mkdir()
+    program = home / "agent.py"
+    program.write_text(ASKS_ON)
+    command = json.dumps([sys.executable, "-I", "-S", str(program)])
+    toml = f'[cli_types.asks-on]\ndriver = "acp"\ncommand = {command}\n'
+    toml += '[[agents]]\nid = "asks-on"\ncli_type = "asks-on"\ncwd = "."\n'
+    async with TestBroker(home, toml) as box:
+        execution = await begun(box, "asks-on", "emit hi")
+
+        async def is_over() -> Any:
+            box.clock.advance(seconds=1)
+            return (found := await shown(box, execution))["endedAt"] and found
+
+        end = await until(is_over)
+    assert (end["state"], end["kind"]) == ("failed", "protocol")
+    assert "without reading the answers" in end["error"]
 
 
 async def test_a_command_that_is_not_there_leaves_no_channel_open(box: TestBroker) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 import kokino
 from kokino.agents.drivers.acp_dialogue import AcpDialogue
 from kokino.agents.drivers.contract import Exit, Usage
+from kokino.agents.drivers.tools import REMEMBERED
 from kokino.agents.failures import FailureKind
 from tests.unit.agents.acp_peer import (
     EARLIER,
@@ -377,6 +379,46 @@ def test_the_same_call_again_and_again_is_noticed_by_what_it_turned_out_to_be() 
             an_update("tool_call_update", toolCallId=id, status="completed"),
         )
     assert peer.dialogue.tools.repeats == 3
+
+
+def test_long_inputs_are_compared_as_a_whole() -> None:
+    """A file that is written twice is a repetition; another that only begins like it is none."""
+    peer = Peer().prompted()
+    for number, end in enumerate(["a", "a", "b"]):
+        input = {"content": "x" * 100_000 + end}
+        peer.says(an_update("tool_call", toolCallId=f"call-{number}", title="write", rawInput=input))
+        assert peer.dialogue.tools.repeats == (1, 2, 1)[number]
+
+
+def test_calls_that_never_end_are_forgotten_in_the_end() -> None:
+    """So many are remembered, each by the beginning of its input; all are counted."""
+    peer, calls, text = Peer().prompted(), 2 * REMEMBERED, "x" * 5_000
+    tracemalloc.start()
+    try:
+        for number in range(calls):
+            peer.says(an_update("tool_call", toolCallId=str(number), title="t", rawInput={"number": number}))
+            peer.says(an_update("tool_call_update", toolCallId=str(number), rawInput={"text": text}))
+        kept, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert kept < 3_000_000
+    assert peer.dialogue.tools.count == calls
+    assert str(peer.dialogue.tools.running).startswith('t {"text":"xxx')
+
+
+@pytest.mark.parametrize("ended", [True, False])
+def test_an_agent_that_does_not_read_has_failed_unless_it_had_answered(ended: bool) -> None:
+    """It waits for nobody then, and the end says why."""
+    peer = Peer().prompted()
+    peer.says(a_permission(1, ONCE))
+    if ended:
+        peer.answers(END)
+    peer.dialogue.unheard()
+    outcome = peer.outcome()
+    assert outcome.kind is (None if ended else FailureKind.PROTOCOL)
+    if not ended:
+        assert (peer.dialogue.is_final, peer.dialogue.pending) == (True, None)
+        assert "without reading the answers" in str(outcome.error)
 
 
 def test_what_it_took_is_read_where_the_agent_tells() -> None:

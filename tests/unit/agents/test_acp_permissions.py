@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from typing import Any
 
 import pytest
 
+from kokino.agents.drivers.acp_dialogue import MOST_ASKED
 from kokino.agents.drivers.contract import PermissionOption, PermissionRequest
 from kokino.errors import Conflict, Invalid
 from tests.unit.agents.acp_peer import ALWAYS, NEVER, NO, ONCE, SESSION, Peer, a_permission, an_update
@@ -152,3 +154,28 @@ def test_an_id_of_any_kind_is_shown_and_echoed(id: Any, is_shown_as: str) -> Non
     assert peer.dialogue.pending.id == is_shown_as
     peer.dialogue.answer("once")
     assert peer.heard() == [answer(id, "once")]
+
+
+def test_so_many_wait_for_a_person_and_no_more() -> None:
+    """An agent that asks without end fills no memory: what is too much is answered as cancelled."""
+    peer = Peer().prompted()
+    for id in range(MOST_ASKED + 2):
+        peer.says(a_permission(id, ONCE, NO, call=str(id)))
+    assert peer.heard() == [answer(MOST_ASKED, None), answer(MOST_ASKED + 1, None)]
+    peer.dialogue.answer("no")
+    assert peer.heard() == [answer(0, "no")]
+    peer.says(a_permission("one more", ONCE, NO))
+    assert peer.heard() == []
+
+
+def test_a_request_is_kept_without_what_it_would_write() -> None:
+    """A tool that writes files has them in its request, as input and again as a difference."""
+    peer, text = Peer().prompted(), "x" * 100_000
+    tracemalloc.start()
+    try:
+        for id in range(MOST_ASKED):
+            peer.says(a_permission(id, ONCE, NO, call=str(id), rawInput={"content": text}))
+        kept, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert kept < MOST_ASKED * len(text) / 10

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from kokino.executions.channel import Channel
+from kokino.executions.channel import BEHIND, CHUNK, Channel
 
 #: Far longer than anything here takes, in seconds.
 PATIENCE = 60
@@ -23,6 +23,12 @@ def channel(tmp_path: Path) -> Iterator[Channel]:
     channel.create()
     yield channel
     channel.close()
+
+
+def is_open(channel: Channel) -> bool:
+    """True while this process has a descriptor of it."""
+    links = [os.path.realpath(link) for link in Path("/proc/self/fd").iterdir()]
+    return str(channel.path) in links
 
 
 class Listener:
@@ -60,15 +66,45 @@ async def test_more_than_fits_is_sent_when_there_is_room(channel: Channel) -> No
     assert await Listener(channel).all() == words
 
 
-async def test_who_does_not_listen_any_more_is_sent_nothing(channel: Channel) -> None:
-    """A CLI that is gone breaks nothing, before or in the middle of a long word."""
+@pytest.mark.parametrize("says_more", [True, False])
+async def test_who_does_not_listen_any_more_is_sent_nothing(channel: Channel, says_more: bool) -> None:
+    """A CLI that goes in the middle of a long word breaks nothing; what was for it is let go of."""
     listener = Listener(channel)
-    channel.send(b"x" * 1024 * 1024)
+    assert channel.send(b"x" * 1024 * 1024)
+    assert channel.unsent > 0
     listener.hang_up()
-    channel.send(b"y")
+    if says_more:
+        assert channel.send(b"y")
+    async with asyncio.timeout(PATIENCE):
+        while is_open(channel):
+            await asyncio.sleep(0.001)
+    assert channel.send(b"z")
     channel.end()
-    await asyncio.sleep(0)
-    channel.send(b"z")
+    assert channel.unsent == 0
+
+
+async def test_who_does_not_read_is_sent_no_more_than_a_bound(channel: Channel) -> None:
+    """Answers to a CLI that asks without end pile up to about a megabyte; then the channel closes."""
+    listener, answer, sent = Listener(channel), b"x" * 1000, 0
+    while channel.send(answer):
+        sent += len(answer)
+        assert channel.unsent <= BEHIND + CHUNK
+    assert sent >= BEHIND
+    listener.hang_up()  # its own descriptor is of the same FIFO
+    assert (is_open(channel), channel.unsent) == (False, 0)
+
+
+async def test_who_reads_may_be_sent_any_amount(channel: Channel) -> None:
+    """What has been read counts no more, however much it was and however far behind the reader is."""
+    listener, words = Listener(channel), os.urandom(100_000)
+    reading = asyncio.create_task(listener.all())
+    for _ in range(40):
+        assert channel.send(words)
+        async with asyncio.timeout(PATIENCE):
+            while channel.unsent > BEHIND // 2:
+                await asyncio.sleep(0)
+    channel.end()
+    assert await reading == words * 40
 
 
 async def test_closing_forgets_what_nobody_has_read(channel: Channel) -> None:
@@ -77,6 +113,7 @@ async def test_closing_forgets_what_nobody_has_read(channel: Channel) -> None:
     listener = Listener(channel)
     channel.close()
     channel.close()
+    assert channel.unsent == 0
     assert len(await listener.all()) <= 64 * 1024
 
 

@@ -36,6 +36,9 @@ from kokino.agents.failures import FailureKind
 from kokino.agents.model import Permissions
 from kokino.errors import Conflict, Fault, Invalid
 
+#: So many requests for a permission wait at a time, each for a person; more are answered as cancelled.
+MOST_ASKED = 100
+
 
 class AcpDialogue(LineReader):
     """One turn of an agent; see `contract.Dialogue`."""
@@ -96,6 +99,13 @@ class AcpDialogue(LineReader):
             self._send(acp_messages.notification(AGENT_METHODS["session_cancel"], told))
         else:
             self.end_words()  # it has not begun with anything: the end of its input is all it needs
+
+    def unheard(self) -> None:
+        """It does not read its input."""
+        if not self.is_final:
+            self._asked.clear()
+            said = "it asks on and on without reading the answers: its standard input has been closed"
+            self._fail(FailureKind.PROTOCOL, said)
 
     def stdout(self, line: bytes) -> None:
         """Take one message."""
@@ -248,6 +258,8 @@ class AcpDialogue(LineReader):
             self._decide(asked, None)  # nobody could choose among no options
         elif policy is not Permissions.ASK:
             self._decide(asked, acp_permissions.choose(asked.request.options, policy))
+        elif len(self._asked) >= MOST_ASKED:
+            self._decide(asked, None)
         elif self._opening is not None:
             self._asked.append(asked)
 
@@ -261,7 +273,7 @@ class AcpDialogue(LineReader):
         if option is not None and option.kind.startswith("allow"):
             self._turn.call(asked.call)  # some agents tell of a call only here
         else:
-            self._turn.end_call(asked.call.tool_call_id)
+            self._turn.end_call(asked.call.id)
         self._send(acp_permissions.answer(asked.id, option))
 
     # --- ours ------------------------------------------------------------------------------------------

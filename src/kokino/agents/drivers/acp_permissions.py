@@ -17,7 +17,7 @@ from acp.schema import (
 from msgspec import Raw
 
 from kokino.agents.drivers import acp_messages
-from kokino.agents.drivers.acp_turn import ENDED
+from kokino.agents.drivers.acp_turn import ENDED, Call, told
 from kokino.agents.drivers.contract import PermissionOption, PermissionRequest
 from kokino.agents.drivers.text import one_line
 from kokino.agents.model import Permissions
@@ -40,20 +40,20 @@ class Asked:
     id: Raw
     #: Whose call it is: an agent below the agent has a session of its own.
     session_id: str
-    call: ToolCallUpdate
+    call: Call
     request: PermissionRequest
 
     def option(self, option_id: str) -> PermissionOption | None:
         """The option of that id."""
         return next((option for option in self.request.options if option.id == option_id), None)
 
-    def ends_with(self, told: SessionNotification) -> bool:
+    def ends_with(self, notification: SessionNotification) -> bool:
         """True where an update says that its call is over."""
-        update = told.update
+        update = notification.update
         return (
             isinstance(update, ToolCall | ToolCallUpdate)
             and update.status in ENDED
-            and (told.session_id, update.tool_call_id) == (self.session_id, self.call.tool_call_id)
+            and (notification.session_id, update.tool_call_id) == (self.session_id, self.call.id)
         )
 
 
@@ -66,7 +66,7 @@ def asked(id: Raw, params: RequestPermissionRequest) -> Asked:
     )
     request = PermissionRequest(id=acp_messages.shown(id), title=title, options=options)
     # A copy of the id: as it comes it would keep the whole line.
-    return Asked(Raw(bytes(id)), params.session_id, params.tool_call, request)
+    return Asked(Raw(bytes(id)), params.session_id, told(params.tool_call), request)
 
 
 def choose(options: Sequence[PermissionOption], permissions: Permissions) -> PermissionOption | None:

@@ -191,6 +191,10 @@ class Dialogue(Reader, Protocol):
         """Ask the CLI to stop; what it then says is still read."""
         ...
 
+    def unheard(self) -> None:
+        """The CLI does not read what is said to it and is told no more: it has failed, if it goes on."""
+        ...
+
 
 class Driver(Protocol):
     """One CLI's language."""

@@ -6,6 +6,8 @@ from kokino.agents.drivers.text import one_line
 
 #: Stands for a call that runs and has no id yet.
 FORETOLD = "(foretold)"
+#: So many calls are kept that have begun and not ended. One that an agent has forgotten never ends.
+REMEMBERED = 1000
 #: A call is shown with so much of its input, in characters: enough to know it by.
 SHOWN = 160
 
@@ -32,6 +34,8 @@ class ToolCalls:
         self._last_id, self._before = id, (self._last, self.repeats)
         self._compare(name, input)
         self._running[id] = _shown(name, input)
+        if len(self._running) > REMEMBERED:
+            self._running.pop(next(iter(self._running)))
 
     def amend(self, id: str, name: str, input: bytes = b"") -> None:
         """A call that runs is told more exactly than when it began."""
