@@ -114,12 +114,28 @@ def test_an_agent_that_cannot_load_works_in_a_new_session_and_that_is_told() -> 
     ("why", "error"),
     [
         ("the protocol's own code", {"code": -32002, "message": "Resource not found"}),
-        ("OpenCode's words", {"code": -32603, "message": "Internal error: OpenCode service failure"}),
+        (
+            "OpenCode's words",
+            {
+                "code": -32603, "message": "Internal error: OpenCode service failure",
+                "data": {"service": "session"},
+            },
+        ),
+        (
+            "Gemini CLI's words",
+            {
+                "code": -32603,
+                "message": "Internal error",
+                "data": {"details": 'Invalid session identifier "x"'},
+            },
+        ),
+        ("plain words", {"code": -32603, "message": "Session sess-0 not found"}),
+        ("words with a quota in a path", {"code": -32603, "message": "no session found in /billing/quota"}),
         ("it only says that it can load", {"code": -32601, "message": "Method not found"}),
     ],
 )
 def test_a_session_that_is_not_known_any_more_is_replaced(why: str, error: dict[str, Any]) -> None:
-    """Agents have no common word for it: whatever does not tell of something else is that."""
+    """Agents have no common word for it: by the protocol's code, or by words that are known."""
     peer = Peer(resumes=EARLIER)
     peer.asked()
     peer.answers(initialized())
@@ -144,6 +160,41 @@ def test_a_load_that_fails_for_want_of_a_login_replaces_nothing() -> None:
     assert peer.heard() == []
     assert peer.outcome().kind is FailureKind.AUTH
     assert peer.outcome().began_anew is None
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        ({"code": -32603, "message": "Internal error: database is locked"}, FailureKind.UNKNOWN),
+        ({"code": -32603, "message": "Internal error: OpenCode service failure"}, FailureKind.UNKNOWN),
+        ({"code": -32603, "message": "no space left", "data": {"file": "session.json"}}, FailureKind.UNKNOWN),
+        ({"code": -32603, "message": "fetch failed"}, FailureKind.NETWORK),
+    ],
+)
+def test_a_session_that_cannot_be_loaded_just_now_is_kept(error: dict[str, Any], kind: FailureKind) -> None:
+    """What passes must not cost what was said before: it fails, and the next prompt tries again."""
+    peer = Peer(resumes=EARLIER)
+    peer.asked()
+    peer.answers(initialized())
+    peer.asked()
+    peer.answers(**error)
+    assert peer.heard() == []
+    outcome = peer.outcome()
+    assert (outcome.kind, outcome.began_anew, outcome.session_is_alive) == (kind, None, True)
+    assert peer.dialogue.session_id is None
+    assert error["message"] in str(outcome.error)
+
+
+@pytest.mark.parametrize("broken", [b"\\ud83d", b"\\udc00x", b"\xff", b"\xf0\x9f\x98"])
+def test_half_a_character_costs_no_message(broken: bytes) -> None:
+    """A tool's output may be cut anywhere, or be no UTF-8 at all: it is replaced, in text and in requests."""
+    peer = Peer(permissions="allow").prompted()
+    peer.says(a_chunk("cut @ here").replace(b"@", broken))
+    assert "cut \ufffd" in peer.dialogue.text.so_far()
+    peer.says(a_permission("p-@", ONCE, rawInput={"old": "cut @"}).replace(b"@", broken))
+    (answer,) = peer.heard()
+    assert answer["result"]["outcome"] == {"outcome": "selected", "optionId": "once"}
+    assert (peer.dialogue.garbage_lines, peer.dialogue.unknown_records) == (0, 0)
 
 
 def test_another_version_of_the_protocol_ends_it() -> None:

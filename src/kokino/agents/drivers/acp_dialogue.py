@@ -31,7 +31,7 @@ from kokino.agents.drivers.acp_turn import Turn
 from kokino.agents.drivers.contract import Exit, Opening, Outcome, PermissionOption, PermissionRequest, Usage
 from kokino.agents.drivers.record_reader import LineReader, decode
 from kokino.agents.drivers.signs import describe, kind_of_exit
-from kokino.agents.drivers.text import CONTENT_LIMIT, one_line
+from kokino.agents.drivers.text import CONTENT_LIMIT, one_line, repaired
 from kokino.agents.failures import FailureKind
 from kokino.agents.model import Permissions
 from kokino.errors import Conflict, Fault, Invalid
@@ -111,6 +111,8 @@ class AcpDialogue(LineReader):
         """Take one message."""
         if not line.strip():
             return
+        # What is inside is read by another decoder, as strict, when the message is known.
+        line = repaired(line)
         message = decode(line, Message)
         if message is None:
             self.garbage_lines += 1
@@ -218,9 +220,14 @@ class AcpDialogue(LineReader):
             return
         text = acp_failures.text_of_error(error.message, error.data)
         kind = acp_failures.kind_of_error(error.code, text)
-        if self._awaited is Ask.LOAD and kind is None:
-            # Agents have no common word for a session that they do not know.
+        if self._awaited is Ask.LOAD and acp_failures.is_unknown_session(
+            error.code, error.message, error.data
+        ):
             self._begin_anew(f"the agent could not load session {self.resumes}: {text}")
+        elif self._awaited is Ask.LOAD and kind is None:
+            self._fail(
+                FailureKind.UNKNOWN, f"session {self.resumes} is kept, but could not be loaded: {text}"
+            )
         elif kind is FailureKind.AUTH:
             self._fail(kind, f"{text}; {self._login_advice}")
         else:

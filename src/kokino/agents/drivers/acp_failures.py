@@ -6,12 +6,13 @@ agents hand them on (recorded: Gemini CLI 0.61.0, OpenCode 1.18.33, Qwen Code 0.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from typing import Any
 
 from kokino.agents.drivers.signs import Sentence, kind_of_status, sentence_in
-from kokino.agents.drivers.text import one_line
+from kokino.agents.drivers.text import ERROR_LIMIT, one_line
 from kokino.agents.failures import FailureKind
 
 #: First match wins: a used-up quota is often told with the status of too many requests.
@@ -35,6 +36,17 @@ SENTENCES = (
 
 #: The protocol's own error codes; any other negative one is JSON-RPC's and says nothing of the cause.
 CODES = {-32000: FailureKind.AUTH, -32800: FailureKind.CANCELLED}
+#: The code for a resource that is not there, which for ``session/load`` is the session; and JSON-RPC's for a
+#: method that is not there, where an agent only says that it can load.
+NO_SESSION_CODES = frozenset({-32002, -32601})
+#: What agents say instead, looked for in message and data: OpenCode's "service failure" names its part in the
+#: data alone; ``No saved session found`` and ``Session not found`` are the words of several.
+NO_SESSION = re.compile(
+    r"invalid session id|service failure.*\"service\":\"session\"|(unknown|no such) (session|thread)"
+    r"|no (\w+ )?(session|conversation|thread|rollout)s? (was )?(found|with)"
+    r"|(session|conversation|thread)( id)?( \S+)? (was |is |does )?not (found|known|exist)",
+    re.IGNORECASE | re.DOTALL,
+)
 #: An HTTP status in a sentence: first of all in it, or behind a word that announces one.
 STATUS = re.compile(r"(?:^|\b(?:status|code|http|error)\b\W{0,3})([45]\d\d)\b", re.IGNORECASE)
 
@@ -54,6 +66,15 @@ def kind_of_error(code: int, text: str) -> FailureKind | None:
     found = STATUS.search(text)
     # Gemini CLI answers with the service's HTTP status as the error's code.
     return kind_of_status(int(found[1]) if found else None) or kind_of_status(code) or CODES.get(code)
+
+
+def is_unknown_session(code: int, message: str, data: Any) -> bool:
+    """True where an error of ``session/load`` says that there is no such session.
+
+    Anything else may pass, a database that is locked, a disk that is full, and must not cost the session.
+    """
+    told = f"{message} {json.dumps(data, ensure_ascii=False, separators=(',', ':'))}"
+    return code in NO_SESSION_CODES or NO_SESSION.search(told[: 8 * ERROR_LIMIT]) is not None
 
 
 def text_of_error(message: str, data: Any) -> str:
