@@ -117,7 +117,8 @@ def test_an_agent_that_cannot_load_works_in_a_new_session_and_that_is_told() -> 
         (
             "OpenCode's words",
             {
-                "code": -32603, "message": "Internal error: OpenCode service failure",
+                "code": -32603,
+                "message": "Internal error: OpenCode service failure",
                 "data": {"service": "session"},
             },
         ),

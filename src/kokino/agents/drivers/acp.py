@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
-from kokino.agents.drivers.contract import Command, Invocation, Reader
+from kokino.agents.drivers.contract import Command, Driver, Invocation, Reader
 
-#: Flags by which agents that we know of ask nobody: Gemini CLI and Qwen Code, Claude Code, Codex, Copilot.
-ASKS_NOBODY = ("yolo", "dangerously", "bypass", "allow-all")
+#: Words, without what stands between them, by which agents that we know of are told to ask nobody: Gemini CLI
+#: and Qwen Code, Claude Code, Codex, Droid, Copilot.
+ASKS_NOBODY = ("yolo", "danger", "bypass", "allowall", "skippermission")
+#: ``-y`` of Gemini CLI and Qwen Code, alone, among other letters, or with a value.
+SHORT = re.compile(r"-[a-z]*y[a-z]*(=.*)?", re.IGNORECASE)
+#: Name a file or a setting that may say the same, in a language that only the agent reads.
+SETTINGS = re.compile("-c|--(?i:config|settings|profile)")
 
 
 class Acp:
@@ -15,6 +21,10 @@ class Acp:
 
     name = "acp"
     default_command: tuple[str, ...] = ()
+
+    def __init__(self, others: Sequence[Driver] = ()) -> None:
+        #: The drivers of agents that may be meant by the command.
+        self._others = others
 
     def command(self, invocation: Invocation) -> Command:
         """The command and its flags: session, model and prompt are told by the protocol."""
@@ -28,5 +38,25 @@ class Acp:
         return AcpDialogue(resumes)
 
     def skips_permissions(self, flags: Sequence[str]) -> bool:
-        """By the words that agents have for it; one with another word is not recognised."""
-        return any(word in flag.lower() for flag in flags for word in ASKS_NOBODY)
+        """By all words that agents have for it, and by flags that cannot be read; one too many does no harm.
+
+        Which agent it is cannot be told from a command, a wrapper may have any name. So whatever would skip
+        permissions for one does so for all.
+        """
+        return any(map(_may_ask_nobody, flags)) or any(
+            other.skips_permissions(spelling) for other in self._others for spelling in (flags, _plain(flags))
+        )
+
+
+def _may_ask_nobody(flag: str) -> bool:
+    letters = re.sub("[^a-z0-9]", "", flag.lower())
+    return (
+        any(word in letters for word in ASKS_NOBODY)
+        or SHORT.fullmatch(flag) is not None
+        or SETTINGS.match(flag) is not None
+    )
+
+
+def _plain(flags: Sequence[str]) -> list[str]:
+    """``--skipPermissions`` and ``--SKIP_PERMISSIONS`` as ``--skip-permissions``: parsers take them alike."""
+    return [re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", flag).replace("_", "-").lower() for flag in flags]

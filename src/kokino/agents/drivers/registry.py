@@ -16,20 +16,18 @@ from kokino.agents.drivers.scripted import Scripted
 from kokino.agents.names import in_full
 from kokino.errors import Fault, Invalid
 
-#: Every driver there is. A new one is written in a file of its own and named here.
-DRIVERS: dict[str, Driver] = {
-    driver.name: driver
-    for driver in (
-        Acp(),
-        ClaudeCode(),
-        Codex(),
-        FactoryDroid(),
-        Gemini(),
-        OpenCode(),
-        Qwen(),
-        Scripted(),
-    )
-}
+#: The drivers of one CLI each. A new one is written in a file of its own and named here.
+CLIS: tuple[Driver, ...] = (
+    ClaudeCode(),
+    Codex(),
+    FactoryDroid(),
+    Gemini(),
+    OpenCode(),
+    Qwen(),
+    Scripted(),
+)
+#: Every driver there is. Behind the protocol may be any of these CLIs, with its own flags.
+DRIVERS: dict[str, Driver] = {driver.name: driver for driver in (Acp(CLIS), *CLIS)}
 
 
 def driver_named(name: str) -> Driver:
