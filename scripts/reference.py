@@ -93,9 +93,11 @@ curl -s http://127.0.0.1:5050/agents/reviewer/execute -H 'Content-Type: applicat
 The same key and body for the same agent are the same execution: while it runs the caller waits for it, or
 gets its 202 with `Prefer: respond-async`; after its end the caller gets the same answer, a failure too.
 Such an answer carries `Idempotent-Replayed: true`. To run a failed request anew, choose a new key.
-What was refused at once, with 503, has run nothing: the same key may be used again after `Retry-After`.
+What was refused has run nothing, be it at once with 503, or with 409 and `lock_timeout` after a wait in the
+queue: its key is free, and may be used again after `Retry-After`.
 Another body under a key that is taken is refused with 422, which names the execution that has it.
-A key is 1 to 255 visible ASCII characters, and is remembered for 24 hours at least.
+A key is 1 to 255 visible ASCII characters, and is remembered for 24 hours at least, or until its agent is
+deleted.
 
 An execution whose caller goes away goes on, because it was accepted.
 With `"cancelOnDisconnect": true` in the body it is cancelled when no caller waits for it any more.

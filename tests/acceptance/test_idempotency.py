@@ -134,6 +134,34 @@ async def test_while_it_runs_one_may_wait_for_it_or_be_told_where_it_is(broker: 
     assert answer.json()["execution"]["executionId"] == accepted.json()["executionId"]
 
 
+async def test_a_refusal_in_the_queue_gives_the_key_back(broker: TestBroker) -> None:
+    """Whoever comes again after its lock timeout, as it was told to, is run at last."""
+    await broker.post("/api/pause", scope="agent", id="writer", reason="a test")
+    refused = (await execute(broker, "k", headers=ASYNC)).headers["Location"]
+    await broker.fast_forward(minutes=6)
+    assert (await broker.get(refused))["kind"] == "lock_timeout"
+    await broker.post("/api/resume", scope="agent", id="writer")
+
+    answer, again = await execute(broker, "k"), await execute(broker, "k")
+
+    assert (answer.status_code, again.status_code) == (200, 200)
+    assert "Idempotent-Replayed" not in answer.headers
+    assert again.json() == answer.json()
+    assert len(await executions(broker)) == 2
+
+
+async def test_an_agent_that_is_registered_anew_knows_no_key_of_its_predecessor(broker: TestBroker) -> None:
+    """Its CLI, folder and session may be others: an old answer is not its own."""
+    first = await execute(broker, "k")
+    assert (await broker.http.delete("/agents/writer")).status_code == 204
+    await broker.post("/agents/register", agentId="writer", cliType="scripted", cwd=str(broker.home))
+
+    second = await execute(broker, "k")
+
+    assert second.status_code == 200
+    assert second.json()["executionId"] != first.json()["executionId"]
+
+
 async def test_a_key_is_forgotten_after_a_day(broker: TestBroker) -> None:
     """The same request is a new one then."""
     first = (await execute(broker, "k")).json()["executionId"]

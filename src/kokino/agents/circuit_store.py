@@ -28,7 +28,7 @@ def put(conn: Connection, circuit: Circuit) -> None:
         "last_kind": circuit.last_kind,
         "opened_at": circuit.opened_at,
         "retry_at": circuit.retry_at,
-        "probe_execution_id": circuit.trial_id,
+        "trial_execution_id": circuit.trial_id,
     }
     key = {"agent_id": circuit.agent_id, "cli_type": circuit.cli_type}
     changed = conn.execute(update(circuits).where(*_key(**key)).values(**values))
@@ -58,7 +58,7 @@ def of_agent(conn: Connection, agent_id: str) -> list[Circuit]:
 def free_trial(conn: Connection, execution_id: str) -> None:
     """The execution will not try after all: the next one may."""
     conn.execute(
-        update(circuits).where(circuits.c.probe_execution_id == execution_id).values(probe_execution_id=None)
+        update(circuits).where(circuits.c.trial_execution_id == execution_id).values(trial_execution_id=None)
     )
 
 
@@ -85,5 +85,5 @@ def _circuit(row: Row[Any]) -> Circuit:
         last_kind=row.last_kind,
         opened_at=row.opened_at,
         retry_at=row.retry_at,
-        trial_id=row.probe_execution_id,
+        trial_id=row.trial_execution_id,
     )

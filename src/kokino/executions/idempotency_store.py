@@ -22,12 +22,20 @@ def find(conn: Connection, agent_id: str, key: str) -> tuple[str, str] | None:
 def remember(
     conn: Connection, agent_id: str, key: str, *, body_hash: str, execution_id: str, now: datetime
 ) -> None:
-    """Give a new key to the execution."""
+    """Give a key to the execution, whichever had it before."""
+    conn.execute(
+        delete(idempotency_keys).where(idempotency_keys.c.agent_id == agent_id, idempotency_keys.c.key == key)
+    )
     conn.execute(
         insert(idempotency_keys).values(
             agent_id=agent_id, key=key, body_hash=body_hash, execution_id=execution_id, created_at=now
         )
     )
+
+
+def forget_agent(conn: Connection, agent_id: str) -> None:
+    """Forget all keys of an agent: one that is registered anew under its id is another."""
+    conn.execute(delete(idempotency_keys).where(idempotency_keys.c.agent_id == agent_id))
 
 
 def forget_older(conn: Connection, *, than: datetime) -> int:

@@ -98,7 +98,7 @@ class Executions:
         timeout: timedelta | None = None,
         metadata: Mapping[str, Any] | None = None,
     ) -> Accepted:
-        """As `submit`, but what was accepted under `key` before is not accepted again.
+        """As `submit`, but what was accepted under `key` before, and not refused, is not accepted again.
 
         Raises `KeyTaken` too, when the same key came with another body.
         """
@@ -255,6 +255,7 @@ class Executions:
         def forget(conn: Connection) -> None:
             session_store.forget(conn, agent_id)
             circuit_store.forget(conn, agent_id)
+            idempotency_store.forget_agent(conn, agent_id)
             agent_store.forget(conn, agent_id)
 
         await self.storage.write(forget)
@@ -325,14 +326,20 @@ class Executions:
 
 
 def _known(conn: Connection, agent_id: str, key: IdempotencyKey) -> Execution | None:
-    """What has this key already. Raises `KeyTaken` when it was asked for with another body."""
+    """What has this key already. Raises `KeyTaken` when it was asked for with another body.
+
+    A key that was refused is free: nothing has run, and its caller was told to come again.
+    """
     found = idempotency_store.find(conn, agent_id, key.key)
     if found is None:
         return None
     execution_id, body_hash = found
+    execution = store.get(conn, execution_id)
+    if execution is None or execution.state is State.REFUSED:
+        return None
     if body_hash != key.body_hash:
         raise KeyTaken(key.key, execution_id)
-    return store.get(conn, execution_id)
+    return execution
 
 
 def _unknown(execution_id: str) -> NotFound:

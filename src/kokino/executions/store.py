@@ -57,15 +57,12 @@ def in_state(conn: Connection, state: State) -> list[Execution]:
 
 def unfinished_of(conn: Connection, agent_id: str) -> list[Execution]:
     """The agent's queued and running executions, in order of acceptance."""
-    query = (
-        select(executions)
-        .where(
-            executions.c.agent_id == agent_id,
-            executions.c.state.in_([State.QUEUED.value, State.RUNNING.value]),
-        )
-        .order_by(executions.c.number)
+    query = select(executions).where(
+        executions.c.agent_id == agent_id,
+        executions.c.state.in_([State.QUEUED.value, State.RUNNING.value]),
     )
-    return [_execution(row) for row in conn.execute(query)]
+    # Sorted here: asked for them in order, SQLite walks over all that the agent ever ran, and sorts nothing.
+    return sorted((_execution(row) for row in conn.execute(query)), key=lambda one: one.number)
 
 
 def queue_heads(conn: Connection, *, busy: Collection[str]) -> list[Execution]:

@@ -113,7 +113,7 @@ circuits = Table(
     # When one execution may try whether it works again.
     Column("retry_at", Instant),
     # The execution that tries it.
-    _id("probe_execution_id"),
+    _id("trial_execution_id"),
 )
 
 fallbacks = Table(
@@ -199,6 +199,8 @@ executions = Table(
     Column("waiting", Document),
     Index(None, "agent_id", "number"),
     Index(None, "state", "number"),
+    # Few are unfinished of all that an agent ever ran; each submission asks for them.
+    Index(None, "agent_id", "state", "number"),
     Index(None, "state", "queue_ends_at"),
     Index(None, "ended_at"),
     sqlite_autoincrement=True,

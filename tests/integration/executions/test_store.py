@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, update
+from sqlalchemy import Connection, event, update
 
 from kokino.agents.failures import FailureKind
 from kokino.executions import store, summary_store
 from kokino.executions.model import TRANSITIONS, Ending, Record, State
-from kokino.storage import Storage
+from kokino.storage import Storage, open_storage
 from kokino.storage.schema import executions
 from tests.integration.executions.given import Queue, agent, at, execution
 
@@ -190,3 +191,34 @@ async def test_summaries_tell_of_what_runs_and_what_ended_last(queue: Queue, sto
     last = await storage.read(summary_store.last_ended)
     assert set(last) == {"writer"}
     assert (last["writer"].execution_id, last["writer"].duration) == ("a", timedelta(seconds=2))
+
+
+@pytest.mark.parametrize("query", [store.unfinished_count, store.unfinished_of, store.queued_count])
+async def test_what_an_agent_has_unfinished_is_found_without_a_walk_over_all_it_ever_ran(
+    sqlite_url: str, query: Callable[[Connection, str], object]
+) -> None:
+    """Each submission asks for it in its write transaction, which all others wait for."""
+    storage = await open_storage(sqlite_url)
+    try:
+        plan = await storage.read(lambda conn: plan_of(conn, lambda: query(conn, "writer")))
+    finally:
+        await storage.close()
+    assert (
+        [step for step in plan if "executions" in step]
+        == [step for step in plan if "ix_executions_agent_id_state_number (agent_id=? AND state=?)" in step]
+        != []
+    )
+
+
+def plan_of(conn: Connection, ask: Callable[[], object]) -> list[str]:
+    """How SQLite goes about the one query that `ask` makes."""
+    asked: list[tuple[str, Any]] = []
+
+    def note(_conn: Any, _cursor: Any, statement: str, values: Any, *_: Any) -> None:
+        asked.append((statement, values))
+
+    event.listen(conn, "before_cursor_execute", note)
+    ask()
+    event.remove(conn, "before_cursor_execute", note)
+    [(statement, values)] = asked
+    return [row[3] for row in conn.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values)]

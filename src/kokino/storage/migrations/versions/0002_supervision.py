@@ -39,6 +39,9 @@ def _add_to_executions() -> None:
         sa.Column("waiting", DOCUMENT, nullable=True),
     ):
         op.add_column("executions", column)
+    op.create_index(
+        op.f("ix_executions_agent_id_state_number"), "executions", ["agent_id", "state", "number"]
+    )
 
 
 def _create_circuits() -> None:
@@ -52,7 +55,7 @@ def _create_circuits() -> None:
         sa.Column("last_kind", sa.String(length=32), nullable=True),
         sa.Column("opened_at", sa.BigInteger(), nullable=True),
         sa.Column("retry_at", sa.BigInteger(), nullable=True),
-        sa.Column("probe_execution_id", sa.String(length=160), nullable=True),
+        sa.Column("trial_execution_id", sa.String(length=160), nullable=True),
         sa.PrimaryKeyConstraint("agent_id", "cli_type", name=op.f("pk_circuits")),
     )
 
