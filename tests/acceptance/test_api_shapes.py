@@ -123,7 +123,7 @@ FAILURES = {
 DIAGNOSIS = {
     "cliType": str,
     "passed": bool,
-    "checks": [{"name": str, "passed": bool, "message": str}],
+    "checks": [{"name": str, "passed": bool, "isRequired": bool, "message": str, "mend": MAYBE_TEXT}],
     "warnings": list,
     "timestamp": TIME,
 }
@@ -279,6 +279,20 @@ CASES = (
     ),
     Case(route="GET /api/health/environment", shape={"overall": str, "results": [DIAGNOSIS]}),
     Case(route="GET /api/health/environment", query="?cli=codex", shape=DIAGNOSIS),
+    Case(
+        route="GET /api/health/supervision",
+        query="?fresh=true",
+        shape={
+            "passed": bool,
+            "tier": re.compile("cgroup|tree walk"),
+            "checks": DIAGNOSIS["checks"],
+            "warnings": list,
+            "timestamp": TIME,
+            "warden": {"pid": int, "state": re.compile("serving"), "memoryMB": NUMBER},
+            "cgroup": Null({"path": str, "limits": list}),
+            "running": {"executions": int, "processes": int, "memoryMB": NUMBER},
+        },
+    ),
     Case(
         route="POST /agents/register",
         body={

@@ -19,6 +19,7 @@ from kokino.api import (
     problems,
     sessions,
     slo,
+    supervision,
 )
 from kokino.api.guard import Guard, Rules
 from kokino.api.queries import refuse_unknown
@@ -26,6 +27,7 @@ from kokino.api.services import Services
 
 ROUTERS = (
     health.router,
+    supervision.router,
     circuits.router,
     sessions.router,
     agents.router,

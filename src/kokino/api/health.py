@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from datetime import timedelta
 
 from fastapi import APIRouter, Response
 
 from kokino import __version__
 from kokino.agents import store as agent_store
-from kokino.agents.model import Agent
 from kokino.agents.names import CliTypeName
 from kokino.api.services import Given, Services
 from kokino.api.shapes import Shape, Time
 from kokino.clock import MILLISECOND
-from kokino.doctor.diagnose import diagnose
+from kokino.doctor.diagnose import diagnose_all
 from kokino.doctor.model import Diagnosis
-from kokino.errors import NotFound, StorageError
+from kokino.errors import StorageError
 from kokino.notify import store as outbox
 
 router = APIRouter(tags=["health"])
@@ -74,7 +74,11 @@ class CheckShape(Shape):
 
     name: str
     passed: bool
+    #: False where all works without it, only dearer or later.
+    is_required: bool
     message: str
+    #: The command that mends it; null where it passed, or where none is known.
+    mend: str | None
 
 
 class DiagnosisShape(Shape):
@@ -143,12 +147,15 @@ async def ready(given: Given, response: Response) -> Readiness:
 async def environment(given: Given, cli: CliTypeName | None = None) -> Environment | DiagnosisShape:
     """The doctor's findings: of one CLI type, or of all that have agents."""
     agents = await given.storage.read(agent_store.everyone)
-    if cli is not None:
-        if cli not in given.cli_types:
-            raise NotFound(f"there is no CLI type {cli!r}; known: {', '.join(sorted(given.cli_types))}")
-        return _examined(given, cli, agents)
-    used = sorted({agent.cli_type for agent in agents if agent.cli_type in given.cli_types})
-    results = [_examined(given, cli_type, agents) for cli_type in used]
+    found = diagnose_all(
+        given.cli_types, agents, given.environment, given.home, cli=cli, now=given.clock.now()
+    )
+    return environment_shape(found) if cli is None else diagnosis_shape(found[0])
+
+
+def environment_shape(found: Sequence[Diagnosis]) -> Environment:
+    """What was found, as it is told."""
+    results = [diagnosis_shape(diagnosis) for diagnosis in found]
     return Environment(overall=_overall(results), results=results)
 
 
@@ -158,12 +165,8 @@ def _overall(results: list[DiagnosisShape]) -> str:
     return "healthy" if all(one.passed for one in results) else "degraded"
 
 
-def _examined(given: Services, cli_type: str, agents: list[Agent]) -> DiagnosisShape:
-    found = diagnose(given.cli_types[cli_type], agents, given.environment, given.home, now=given.clock.now())
-    return _shape(found)
-
-
-def _shape(diagnosis: Diagnosis) -> DiagnosisShape:
+def diagnosis_shape(diagnosis: Diagnosis) -> DiagnosisShape:
+    """One CLI type's, as it is told."""
     return DiagnosisShape(
         cli_type=diagnosis.cli_type,
         passed=diagnosis.passed,

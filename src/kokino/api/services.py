@@ -14,6 +14,7 @@ from kokino.agents.model import CliType
 from kokino.agents.service import Agents
 from kokino.alerts.rule import AlertRule
 from kokino.clock import Clock
+from kokino.doctor.supervision import SupervisionChecks
 from kokino.engine.loop import Engine
 from kokino.escalation.acknowledge import Acknowledgements
 from kokino.escalation.desk import Desk
@@ -77,6 +78,7 @@ class Services:
     escalations: Escalations
     desk: Desk
     warden: Warden
+    supervision: SupervisionChecks
     engine: Engine
     objectives: Objectives
     rules: Mapping[str, AlertRule]

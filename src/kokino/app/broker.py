@@ -132,6 +132,7 @@ class Broker:
         leaving.push_async_callback(self.ground.release)
         leaving.push_async_callback(self.services.executions.runner.release)
         leaving.push_async_callback(self.dispatch.drain)
+        leaving.push_async_callback(self.services.supervision.stop)
         leaving.push_async_callback(self.services.engine.stop)
         leaving.push_async_callback(self.listening.leave)
         leaving.push_async_callback(web.stop, self.app)
@@ -145,6 +146,7 @@ class Broker:
         """How each part stops, the last one first: callers get their answers before the socket is closed."""
         opened.push_async_callback(self.listening.stop)
         opened.push_async_callback(web.stop, self.app)
+        opened.push_async_callback(self.services.supervision.stop)
         opened.push_async_callback(self.services.engine.stop)
         opened.push_async_callback(self.services.executions.runner.stop)
         opened.push_async_callback(self.dispatch.drain)

@@ -21,6 +21,7 @@ from kokino.clock import Clock
 from kokino.errors import ProcessError
 from kokino.ids import Ids
 from kokino.notify.channels import open_client
+from kokino.process.cgroup import find_delegated
 from kokino.process.client import Warden
 from kokino.storage import Storage, open_storage
 from kokino.storage.installation import identity
@@ -101,7 +102,8 @@ async def open_ground(
         storage = await open_storage(database_url(checked, world.environment))
         opened.push_async_callback(storage.close)
         folder = runtime_folder(checked.config.home, world.environment)
-        warden = await Warden.attach(folder, hold=checked.process.hold)
+        root = find_delegated() if checked.process.may_use_cgroup else None
+        warden = await Warden.attach(folder, hold=checked.process.hold, cgroup=root)
         opened.push_async_callback(warden.close)
         fresh = world.ids.uuid()
         ground = Ground(
@@ -123,7 +125,12 @@ def runtime_folder(home: Path, environment: Mapping[str, str]) -> Path:
     root.mkdir(mode=0o700, exist_ok=True)
     if root.stat().st_uid != os.getuid():
         raise ProcessError(f"{root} belongs to somebody else: set XDG_RUNTIME_DIR to a folder of your own")
-    return root / hashlib.sha256(str(home.resolve()).encode()).hexdigest()[:16]
+    return runtime_path(home, environment)
+
+
+def runtime_path(home: Path, environment: Mapping[str, str]) -> Path:
+    """The same where nothing is to be made."""
+    return _runtime_root(environment) / hashlib.sha256(str(home.resolve()).encode()).hexdigest()[:16]
 
 
 def _runtime_root(environment: Mapping[str, str]) -> Path:

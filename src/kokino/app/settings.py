@@ -50,6 +50,14 @@ class ProcessSettings(Settings):
 
     hold: Length = Field(timedelta(seconds=30), description="how long CLIs live on when the broker dies")
     executions: int = Field(32, ge=1, le=10_000, description="how many may run at the same time")
+    cgroup: Literal["auto", "off"] = Field(
+        "auto", description="auto: each execution in a control group (v2) of its own, where one is delegated"
+    )
+
+    @property
+    def may_use_cgroup(self) -> bool:
+        """False where control groups are switched off."""
+        return self.cgroup == "auto"
 
 
 class SessionSettings(Settings):

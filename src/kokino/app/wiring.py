@@ -17,8 +17,10 @@ from kokino.alerts.module import AlertRules
 from kokino.api.app import create_api
 from kokino.api.guard import Rules, is_loopback
 from kokino.api.services import INCIDENTS, Restarts, Services
+from kokino.app.examine import self_check
 from kokino.app.ground import Ground
 from kokino.app.settings import Checked
+from kokino.doctor.supervision import SupervisionChecks
 from kokino.engine.loop import Engine
 from kokino.escalation import policy
 from kokino.escalation.acknowledge import Acknowledgements
@@ -129,6 +131,7 @@ def wire(checked: Checked, ground: Ground) -> tuple[Services, LocalDispatch, Fas
         escalations=escalations,
         desk=desk,
         warden=ground.warden,
+        supervision=SupervisionChecks(ground.world.clock, self_check(checked, ground.runtime_folder)),
         engine=engine,
         objectives=defaults(),
         rules={rule.id: rule for rule in rulefile.packaged()},

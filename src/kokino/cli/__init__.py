@@ -8,7 +8,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from kokino import __version__
-from kokino.cli import demo, diff, playbook, restart, serve, sessions, token
+from kokino.cli import demo, diff, doctor, playbook, restart, serve, sessions, token
 from kokino.errors import KokinoError
 
 app = typer.Typer(
@@ -20,6 +20,7 @@ app = typer.Typer(
 )
 app.command("serve")(serve.serve)
 app.command("restart")(restart.restart)
+app.command("doctor")(doctor.doctor)
 app.command("demo")(demo.demo)
 app.command("diff")(diff.diff)
 app.command("token")(token.token)

@@ -14,6 +14,11 @@ from kokino.errors import KokinoError
 #: Where a broker is looked for when nothing else is said.
 DEFAULT_URL = "http://127.0.0.1:5050"
 
+
+class NoBroker(KokinoError):
+    """Nobody listens where a broker was looked for."""
+
+
 Url = Annotated[str, typer.Option("--url", envvar="KOKINO_URL", help="Where the broker answers.")]
 
 
@@ -47,7 +52,8 @@ def _ask(method: str, url: str, path: str, **more: Any) -> httpx.Response:
     try:
         answer = httpx.request(method, f"{url.rstrip('/')}{path}", headers=headers, timeout=30, **more)
     except httpx.HTTPError as error:
-        raise KokinoError(
+        kind = NoBroker if isinstance(error, httpx.ConnectError) else KokinoError
+        raise kind(
             f"no broker answers at {url} ({error}): start one with `kokino serve`, or give --url"
         ) from error
     if answer.is_error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +12,17 @@ from pathlib import Path
 
 from kokino.agents.model import Agent, CliType
 from kokino.doctor.model import Check, Diagnosis
+from kokino.errors import NotFound
 
+#: How the programs that drivers start by default are installed: npm packages, by program.
+PACKAGES = {
+    "claude": "@anthropic-ai/claude-code",
+    "codex": "@openai/codex",
+    "droid": "droid",
+    "gemini": "@google/gemini-cli",
+    "opencode": "opencode-ai",
+    "qwen": "@qwen-code/qwen-code",
+}
 #: Fullness of a file system that is warned of, and that fails.
 DISK_WARNS_AT = 0.85
 DISK_FAILS_AT = 0.95
@@ -25,6 +36,23 @@ class Disk:
     #: 0 to 1.
     used: float
     free_bytes: int
+
+
+def diagnose_all(
+    cli_types: Mapping[str, CliType],
+    agents: Sequence[Agent],
+    environment: Mapping[str, str],
+    home: Path,
+    *,
+    cli: str | None,
+    now: datetime,
+) -> list[Diagnosis]:
+    """Check the CLI type `cli`, or all that agents use. Raises `NotFound` for a name that is none."""
+    if cli is not None and cli not in cli_types:
+        raise NotFound(f"there is no CLI type {cli!r}; known: {', '.join(sorted(cli_types))}")
+    used = sorted({agent.cli_type for agent in agents if agent.cli_type in cli_types})
+    wanted = used if cli is None else [cli]
+    return [diagnose(cli_types[name], agents, environment, home, now=now) for name in wanted]
 
 
 def diagnose(
@@ -54,26 +82,30 @@ def check_binary(cli_type: CliType, environment: Mapping[str, str]) -> Check:
         message = (
             f"{program!r} is not on PATH: install it, or set cli_types.{cli_type.name}.command to where it is"
         )
-        return Check(name="binary", passed=False, message=message)
+        package = PACKAGES.get(program)
+        return Check(
+            name="binary",
+            passed=False,
+            message=message,
+            mend=f"npm install -g {package}" if package else None,
+        )
     return Check(name="binary", passed=True, message=f"found {found}")
 
 
 def check_folders(agents: Sequence[Agent]) -> Check:
     """Do the agents' working directories exist, and may we enter them?"""
-    wrong = [
-        f"{agent.agent_id}: {agent.cwd} is no folder that can be entered"
-        for agent in agents
-        if not (agent.cwd.is_dir() and os.access(agent.cwd, os.X_OK))
-    ]
+    bad = [agent for agent in agents if not (agent.cwd.is_dir() and os.access(agent.cwd, os.X_OK))]
+    wrong = [f"{agent.agent_id}: {agent.cwd} is no folder that can be entered" for agent in bad]
     if wrong:
+        missing = sorted({str(agent.cwd) for agent in bad if not os.path.lexists(agent.cwd)})
         return Check(
             name="environment",
             passed=False,
             message="; ".join(wrong) + "; create it, or change the agent's cwd",
+            mend=f"mkdir -p {shlex.join(missing)}" if missing else None,
         )
-    return Check(
-        name="environment", passed=True, message=f"{len(agents)} agents, all working directories are there"
-    )
+    counted = "1 agent" if len(agents) == 1 else f"{len(agents)} agents"
+    return Check(name="environment", passed=True, message=f"{counted}, all working directories are there")
 
 
 def check_disks(disks: Sequence[Disk]) -> Check:

@@ -43,6 +43,8 @@ class Connection:
     ended: Mapping[str, Mapping[str, Any]]
     #: What the trees were last seen to take: the fields of `Sample` by execution id.
     samples: Mapping[str, Mapping[str, Any]]
+    #: The folder of its executions' control groups; None where trees are walked alone.
+    cgroup: Path | None
 
 
 async def connect(runtime_dir: Path, hold: timedelta, cgroup: Path | None) -> Connection:
@@ -150,6 +152,7 @@ def _accepted(
         running=answer["running"],
         ended=answer["ended"],
         samples=answer["samples"],
+        cgroup=None if answer["cgroup"] is None else Path(answer["cgroup"]),
     )
 
 

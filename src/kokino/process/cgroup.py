@@ -80,7 +80,8 @@ class Groups:
     """One warden's groups: a folder below `root`, and a group in it for each execution."""
 
     def __init__(self, root: Path, name: str, log: Callable[[str], None]) -> None:
-        self._folder = root / name
+        #: Holds the executions' groups.
+        self.folder = root / name
         self._log = log
         #: Numbers the groups: an execution may be started again, and a group counts what its first one did.
         self._made = 0
@@ -90,10 +91,10 @@ class Groups:
     def open(self) -> bool:
         """Make the folder, and end what a killed warden and killed keepers left there; False if refused."""
         try:
-            self._folder.mkdir(exist_ok=True)
-            left = [Group(str(path)) for path in self._folder.iterdir() if path.is_dir()]
+            self.folder.mkdir(exist_ok=True)
+            left = [Group(str(path)) for path in self.folder.iterdir() if path.is_dir()]
         except OSError as error:
-            self._log(f"no control groups in {self._folder}, trees are walked instead: {error.strerror}")
+            self._log(f"no control groups in {self.folder}, trees are walked instead: {error.strerror}")
             return False
         for group in left:
             if pids := group.kill():
@@ -107,7 +108,7 @@ class Groups:
         """A group with these limits; None, and a line in the log, when the kernel refuses."""
         self._remains = [group for group in self._remains if not group.remove()]
         self._made += 1
-        group = Group(str(self._folder / re.sub(r"[^\w.-]", "_", f"{id}.{self._made}", flags=re.ASCII)))
+        group = Group(str(self.folder / re.sub(r"[^\w.-]", "_", f"{id}.{self._made}", flags=re.ASCII)))
         try:
             Path(group.path).mkdir()
             group.limit(memory_bytes, processes)
@@ -127,11 +128,11 @@ class Groups:
         for group in self._remains:
             group.remove()
         with suppress(OSError):
-            self._folder.rmdir()
+            self.folder.rmdir()
 
     def _hand_down(self, controller: str) -> None:
         """Have a controller in the executions' groups; the kernel refuses where processes are above them."""
-        for folder in (self._folder.parent, self._folder):
+        for folder in (self.folder.parent, self.folder):
             try:
                 if controller in _read(folder / "cgroup.subtree_control").split():
                     continue
@@ -142,6 +143,14 @@ class Groups:
             except OSError as error:
                 self._log(f"control groups without {controller} limits: {folder}: {error.strerror}")
                 return
+
+
+def handed_down(folder: Path) -> tuple[str, ...]:
+    """The controllers whose limits groups made in `folder` have; none where it cannot be read."""
+    with suppress(OSError):
+        given = _read(folder / "cgroup.subtree_control").split()
+        return tuple(name for name in CONTROLLERS if name in given)
+    return ()
 
 
 def find_delegated() -> Path | None:
@@ -160,10 +169,11 @@ def find_delegated() -> Path | None:
         # Dots lead out of the namespace that we were given.
         if own is not None and ".." not in Path(own).parts and Path(own).is_relative_to(root):
             folder = mount_point / Path(own).relative_to(root)
+            # First: systemd gives the subgroup itself to the unit's user too, but there are processes in it.
+            if own != root and _is_subgroup(folder):
+                return folder.parent
             if _is_ours(folder, is_root=own == "/"):
                 return folder
-            if own != root and _is_marked(folder.parent) and _is_writable(folder.parent):
-                return folder.parent
     return None
 
 
@@ -174,6 +184,12 @@ def _is_ours(folder: Path, *, is_root: bool) -> bool:
         return (folder / "cgroup.events").exists()
     is_given = os.geteuid() != 0 and folder.stat().st_uid == os.geteuid() and folder.suffix not in _UNITS
     return is_given or _is_marked(folder)
+
+
+def _is_subgroup(folder: Path) -> bool:
+    """True for DelegateSubgroup='s group. A unit in a marked group belongs to another manager: user@."""
+    is_unit = folder.suffix in _UNITS
+    return not is_unit and _is_marked(folder.parent) and _is_writable(folder.parent)
 
 
 def _is_writable(folder: Path) -> bool:

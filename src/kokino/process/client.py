@@ -76,6 +76,8 @@ class Warden:
     def _take(self, connection: Connection) -> None:
         #: The warden's own process.
         self.pid = connection.pid
+        #: The folder of its executions' control groups; None where trees are walked alone.
+        self.cgroup = connection.cgroup
         self._reader = connection.reader
         self._writer = connection.writer
         self._running: dict[str, Started] = {}
@@ -273,7 +275,9 @@ class Warden:
         if not end.done():
             told = {field.name: message[field.name] for field in dataclasses.fields(Ended)}
             end.set_result(Ended.of(told))
-        self._writer.write(json.dumps({"do": "heard", "id": id}).encode() + b"\n")
+        # Not to a warden that we are ending: it may be gone, and a failed write throws away what is unread.
+        if not self._is_leaving:
+            self._writer.write(json.dumps({"do": "heard", "id": id}).encode() + b"\n")
         settled = [each for each, future in self._ends.items() if future.done()]
         for forgotten in settled[:-REMEMBERED]:
             del self._ends[forgotten]

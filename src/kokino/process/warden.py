@@ -42,7 +42,7 @@ else:
     from wards import Wards
 
 #: Changes whenever a message changes its meaning; a broker of another version is told so.
-PROTOCOL = 3
+PROTOCOL = 4
 #: Exit status that means: another warden serves this folder, or keepers of one still end their trees.
 TAKEN = 75
 #: The log starts anew when a warden starts and finds it larger than this, in bytes.
@@ -129,8 +129,8 @@ class Warden:
             guest.send({**refusal, "pid": os.getpid()})
             guest.close(patience=1)
         else:
-            self._welcome(guest, hold)
             self._use_groups(hello[0].get("cgroup"))
+            self._welcome(guest, hold)
 
     def _refusal(self, guest: Lines) -> dict[str, Any] | None:
         if guest.peer_uid != os.geteuid():
@@ -153,6 +153,7 @@ class Warden:
                 "running": self._wards.describe(),
                 "ended": self._unheard,
                 "samples": self._wards.samples(),
+                "cgroup": None if self._wards.groups is None else str(self._wards.groups.folder),
             }
         )
 

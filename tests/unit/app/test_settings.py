@@ -36,6 +36,15 @@ def test_an_empty_file_is_a_whole_configuration(read: Read) -> None:
     assert checked.agents == ()
 
 
+def test_control_groups_are_used_unless_the_file_says_no(read: Read) -> None:
+    """Where one is delegated; there is no third way."""
+    assert read("").process.may_use_cgroup
+    assert not read('[process]\ncgroup = "off"').process.may_use_cgroup
+    with pytest.raises(ConfigInvalid) as caught:
+        read('[process]\ncgroup = "always"')
+    assert [(fault.line, fault.field) for fault in caught.value.faults] == [(2, "process.cgroup")]
+
+
 def test_all_sections_faults_are_told_at_once_in_the_files_order(read: Read) -> None:
     """Nobody mends a file one start at a time."""
     with pytest.raises(ConfigInvalid) as caught:

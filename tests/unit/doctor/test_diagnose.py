@@ -2,11 +2,26 @@
 
 from __future__ import annotations
 
+import sys
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
+import pytest
+
+from kokino.agents.drivers.registry import DRIVERS
 from kokino.agents.model import Agent, CliType
-from kokino.doctor.diagnose import Disk, check_binary, check_disks, check_folders, diagnose, look_at_disk
+from kokino.doctor.diagnose import (
+    PACKAGES,
+    Disk,
+    check_binary,
+    check_disks,
+    check_folders,
+    diagnose,
+    diagnose_all,
+    look_at_disk,
+)
+from kokino.errors import NotFound
 
 NOW = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
 
@@ -60,6 +75,31 @@ def test_every_missing_folder_is_named_with_its_agent(tmp_path: Path) -> None:
     assert f"b: {tmp_path / 'gone'} is no folder" in check.message
     assert f"c: {file} is no folder" in check.message
     assert "a:" not in check.message
+
+
+def test_what_is_missing_comes_with_the_command_that_makes_it(tmp_path: Path) -> None:
+    """For programs that we know how to install, and folders that are not there; a file is somebody's."""
+    gone = tmp_path / "my shop"
+    assert check_binary(cli("codex"), {"PATH": "/nowhere"}).mend == "npm install -g @openai/codex"
+    assert check_binary(cli("tool"), {"PATH": "/nowhere"}).mend is None
+    assert check_folders([agent("a", gone), agent("b", tmp_path)]).mend == f"mkdir -p '{gone}'"
+    assert check_folders([agent("a", program(tmp_path))]).mend is None
+
+
+def test_every_driver_s_own_program_can_be_installed() -> None:
+    """But the scripted one's, which comes with Kokino."""
+    programs = {driver.default_command[0] for driver in DRIVERS.values() if driver.default_command}
+    assert set(PACKAGES) == programs - {sys.executable}
+
+
+def test_all_cli_types_that_agents_use_are_looked_at(tmp_path: Path) -> None:
+    """Or the one that is asked for; a name that is none is told with those that are."""
+    types = {"codex": cli("tool"), "idle": cli("tool")}
+    look = partial(diagnose_all, types, [agent("a", tmp_path)], {}, tmp_path, now=NOW)
+    assert [found.cli_type for found in look(cli=None)] == ["codex"]
+    assert len(look(cli="idle")) == 1
+    with pytest.raises(NotFound, match="no CLI type 'cdex'; known: codex, idle"):
+        look(cli="cdex")
 
 
 def test_no_agents_need_no_folders() -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
 from kokino.process import cgroup
-from kokino.process.cgroup import TASKS_EACH, Group, find_delegated
+from kokino.process.cgroup import TASKS_EACH, Group, find_delegated, handed_down
 
 LIMITS = ("memory.max", "memory.swap.max", "memory.oom.group", "pids.max")
 DELEGABLE = ("cgroup.procs", "cgroup.subtree_control", "cgroup.events")
@@ -73,6 +74,8 @@ def delegated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Groups that anybody may write to, and the marks that the test gives them."""
     made(tmp_path / "a b.slice" / "kokino.service" / "broker", *DELEGABLE)
     made(tmp_path / "a b.slice" / "kokino.service", *DELEGABLE)
+    made(tmp_path / "a b.slice" / "user@1000.service", *DELEGABLE)
+    made(tmp_path / "a b.slice" / "user@1000.service" / "x.service", *DELEGABLE)
     made(tmp_path, *DELEGABLE)
     return tmp_path
 
@@ -86,6 +89,12 @@ def delegated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             "/a b.slice/kokino.service/broker",
             "kokino.service",
             "a b.slice/kokino.service",
+        ),
+        (
+            "a unit of a user's manager, to which its own group was left",
+            "/a b.slice/user@1000.service/x.service",
+            "user@1000.service",
+            None,
         ),
         ("a unit that is systemd's own", "/a b.slice/kokino.service", "", None),
         ("the root of a container", "/", "", "."),
@@ -113,6 +122,33 @@ def test_what_has_been_left_to_us(  # noqa: PLR0917 - pytest passes them by name
     monkeypatch.setattr(cgroup, "_is_marked", lambda folder: folder.name == marked)
 
     assert find_delegated() == (None if found is None else delegated / found), why
+
+
+def test_a_subgroup_that_belongs_to_our_user_is_not_divided(
+    delegated: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """systemd gives the user that one too, but the broker is in it and keeps limits from going down."""
+    own = "/a b.slice/kokino.service/broker"
+    if os.geteuid() == 0:
+        os.chown(delegated / own.lstrip("/"), 1000, 1000)
+        monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    mount = str(delegated).replace(" ", "\\040")
+    texts = {
+        "/proc/self/cgroup": f"0::{own}\n",
+        "/proc/self/mountinfo": f"41 31 0:39 / {mount} rw - cgroup2 cgroup2 rw\n",
+    }
+    monkeypatch.setattr(cgroup, "_read", lambda path: texts[str(path)])
+    monkeypatch.setattr(cgroup, "_is_marked", lambda folder: folder.name == "kokino.service")
+
+    assert find_delegated() == delegated / "a b.slice" / "kokino.service"
+
+
+def test_limits_that_are_handed_down_are_told(tmp_path: Path) -> None:
+    """Those that we know of; none where there is no control group."""
+    (made(tmp_path) / "cgroup.subtree_control").write_text("cpu memory pids\n")
+
+    assert handed_down(tmp_path) == ("memory", "pids")
+    assert handed_down(tmp_path / "gone") == ()
 
 
 def test_the_root_of_all_groups_is_nobodys(delegated: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,71 @@
+"""What the doctor can tell without a broker: of the machine, and of what ``kokino.toml`` says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from kokino.api.health import CheckShape, environment_shape
+from kokino.api.supervision import self_check_shape
+from kokino.app.ground import runtime_path
+from kokino.app.settings import Checked, check
+from kokino.config import FILE_NAME, load
+from kokino.doctor.diagnose import diagnose_all
+from kokino.doctor.model import Check, Diagnosis
+from kokino.doctor.supervision import told
+from kokino.errors import ConfigInvalid
+from kokino.process import selfcheck
+
+
+def self_check(checked: Checked, runtime_folder: Path) -> Callable[[], selfcheck.SelfCheck]:
+    """The self-check of supervision for a broker of this configuration."""
+    return partial(
+        selfcheck.check,
+        runtime_folder,
+        spool=checked.config.home / "broker" / "spool",
+        may_use_cgroup=checked.process.may_use_cgroup,
+    )
+
+
+def examine(home: Path, environment: Mapping[str, str], *, cli: str | None, now: datetime) -> dict[str, Any]:
+    """What the API would answer for a broker of `home`, and whether its file is good.
+
+    Starts nothing and leaves nothing behind. Raises `NotFound` for a CLI type that is none.
+    """
+    folder = runtime_path(home, environment)
+    try:
+        checked = check(load(home), environment, now=now)
+    except ConfigInvalid as error:
+        # The machine is the same, whatever the file says.
+        found = selfcheck.check(folder, spool=home / "broker" / "spool")
+        return _answer(_faulty(error), found, None, now)
+    diagnoses = diagnose_all(checked.cli_types, checked.agents, checked.environment, home, cli=cli, now=now)
+    file = checked.config.file or f"no {FILE_NAME} in {home}, so the defaults"
+    good = Check(name="configuration", passed=True, message=f"good: {file}")
+    return _answer(good, self_check(checked, folder)(), diagnoses, now)
+
+
+def _faulty(error: ConfigInvalid) -> Check:
+    return Check(
+        name="configuration",
+        passed=False,
+        message="; ".join(map(str, error.faults)),
+        mend="kokino serve --check",
+    )
+
+
+def _answer(
+    configuration: Check, found: selfcheck.SelfCheck, diagnoses: list[Diagnosis] | None, now: datetime
+) -> dict[str, Any]:
+    shapes = {
+        "configuration": CheckShape.model_validate(configuration),
+        "supervision": self_check_shape(told(found, now)),
+        "environment": None if diagnoses is None else environment_shape(diagnoses),
+    }
+    return {
+        name: None if shape is None else shape.model_dump(mode="json", by_alias=True)
+        for name, shape in shapes.items()
+    }
