@@ -192,7 +192,10 @@ async def permission(execution_id: str, body: PermissionBody, given: Given) -> E
 
 @router.get("/executions/{execution_id}/diff", response_class=PlainTextResponse)
 async def diff(execution_id: str, given: Given, *, reverse: bool = False) -> Response:
-    """What it changed, as a patch for ``git apply``; ``reverse`` gives the one that undoes it."""
+    """What it changed, as a patch for ``git apply``; ``reverse`` gives the one that undoes it.
+
+    Over 64 MiB it is 413, with the git command that tells it.
+    """
     patch = await given.executions.patch(execution_id, reverse=reverse)
     return Response(patch, media_type="text/x-diff")
 

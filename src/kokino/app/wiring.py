@@ -26,6 +26,7 @@ from kokino.escalation import policy
 from kokino.escalation.acknowledge import Acknowledgements
 from kokino.escalation.desk import Desk
 from kokino.escalation.module import Escalations
+from kokino.executions.change_sweep import ChangeSweep
 from kokino.executions.idempotency import IdempotencyKeys
 from kokino.executions.local import LocalDispatch
 from kokino.executions.model import Execution
@@ -108,6 +109,7 @@ def wire(checked: Checked, ground: Ground) -> tuple[Services, LocalDispatch, Fas
             _documents(checked, ground),
             IdempotencyKeys(ground.storage),
             SessionSweep(ground.storage, checked.sessions.max_age),
+            ChangeSweep(ground.storage, executions.runner.workshop.changes),
         ),
     )
     bells.dispatch, bells.engine = executions.dispatch, engine

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shlex
 import shutil
 import signal
 from asyncio.subprocess import DEVNULL
@@ -29,6 +30,10 @@ log = structlog.get_logger(__name__)
 #: The longest that one look may take, in seconds: it holds up an execution, so a huge tree is not looked at.
 #: A look is several runs of git.
 PATIENCE = 10.0
+#: The most that git may say, in bytes: it is held in memory, for each who asks.
+LONGEST_ANSWER = 64 * 1024 * 1024
+#: What a patch is made of and how; it must be the same whatever the user has configured.
+PLAINLY = ("-r", "-p", "--binary", "--no-renames", "--no-ext-diff", "--no-textconv")
 #: So many changed and untracked files are listed; the counts are of all.
 LISTED = 200
 #: Nothing that a repository configures is run, and nothing is tidied up behind its back. Its filters have
@@ -43,6 +48,10 @@ WORDS = {"A": "added", "M": "modified", "D": "deleted", "T": "retyped"}
 
 class GitFailed(Exception):
     """git said no, or took too long."""
+
+
+class TooMuch(GitFailed):
+    """git said more than we take into memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +98,8 @@ class Repository:
                 asked = ("ls-files", "-z", "--others", "--exclude-standard", "--", ".")
                 untracked = await self._git(place, *asked, *await self._left_out(place))
         except GitFailed as error:
+            # What cannot be told needs no objects.
+            await self._forget()
             return {**before, "error": str(error)}
         if tree == before["treeBefore"]:
             await self._forget()
@@ -105,12 +116,15 @@ class Repository:
 
     async def patch(self, changes: Mapping[str, Any], *, reverse: bool) -> bytes:
         """The change as a patch that ``git apply`` takes; `reverse` undoes it. Raises `GitFailed`."""
-        pair = (changes["treeBefore"], changes["treeAfter"])
-        plainly = ("--binary", "--no-renames", "--no-ext-diff", "--no-textconv")
         async with _patiently():
             place = await self._place()
-            asked = ("diff-tree", "-r", "-p", *plainly, *(pair[::-1] if reverse else pair))
-            return await self._git(place, *asked, **self._ours(place))
+            return await self._git(place, *_patch_of(changes, reverse=reverse), **self._ours(place))
+
+    def command(self, changes: Mapping[str, Any], *, reverse: bool) -> str:
+        """What a person types into a shell to get the same patch, however long it is."""
+        ours = shlex.quote(str(self.folder / "objects"))
+        asked = shlex.join(("git", "-C", str(self.cwd), *_patch_of(changes, reverse=reverse)))
+        return f"GIT_ALTERNATE_OBJECT_DIRECTORIES={ours} {asked}"
 
     async def _look(self) -> tuple[Place, str]:
         """Write the present state down as a tree."""
@@ -181,7 +195,7 @@ class Repository:
         # Files, not pipes: one that is full keeps asyncio waiting for a process that was killed.
         with TemporaryFile() as out, TemporaryFile() as err:
             code = await self._exit_code(cwd, arguments, more, out, err)
-            said, reason = [await asyncio.to_thread(_all_of, file) for file in (out, err)]
+            said, reason = [await asyncio.to_thread(_all_of, file, arguments[0]) for file in (out, err)]
         if code != 0:
             last = reason.decode(errors="replace").strip().rpartition("\n")[2]
             raise GitFailed(f"git {arguments[0]}: {last or f'exit code {code}'}")
@@ -229,7 +243,14 @@ async def _patiently() -> AsyncIterator[None]:
         raise GitFailed(f"the repository cannot be read: {error}") from error
 
 
-def _all_of(file: IO[bytes]) -> bytes:
+def _patch_of(changes: Mapping[str, Any], *, reverse: bool) -> tuple[str, ...]:
+    pair = (changes["treeBefore"], changes["treeAfter"])
+    return ("diff-tree", *PLAINLY, *(pair[::-1] if reverse else pair))
+
+
+def _all_of(file: IO[bytes], command: str) -> bytes:
+    if (size := file.seek(0, os.SEEK_END)) > LONGEST_ANSWER:
+        raise TooMuch(f"git {command} says {size:,} bytes, and {LONGEST_ANSWER:,} are the most that we take")
     file.seek(0)
     return file.read()
 

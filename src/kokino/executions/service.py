@@ -19,7 +19,7 @@ from kokino.clock import Clock
 from kokino.errors import Conflict, Fault, Invalid, NotFound, QueueFull, TooLarge, Unavailable
 from kokino.executions import admission, idempotency_store, store
 from kokino.executions.attendance import Attendance
-from kokino.executions.changes import GitFailed, changes_of
+from kokino.executions.changes import GitFailed, TooMuch, changes_of
 from kokino.executions.ending import Stop
 from kokino.executions.idempotency import Accepted, IdempotencyKey, KeyTaken
 from kokino.executions.lifecycle import end
@@ -192,7 +192,8 @@ class Executions:
     async def patch(self, execution_id: str, *, reverse: bool) -> bytes:
         """What it changed in its git repository, as a patch; `reverse` undoes it.
 
-        Raises `NotFound` for an unknown execution, and `Conflict` where there is nothing to tell.
+        Raises `NotFound` for an unknown execution, `Conflict` where there is nothing to tell, and `TooLarge`
+        for a patch that is too long to be held in memory.
         """
         execution = await self.get(execution_id)
         changes = execution.changes or {}
@@ -203,8 +204,12 @@ class Executions:
             raise Conflict(f"what {execution_id!r} changed is not known: {why}")
         if not changes["filesChanged"]:
             return b""
+        repository = changes_of(self.runner.workshop, execution)
         try:
-            return await changes_of(self.runner.workshop, execution).patch(changes, reverse=reverse)
+            return await repository.patch(changes, reverse=reverse)
+        except TooMuch as error:
+            command = repository.command(changes, reverse=reverse)
+            raise TooLarge(f"the patch is too long to be sent ({error}); git tells it: {command}") from error
         except GitFailed as error:
             raise Conflict(f"what {execution_id!r} changed can no longer be told: {error}") from error
 

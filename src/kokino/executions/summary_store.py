@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -69,6 +69,13 @@ def last_ended(conn: Connection) -> dict[str, Summary]:
     )
     query = select(*_COLUMNS).join_from(agents, executions, executions.c.number == newest)
     return {found.agent_id: found for found in _summaries(conn, query)}
+
+
+def not_ended_before(conn: Connection, execution_ids: Collection[str], instant: datetime) -> list[str]:
+    """Those of these ids whose executions have not ended, or ended at `instant` or later."""
+    is_young = executions.c.ended_at.is_(None) | (executions.c.ended_at >= instant)
+    query = select(executions.c.execution_id).where(executions.c.execution_id.in_(execution_ids), is_young)
+    return list(conn.scalars(query))
 
 
 def _summaries(conn: Connection, query: Select[Any]) -> list[Summary]:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from kokino.errors import StorageError
-from kokino.executions import notices, workshop
+from kokino.executions import changes, notices, workshop
 from kokino.testing.broker import TestBroker
 
 PATIENCE = 60
@@ -277,6 +277,24 @@ async def test_what_an_execution_changed_is_told_and_can_be_undone(box: TestBrok
     assert undo.headers["content-type"].startswith("text/x-diff")
     git(work, "apply", said=undo.content)
     assert not (work / "report").exists()
+
+
+async def test_a_diff_that_is_too_long_is_refused_with_the_command_that_tells_it(
+    box: TestBroker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before anything of it is in memory."""
+    work = box.home / "work"
+    git(work, "init", "-q")
+    behave(box, "write report done")
+    execution = (await box.execute("writer")).json()["executionId"]
+    monkeypatch.setattr(changes, "LONGEST_ANSWER", 0)
+
+    answer = await box.http.get(f"/executions/{execution}/diff")
+
+    assert (answer.status_code, answer.json()["error"]) == (413, "too_large")
+    objects = box.home / "broker" / "changes" / execution / "objects"
+    command = f"GIT_ALTERNATE_OBJECT_DIRECTORIES={objects} git -C {work} diff-tree -r -p --binary"
+    assert command in answer.json()["detail"]
 
 
 async def test_an_execution_outside_of_a_repository_has_no_diff(box: TestBroker) -> None:

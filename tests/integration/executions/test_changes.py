@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from kokino.executions import changes as module
-from kokino.executions.changes import GitFailed, Repository
+from kokino.executions.changes import GitFailed, Repository, TooMuch
 
 PATIENCE = 60
 ENVIRONMENT = {
@@ -32,6 +32,14 @@ def git(folder: Path, *arguments: str) -> str:
         text=True,
         timeout=PATIENCE,
         check=True,
+    )
+    return run.stdout
+
+
+def said_by_shell(command: str) -> bytes:
+    """What a person sees who types it somewhere else."""
+    run = subprocess.run(
+        ["sh", "-c", command], cwd="/", env=ENVIRONMENT, capture_output=True, timeout=PATIENCE, check=True
     )
     return run.stdout
 
@@ -240,6 +248,33 @@ async def test_a_look_that_takes_too_long_is_given_up(work: Path, monkeypatch: p
     found = await looked.since(before)
     assert "took longer than 0 s" in found["error"]
     assert found["treeBefore"] == before["treeBefore"]
+
+
+async def test_what_cannot_be_told_leaves_nothing_of_ours(work: Path) -> None:
+    """Nobody could ever ask for those objects."""
+    looked = repository(work)
+    before = await looked.before()
+    assert before is not None
+    assert looked.folder.is_dir()
+    (work / ".git" / "HEAD").unlink()
+    assert "error" in await looked.since(before)
+    assert not looked.folder.exists()
+
+
+async def test_a_patch_that_is_too_long_is_told_by_the_command_instead(
+    work: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing of it is held in memory, and the command gives the very patch, also in another folder."""
+    looked = repository(work)
+    before = await looked.before()
+    assert before is not None
+    act(work)
+    changes = await looked.since(before)
+    patch = await looked.patch(changes, reverse=True)
+    monkeypatch.setattr(module, "LONGEST_ANSWER", len(patch) - 1)
+    with pytest.raises(TooMuch, match=f"git diff-tree says {len(patch)} bytes"):
+        await looked.patch(changes, reverse=True)
+    assert said_by_shell(looked.command(changes, reverse=True)) == patch
 
 
 async def test_a_patch_whose_objects_are_gone_is_told(work: Path) -> None:
