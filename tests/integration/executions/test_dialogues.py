@@ -20,14 +20,15 @@ from kokino.testing.broker import TestBroker
 PATIENCE = 60
 COMMAND = json.dumps([sys.executable, "-I", "-S", str(Path(str(scripted_acp_agent.__file__)))])
 
-#: An agent that answers up to the prompt, and then only asks.
+#: An agent that answers up to the prompt, then asks for two megabytes of answers and reads none.
 ASKS_ON = """
-import json, sys
+import json, sys, time
 for result in ({"protocolVersion": 1}, {"sessionId": "s"}):
     id = json.loads(sys.stdin.readline())["id"]
     print(json.dumps({"jsonrpc": "2.0", "id": id, "result": result}), flush=True)
-while True:
-    print('{"jsonrpc":"2.0","id":"%s","method":"fs/read_text_file"}' % ("x" * 1000), flush=True)
+for _ in range(200):
+    print('{"jsonrpc":"2.0","id":"%s","method":"fs/read_text_file"}' % ("x" * 10_000), flush=True)
+time.sleep(600)
 """
 
 TOML = f"""
@@ -260,19 +261,32 @@ async def test_an_answer_that_cannot_be_given_says_why(box: TestBroker) -> None:
     assert (status, said) == (409, f"execution '{execution}' is cancelled: it waits for no permission")
 
 
+async def silent(box: TestBroker) -> str:
+    """An execution of another agent that writes nothing more: by its end the same is due for all others."""
+    execution = await begun(box, "may", "emit begun", "hang")
+    await has_written(box, execution, "begun")
+    return execution
+
+
 async def test_no_idle_deadline_runs_while_a_person_thinks(box: TestBroker) -> None:
-    """Nor is it stuck; once it is answered, its silence counts from there."""
+    """Nor is it stuck, as one is that is silent beside it; once answered, its silence counts from there."""
     execution = await begun(box, "asks", "ask emit I may", "hang")
     await waiting(box, execution)
-    for _ in range(4):
-        box.clock.advance(seconds=70)
-        await asyncio.sleep(0.05)
-    assert (await shown(box, execution))["state"] == "running"
-    assert await events(box, "EXECUTION_STUCK") == []
+    beside = await silent(box)
+    box.clock.advance(seconds=70)
+    stuck = await until(lambda: events(box, "EXECUTION_STUCK"))
+    assert [event["executionId"] for event in stuck] == [beside]
+    box.clock.advance(seconds=70)
+    assert (await ended(box, beside))["kind"] == "idle_timeout"
+
+    beside = await silent(box)
+    box.clock.advance(seconds=30)
     await box.post(f"/executions/{execution}/permission", optionId="yes")
     await has_written(box, execution, "I may")
-    assert (await shown(box, execution))["state"] == "running"
-    await box.post(f"/executions/{execution}/cancel")
+    box.clock.advance(seconds=100)
+    assert (await ended(box, beside))["kind"] == "idle_timeout"
+    # The first reason to end it counts: a deadline would have come before this.
+    assert (await box.post(f"/executions/{execution}/cancel"))["state"] == "cancelled"
 
 
 async def test_the_wall_deadline_runs_on_while_it_waits(box: TestBroker) -> None:
