@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from kokino.agents.drivers.acp_dialogue import AcpDialogue
+from kokino.agents.drivers.acp.dialogue import AcpDialogue
 from kokino.agents.drivers.contract import Dialogue, Exit, Opening, Outcome
 from kokino.agents.model import Permissions
 

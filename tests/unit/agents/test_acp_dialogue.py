@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import kokino
-from kokino.agents.drivers.acp_dialogue import AcpDialogue
+from kokino.agents.drivers.acp.dialogue import AcpDialogue
 from kokino.agents.drivers.contract import Exit, Usage
 from kokino.agents.drivers.tools import REMEMBERED
 from kokino.agents.failures import FailureKind

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from kokino.agents.drivers.acp import Acp
+from kokino.agents.drivers.acp.driver import Acp
 from kokino.agents.drivers.registry import CLIS, DRIVERS
 
 ACP = DRIVERS["acp"]

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from kokino.agents.drivers.acp_dialogue import MOST_ASKED
+from kokino.agents.drivers.acp.dialogue import MOST_ASKED
 from kokino.agents.drivers.contract import PermissionOption, PermissionRequest
 from kokino.errors import Conflict, Invalid
 from tests.unit.agents.acp_peer import ALWAYS, NEVER, NO, ONCE, SESSION, Peer, a_permission, an_update

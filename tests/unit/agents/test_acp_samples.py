@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from kokino.agents.drivers.acp_dialogue import AcpDialogue
+from kokino.agents.drivers.acp.dialogue import AcpDialogue
 from kokino.agents.drivers.contract import Exit, Usage
 from kokino.agents.failures import FailureKind
 from kokino.executions.lines import LineSplitter

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from kokino.agents.drivers.acp import Acp
+from kokino.agents.drivers.acp.driver import Acp
 from kokino.agents.drivers.claude_code import ClaudeCode
 from kokino.agents.drivers.codex import Codex
 from kokino.agents.drivers.contract import Driver

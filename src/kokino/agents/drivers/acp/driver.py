@@ -33,7 +33,7 @@ class Acp:
     def reader(self, resumes: str | None = None) -> Reader:
         """A fresh dialogue."""
         # The protocol's models take a second to load: only those pay for it who use them.
-        from kokino.agents.drivers.acp_dialogue import AcpDialogue  # noqa: PLC0415
+        from kokino.agents.drivers.acp.dialogue import AcpDialogue  # noqa: PLC0415
 
         return AcpDialogue(resumes)
 

@@ -23,11 +23,11 @@ from acp.schema import (
 from msgspec import UNSET, Raw
 from pydantic import BaseModel
 
-from kokino.agents.drivers import acp_failures, acp_messages, acp_permissions, acp_session
-from kokino.agents.drivers.acp_messages import INVALID_PARAMS, METHOD_NOT_FOUND, Ask, Message
-from kokino.agents.drivers.acp_permissions import Asked
-from kokino.agents.drivers.acp_session import ConfigOptions
-from kokino.agents.drivers.acp_turn import Turn
+from kokino.agents.drivers.acp import failures, messages, permissions, session
+from kokino.agents.drivers.acp.messages import INVALID_PARAMS, METHOD_NOT_FOUND, Ask, Message
+from kokino.agents.drivers.acp.permissions import Asked
+from kokino.agents.drivers.acp.session import ConfigOptions
+from kokino.agents.drivers.acp.turn import Turn
 from kokino.agents.drivers.contract import Exit, Opening, Outcome, PermissionOption, PermissionRequest, Usage
 from kokino.agents.drivers.record_reader import LineReader, decode
 from kokino.agents.drivers.signs import describe, kind_of_exit
@@ -51,7 +51,7 @@ class AcpDialogue(LineReader):
         self._awaited = Ask.INITIALIZE
         self._turn = Turn(self.tools, self.text)
         self._asked: list[Asked] = []
-        self._login_advice = acp_session.login_advice(None)
+        self._login_advice = session.login_advice(None)
         self._began_anew: str | None = None
         self._response: PromptResponse | None = None
         self._failure: tuple[FailureKind, str] | None = None
@@ -65,7 +65,7 @@ class AcpDialogue(LineReader):
     def open(self, opening: Opening) -> None:
         """Begin to speak."""
         self._opening = opening
-        self._ask(Ask.INITIALIZE, lambda _: acp_session.initialize())
+        self._ask(Ask.INITIALIZE, lambda _: session.initialize())
 
     def to_send(self) -> bytes:
         """What was said since the last call."""
@@ -96,7 +96,7 @@ class AcpDialogue(LineReader):
         self._asked.clear()
         if self._awaited is Ask.PROMPT and self.session_id is not None:
             told = CancelNotification(session_id=self.session_id)
-            self._send(acp_messages.notification(AGENT_METHODS["session_cancel"], told))
+            self._send(messages.notification(AGENT_METHODS["session_cancel"], told))
         else:
             self.end_words()  # it has not begun with anything: the end of its input is all it needs
 
@@ -142,7 +142,7 @@ class AcpDialogue(LineReader):
     # --- their answers to us ---------------------------------------------------------------------------
 
     def _take_answer(self, message: Message) -> bool:
-        if self.is_final or message.id is UNSET or acp_messages.shown(message.id) != str(int(self._awaited)):
+        if self.is_final or message.id is UNSET or messages.shown(message.id) != str(int(self._awaited)):
             return False
         if message.error is not UNSET and bytes(message.error) != b"null":
             self._take_error(message.error)
@@ -159,7 +159,7 @@ class AcpDialogue(LineReader):
             Ask.LOAD: LoadSessionResponse,
             Ask.PROMPT: PromptResponse,
         }
-        result = acp_messages.read(raw if bytes(raw) != b"null" else Raw(b"{}"), models[self._awaited])
+        result = messages.read(raw if bytes(raw) != b"null" else Raw(b"{}"), models[self._awaited])
         match result:
             case InitializeResponse():
                 self._initialized(result)
@@ -176,7 +176,7 @@ class AcpDialogue(LineReader):
 
     def _initialized(self, agent: InitializeResponse) -> None:
         self.version = agent.agent_info.version if agent.agent_info else None
-        self._login_advice = acp_session.login_advice(agent.auth_methods)
+        self._login_advice = session.login_advice(agent.auth_methods)
         resumes = self.resumes
         if agent.protocol_version != PROTOCOL_VERSION:
             said = (
@@ -185,20 +185,20 @@ class AcpDialogue(LineReader):
             )
             self._fail(FailureKind.PROTOCOL, said)
         elif resumes is None:
-            self._ask(Ask.NEW, acp_session.new)
+            self._ask(Ask.NEW, session.new)
         elif agent.agent_capabilities and agent.agent_capabilities.load_session:
-            self._ask(Ask.LOAD, lambda opening: acp_session.load(opening, resumes))
+            self._ask(Ask.LOAD, lambda opening: session.load(opening, resumes))
         else:
             self._begin_anew("the agent cannot load earlier sessions")
 
     def _begin_anew(self, reason: str) -> None:
         self._began_anew = reason
-        self._ask(Ask.NEW, acp_session.new)
+        self._ask(Ask.NEW, session.new)
 
     def _opened(self, session_id: str, options: ConfigOptions | None) -> None:
         self.session_id = session_id
         wanted = self._opening.model if self._opening else None
-        choice = None if wanted is None else acp_session.choose_model(wanted, options)
+        choice = None if wanted is None else session.choose_model(wanted, options)
         if isinstance(choice, str):
             self._fail(FailureKind.UNKNOWN, choice)
         elif choice is None or choice.is_made:
@@ -210,19 +210,17 @@ class AcpDialogue(LineReader):
     def _prompt(self) -> None:
         session_id = str(self.session_id)
         self._turn.begin()
-        self._ask(Ask.PROMPT, lambda opening: acp_session.prompt(opening, session_id))
+        self._ask(Ask.PROMPT, lambda opening: session.prompt(opening, session_id))
 
     def _take_error(self, raw: Raw) -> None:
-        error = acp_messages.read(raw, Error)
+        error = messages.read(raw, Error)
         if isinstance(error, str):
             said = f"its answer to {self._awaited.method} is an error that cannot be read: {error}"
             self._fail(FailureKind.PROTOCOL, said)
             return
-        text = acp_failures.text_of_error(error.message, error.data)
-        kind = acp_failures.kind_of_error(error.code, text)
-        if self._awaited is Ask.LOAD and acp_failures.is_unknown_session(
-            error.code, error.message, error.data
-        ):
+        text = failures.text_of_error(error.message, error.data)
+        kind = failures.kind_of_error(error.code, text)
+        if self._awaited is Ask.LOAD and failures.is_unknown_session(error.code, error.message, error.data):
             self._begin_anew(f"the agent could not load session {self.resumes}: {text}")
         elif self._awaited is Ask.LOAD and kind is None:
             self._fail(
@@ -238,7 +236,7 @@ class AcpDialogue(LineReader):
     def _take_notification(self, message: Message) -> bool:
         if message.method != CLIENT_METHODS["session_update"]:
             return False
-        told = acp_messages.read(message.params, SessionNotification)
+        told = messages.read(message.params, SessionNotification)
         if isinstance(told, str):
             return False
         self._withdraw(told)
@@ -250,13 +248,13 @@ class AcpDialogue(LineReader):
     def _take_request(self, method: str, id: Raw, params: Raw) -> bool:
         if method != CLIENT_METHODS["session_request_permission"]:
             said = {"method": one_line(method)}
-            self._send(acp_messages.refusal(id, METHOD_NOT_FOUND, "Method not found", said))
+            self._send(messages.refusal(id, METHOD_NOT_FOUND, "Method not found", said))
             return False
-        wanted = acp_messages.read(params, RequestPermissionRequest)
+        wanted = messages.read(params, RequestPermissionRequest)
         if isinstance(wanted, str):
-            self._send(acp_messages.refusal(id, INVALID_PARAMS, f"Invalid params: {wanted}"))
+            self._send(messages.refusal(id, INVALID_PARAMS, f"Invalid params: {wanted}"))
             return False
-        self._take_permission(acp_permissions.asked(id, wanted))
+        self._take_permission(permissions.asked(id, wanted))
         return True
 
     def _take_permission(self, asked: Asked) -> None:
@@ -264,7 +262,7 @@ class AcpDialogue(LineReader):
         if self._is_cancelled or self.is_final or not asked.request.options:
             self._decide(asked, None)  # nobody could choose among no options
         elif policy is not Permissions.ASK:
-            self._decide(asked, acp_permissions.choose(asked.request.options, policy))
+            self._decide(asked, permissions.choose(asked.request.options, policy))
         elif len(self._asked) >= MOST_ASKED:
             self._decide(asked, None)
         elif self._opening is not None:
@@ -281,14 +279,14 @@ class AcpDialogue(LineReader):
             self._turn.call(asked.call)  # some agents tell of a call only here
         else:
             self._turn.end_call(asked.call.id)
-        self._send(acp_permissions.answer(asked.id, option))
+        self._send(permissions.answer(asked.id, option))
 
     # --- ours ------------------------------------------------------------------------------------------
 
     def _ask(self, ask: Ask, params: Callable[[Opening], BaseModel]) -> None:
         self._awaited = ask
         if self._opening is not None:
-            self._send(acp_messages.request(ask, params(self._opening)))
+            self._send(messages.request(ask, params(self._opening)))
 
     def _send(self, line: bytes) -> None:
         if self._opening is not None:
@@ -306,7 +304,7 @@ class AcpDialogue(LineReader):
             # What it writes beside the protocol may be anything, a tool's output or a setting's name: it is
             # told, and decides nothing.
             return kind_of_exit(exit), one_line(f"{ended}: {self.last_words}" if self.last_words else ended)
-        return acp_failures.STOPS.get(self._response.stop_reason, (None, None))
+        return failures.STOPS.get(self._response.stop_reason, (None, None))
 
 
 def usage_of(response: PromptResponse | None) -> Usage | None:

@@ -1,7 +1,7 @@
 """The Agent Client Protocol on the wire: JSON-RPC 2.0, one message per line.
 
 What is inside of a message is built and checked by the models of the package ``agent-client-protocol``. They
-take about a second of processor time to load: only `acp_dialogue` imports this module, and only where a CLI
+take about a second of processor time to load: only `dialogue` imports this module, and only where a CLI
 type speaks the protocol.
 """
 

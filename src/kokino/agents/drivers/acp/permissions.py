@@ -16,8 +16,8 @@ from acp.schema import (
 )
 from msgspec import Raw
 
-from kokino.agents.drivers import acp_messages
-from kokino.agents.drivers.acp_turn import ENDED, Call, told
+from kokino.agents.drivers.acp import messages
+from kokino.agents.drivers.acp.turn import ENDED, Call, told
 from kokino.agents.drivers.contract import PermissionOption, PermissionRequest
 from kokino.agents.drivers.text import one_line
 from kokino.agents.model import Permissions
@@ -64,7 +64,7 @@ def asked(id: Raw, params: RequestPermissionRequest) -> Asked:
         PermissionOption(id=one.option_id, name=one_line(one.name, limit=NAME_LIMIT), kind=one.kind)
         for one in params.options
     )
-    request = PermissionRequest(id=acp_messages.shown(id), title=title, options=options)
+    request = PermissionRequest(id=messages.shown(id), title=title, options=options)
     # A copy of the id: as it comes it would keep the whole line.
     return Asked(Raw(bytes(id)), params.session_id, told(params.tool_call), request)
 
@@ -85,4 +85,4 @@ def answer(id: Raw, option: PermissionOption | None) -> bytes:
         if option is None
         else AllowedOutcome(outcome="selected", option_id=option.id)
     )
-    return acp_messages.response(id, RequestPermissionResponse(outcome=outcome))
+    return messages.response(id, RequestPermissionResponse(outcome=outcome))

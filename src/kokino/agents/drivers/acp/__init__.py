@@ -1,0 +1,1 @@
+"""The Agent Client Protocol, spoken with an agent of any make."""
