@@ -23,6 +23,9 @@ command = ["codex", "--yolo"]
 driver = "scripted"
 [cli_types.mild]
 driver = "scripted"
+[cli_types.spoken]
+driver = "acp"
+command = ["qwen", "--acp"]
 [cli_types.loose]
 driver = "codex"
 flags = ["--yolo"]
@@ -91,6 +94,8 @@ async def exists(broker: TestBroker, agent_id: str) -> bool:
         ("gemini", {"flags": ["-y"]}),
         ("opencode", {"flags": ["--auto"]}),
         ("qwen", {"flags": ["--approval-mode", "yolo"]}),
+        ("spoken", {"flags": ["-y"]}),
+        ("spoken", {"flags": ["-c", "sandbox_mode=danger-full-access"]}),
         ("unbound", {}),
         ("wrapped", {}),
         ("scripted", {"permissions": "allow"}),

@@ -171,6 +171,23 @@ async def test_a_session_that_the_agent_has_lost_is_replaced_in_the_same_process
     assert third["content"].startswith("Thank you. In turn 2")
 
 
+async def test_a_session_that_cannot_be_read_just_now_is_kept(box: TestBroker) -> None:
+    """The execution fails, and once the session can be loaded again the next one goes on in it."""
+    await box.execute("may", "Remember heron.")
+    (memory,) = (box.home / "sessions").iterdir()
+    kept = memory.read_bytes()
+    memory.unlink()
+    memory.mkdir()
+    answer = (await box.execute("may", "Which word?")).json()
+    assert answer["error"] == "unknown"
+    assert "is kept, but could not be loaded" in answer["detail"]
+    assert await events(box, "SESSION_REPLACED") == []
+    memory.rmdir()
+    memory.write_bytes(kept)
+    answer = (await box.execute("may", "Which word?")).json()
+    assert answer["content"].startswith('Thank you. In turn 2 you said "Which word?". Before that: "Remember')
+
+
 @pytest.mark.parametrize(("agent", "exists"), [("may", True), ("may-not", False)])
 async def test_a_policy_answers_at_once(box: TestBroker, agent: str, exists: bool) -> None:
     """Nobody is asked, and nothing waits."""
