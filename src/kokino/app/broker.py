@@ -114,7 +114,8 @@ class Broker:
         """Let go of everything but the socket and the executions: the next broker goes on with both.
 
         A playbook's step that runs may end first, for `server.drain` at the most: a repair that was cut in
-        half would be nobody's any more. Until then everything goes on as usual.
+        half would be nobody's any more. Until then requests, executions, alerts and escalation go on; the
+        next broker begins the steps and deliveries that are due meanwhile.
         """
         await self.services.engine.settle(self.checked.server.drain)
         self.opened.pop_all()  # nothing of it is to be stopped

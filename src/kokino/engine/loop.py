@@ -46,6 +46,7 @@ class Engine:
     _wanted: asyncio.Event = field(default_factory=asyncio.Event)
     _tasks: Tasks = field(default_factory=Tasks)
     _is_waiting: bool = False
+    _is_settling: bool = False
     #: When the first module is due, as far as the last cycle knew.
     next_due_at: datetime | None = None
 
@@ -67,12 +68,18 @@ class Engine:
         self.wake()
 
     async def settle(self, longest: timedelta) -> None:
-        """End the cycle; return when the modules' background work has ended too, or `longest` is over."""
-        await self._tasks.stop()
+        """Begin no more background work; return when what there is has ended, or `longest` is over.
+
+        Until then the other modules go on: no alert waits for a repair. Then the cycle is at its end.
+        """
+        self._is_settling = True
         with suppress(TimeoutError):
             async with asyncio.timeout(longest.total_seconds()):
-                while self._in_flight():
-                    await asyncio.sleep(LOOK_AGAIN)
+                await self._rested()
+                await self._tasks.stop()
+                # A module that was in its turn may have begun something after all.
+                await self._rested()
+        await self._tasks.stop()
 
     async def stop(self) -> None:
         """End the cycle, then what the modules have in the background, last module first."""
@@ -83,7 +90,7 @@ class Engine:
 
     async def cycle(self) -> datetime | None:
         """Run every module once, in order; when the first of them is due again."""
-        due = [await self._run(module) for module in self.modules]
+        due = [await self._run(module) for module in self.modules if self._may_run(module)]
         return min((instant for instant in due if instant is not None), default=None)
 
     async def _keep_cycling(self) -> None:
@@ -110,6 +117,13 @@ class Engine:
             return now + AFTER_FAILURE
         health.error = None
         return due
+
+    def _may_run(self, module: Module) -> bool:
+        return not (self._is_settling and isinstance(module, BackgroundModule))
+
+    async def _rested(self) -> None:
+        while self._in_flight():
+            await asyncio.sleep(LOOK_AGAIN)
 
     def _in_flight(self) -> int:
         return sum(module.in_flight for module in self.modules if isinstance(module, BackgroundModule))

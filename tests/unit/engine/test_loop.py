@@ -49,6 +49,19 @@ class Recorded:
         self.journal.append(f"stop {self.name}")
 
 
+@dataclass
+class Plain:
+    """A module that does nothing in the background."""
+
+    journal: list[str]
+    name: str = "plain"
+
+    async def run(self, _now: datetime) -> datetime | None:
+        """Note it, and wait for a wake."""
+        self.journal.append(self.name)
+        return None
+
+
 async def until(condition: Callable[[], bool]) -> None:
     """Return once `condition` holds."""
     async with asyncio.timeout(PATIENCE):
@@ -188,6 +201,26 @@ async def test_it_settles_when_the_background_work_has_ended() -> None:
         async with asyncio.timeout(PATIENCE):
             await settling
         assert journal == []
+
+
+async def test_while_it_settles_the_other_modules_go_on() -> None:
+    """An alert does not wait for a repair; once that is over the cycle is at its end."""
+    journal: list[str] = []
+    background, plain = Recorded("repair", journal), Plain(journal)
+    async with running(ManualClock(), background, plain) as engine:
+        background.in_flight = 1
+        settling = asyncio.create_task(engine.settle(MINUTE))
+        await asyncio.sleep(0)
+        journal.clear()
+        engine.wake()
+        await until(lambda: journal == ["plain"])
+        background.in_flight = 0
+        async with asyncio.timeout(PATIENCE):
+            await settling
+        engine.wake()
+        for _ in range(10):
+            await asyncio.sleep(0)
+        assert journal == ["plain"]
 
 
 async def test_it_does_not_wait_for_ever_for_background_work() -> None:
