@@ -11,6 +11,9 @@ import structlog
 
 log = structlog.get_logger(__name__)
 
+#: Pause before something that failed is tried again, in seconds: another's lock, a full disk, a restart.
+AFTER_FAILURE = 1.0
+
 
 class Tasks:
     """The tasks of one owner. Leaving the scope, or `stop`, cancels what still runs and waits for it.

@@ -52,11 +52,6 @@ class FailureKind(StrEnum):
     UNKNOWN = "unknown"
 
     @property
-    def is_of_account(self) -> bool:
-        """True where every agent with the same login fails alike, whatever path it runs by."""
-        return self in {FailureKind.AUTH, FailureKind.QUOTA}
-
-    @property
     def counts_for_breaker(self) -> bool:
         """False where the agent itself did nothing wrong."""
         return self not in {

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from kokino.cli.client import DEFAULT_URL, Url, get
-from kokino.cli.words import length
+from kokino.cli.words import parsed_length
 from kokino.clock import SystemClock
 from kokino.errors import KokinoError
 
@@ -32,7 +32,7 @@ def restart(
 
     Running executions go on, no connection is refused, the process stays the same.
     """
-    patience = length("--wait", wait)
+    patience = parsed_length("--wait", wait)
     before = get(url, "/api/about")
     pid = _process_of(url, before)
     typer.echo(f"Restarting the broker at {url} (pid {pid}) ...")

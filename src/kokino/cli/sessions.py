@@ -11,8 +11,8 @@ import typer
 from rich.table import Table
 
 from kokino.cli.client import DEFAULT_URL, Url, pages, post
-from kokino.cli.terminal import ago, console, counted, length, plain, table
-from kokino.config import parse_length
+from kokino.cli.terminal import ago, console, counted, in_words, plain, table
+from kokino.cli.words import parsed_length
 from kokino.errors import KokinoError
 
 app = typer.Typer(help="Look at the sessions that agents resume, and forget old ones.", no_args_is_help=True)
@@ -91,10 +91,7 @@ def _only(agent: str | None) -> dict[str, str]:
 
 def _checked(max_age: str | None) -> str | None:
     if max_age is not None:
-        try:
-            parse_length(max_age)
-        except ValueError as error:
-            raise KokinoError(f"--max-age {error}") from error
+        parsed_length("--max-age", max_age)
     return max_age
 
 
@@ -103,7 +100,7 @@ def _clean(url: str, wanted: Mapping[str, Any], *, dry_run: bool) -> Any:
 
 
 def _show(found: Mapping[str, Any]) -> None:
-    removed, age = found["removed"], length(found["maxAgeMs"])
+    removed, age = found["removed"], in_words(found["maxAgeMs"])
     if not removed:
         typer.echo(f"No session has been unused for {age}. {_kept(found)}")
         return

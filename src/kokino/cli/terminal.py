@@ -39,7 +39,7 @@ def plain(text: str) -> str:
     return "".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in text)
 
 
-def length(ms: int) -> str:
+def in_words(ms: int) -> str:
     """``7 days``, ``90 minutes``: in the largest unit that tells it whole."""
     seconds = timedelta(milliseconds=ms) // timedelta(seconds=1)
     size, unit = next((one for one in _UNITS if seconds and seconds % one[0] == 0), _UNITS[-1])

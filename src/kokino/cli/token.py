@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from kokino.cli.serve import chosen_home
-from kokino.cli.words import length
+from kokino.cli.words import parsed_length
 from kokino.clock import SystemClock
 from kokino.errors import KokinoError
 from kokino.tokens import Scope, Tokens
@@ -25,7 +25,7 @@ def token(
     ] = None,
 ) -> None:
     """Print a token that the broker of this home accepts. Only a user who can read its key can make one."""
-    ends_at = SystemClock().now() + length("--lasts", lasts)
+    ends_at = SystemClock().now() + parsed_length("--lasts", lasts)
     key = chosen_home(home) / "broker" / "token.key"
     if not key.exists():
         raise KokinoError(f"{key} does not exist: start a broker with this home once, it makes the key")

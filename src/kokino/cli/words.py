@@ -8,7 +8,7 @@ from kokino.config import parse_length
 from kokino.errors import KokinoError
 
 
-def length(option: str, said: str) -> timedelta:
+def parsed_length(option: str, said: str) -> timedelta:
     """The length of time that an option was given: ``30s``, ``7d``. Raises `KokinoError` for what is none."""
     try:
         found = parse_length(said)

@@ -14,6 +14,7 @@ from kokino.clock import Clock
 from kokino.errors import Conflict, StorageError
 from kokino.executions.channel import Channel
 from kokino.executions.model import Waiting
+from kokino.tasks import AFTER_FAILURE
 
 log = structlog.get_logger(__name__)
 
@@ -23,8 +24,6 @@ POLITE = 2.0
 #: How long after its last word the end of its input comes, in seconds: Qwen Code 0.15.10 exits there without
 #: waiting for its own writes, and lost the answer from its session's history on a busy machine.
 SETTLE = 0.5
-#: Pause after a write that failed, in seconds: another program's lock, a full disk, a restart.
-AFTER_FAILURE = 1.0
 
 
 @dataclass(slots=True)

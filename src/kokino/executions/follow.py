@@ -25,6 +25,7 @@ from kokino.executions.spool import Spool, Tail, read_line
 from kokino.executions.stuck import Activity
 from kokino.storage import Storage
 from kokino.storage.text import storable
+from kokino.tasks import AFTER_FAILURE
 
 log = structlog.get_logger(__name__)
 
@@ -33,8 +34,6 @@ KEPT = 64 * 1024
 #: How long to wait before looking at a silent stream again, in seconds. The end itself is told by the keeper,
 #: so this delays only what people watch: half of what an eye notices.
 LOOK_AGAIN = 0.05
-#: Pause after a write that failed, in seconds: another program's lock, a full disk, a restart.
-AFTER_FAILURE = 1.0
 #: Records that are read back at a time.
 RECORDS_AT_ONCE = 1000
 MIB = 1024 * 1024

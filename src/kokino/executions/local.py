@@ -18,12 +18,9 @@ from kokino.executions.recovery import recover
 from kokino.executions.runner import Runner
 from kokino.executions.watch import Topic
 from kokino.storage import Storage
-from kokino.tasks import Tasks
+from kokino.tasks import AFTER_FAILURE, Tasks
 
 log = structlog.get_logger(__name__)
-
-#: Pause after a look that failed, in seconds: a database that is away comes back, or somebody is told of it.
-AFTER_FAILURE = 1.0
 
 
 @dataclass(slots=True, kw_only=True)

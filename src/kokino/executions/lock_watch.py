@@ -10,11 +10,9 @@ from kokino.errors import StorageError
 from kokino.executions import holding, notices
 from kokino.executions.headless import Headless
 from kokino.executions.holding import Overdue
+from kokino.tasks import AFTER_FAILURE
 
 log = structlog.get_logger(__name__)
-
-#: Pause after a write that failed, in seconds.
-AFTER_FAILURE = 1.0
 
 
 async def keep(process: Headless) -> None:

@@ -18,11 +18,10 @@ from kokino.executions.versions import Versions
 from kokino.ids import Ids
 from kokino.process.client import Warden
 from kokino.storage import Storage
+from kokino.tasks import AFTER_FAILURE
 
 log = structlog.get_logger(__name__)
 
-#: Pause before something is written again that could not be, in seconds.
-AFTER_FAILURE = 1.0
 
 T = TypeVar("T")
 

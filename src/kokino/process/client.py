@@ -27,6 +27,7 @@ from kokino.process.failures import (
 )
 from kokino.process.model import Ended, Launch, Sample, Started, read_exit_file
 from kokino.process.watching import gone
+from kokino.tasks import AFTER_FAILURE
 
 log = structlog.get_logger(__name__)
 
@@ -46,8 +47,6 @@ __all__ = [
 
 #: Ends that are remembered for those who ask late.
 REMEMBERED = 1000
-#: Between two tries to get another warden, in seconds.
-AFTER_FAILURE = 1.0
 #: How long a close waits for one that is being started, in seconds: it is started in a fraction of that.
 LONGEST_REPLACING = 10.0
 #: How long children are kept without a broker.

@@ -308,4 +308,3 @@ def test_failures_of_others_do_not_count_for_the_breaker() -> None:
     """Quota, rate limit, waiting, cancelling, refusing and losing are not the agent's fault."""
     spared = {kind.value for kind in FailureKind if not kind.counts_for_breaker}
     assert spared == {"quota", "rate_limit", "lock_timeout", "cancelled", "refused", "lost"}
-    assert {kind for kind in FailureKind if kind.is_of_account} == {FailureKind.AUTH, FailureKind.QUOTA}
