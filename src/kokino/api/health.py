@@ -126,7 +126,7 @@ async def ready(given: Given, response: Response) -> Readiness:
     """200 when the database, the warden and every engine module work, else 503 with what does not."""
     checks = {
         "database": await _database(given),
-        "warden": "failed: it died, another one is being started" if given.warden.died.is_set() else "ok",
+        "warden": "ok" if given.warden.fault is None else f"failed: {given.warden.fault}",
     }
     dispatch = given.executions.dispatch
     checks["dispatch"] = "ok" if dispatch.error is None else f"failed: {dispatch.error}"

@@ -125,11 +125,11 @@ async def _hello(
         async with asyncio.timeout(PATIENCE.total_seconds()):
             writer.write(json.dumps(hello).encode() + b"\n")
             line = await reader.readline()
+            answer: Mapping[str, Any] = json.loads(line) if line else {}
     except TimeoutError as error:
         raise ProcessError(f"the warden does not answer within {PATIENCE.total_seconds():g} s") from error
-    except ConnectionError:
+    except (ConnectionError, ValueError):  # half an answer: it was killed while it wrote
         return {}
-    answer: Mapping[str, Any] = json.loads(line) if line else {}
     return answer
 
 

@@ -107,6 +107,19 @@ class Warden:
         return MappingProxyType(self._running)
 
     @property
+    def fault(self) -> str | None:
+        """Why nothing can be started now, for a person; None while the warden serves."""
+        if self._replacing is not None and self._replacing.done() and not self._replacing.cancelled():
+            return (
+                f"it died and no other could be started ({self._replacing.exception()!r}); restart the broker"
+            )
+        if self.died.is_set():
+            return "it died, another one is being started"
+        if self._listening.done():
+            return "the broker hears it no longer; restart the broker"
+        return None
+
+    @property
     def samples(self) -> Mapping[str, Sample]:
         """What each running execution's tree took at the warden's last look; none of those just started."""
         return MappingProxyType(self._samples)
@@ -223,9 +236,22 @@ class Warden:
         return request
 
     async def _listen(self) -> None:
-        with suppress(OSError):
-            while line := await self._reader.readline():
-                self._heard(json.loads(line))
+        try:
+            with suppress(OSError):
+                while line := await self._reader.readline():
+                    self._heard(json.loads(line))
+        except (ValueError, KeyError, TypeError) as error:
+            # Killed while it wrote, it leaves half a message; and what cannot be read can only be asked anew.
+            if not self._is_leaving:
+                log.warning("the warden broke off; connecting again", reason=repr(error))
+        except asyncio.CancelledError:
+            self._is_leaving = True  # the loop itself ends: nothing can be started in it any more
+            raise
+        finally:
+            # Whatever ended it: who waits for an answer or for an end would wait for ever.
+            self._hung_up()
+
+    def _hung_up(self) -> None:
         if not self._is_leaving:
             self._writer.close()
             self._orphans |= self._running
@@ -243,8 +269,8 @@ class Warden:
         while True:
             try:
                 connection = await self._again()
-            except ProcessError as error:
-                log.error("there is no warden; trying again", reason=error.message)  # noqa: TRY400
+            except (ProcessError, OSError) as error:
+                log.error("there is no warden; trying again", reason=str(error))  # noqa: TRY400
                 await asyncio.sleep(AFTER_FAILURE)
             else:
                 log.warning("the warden had died; another one serves", pid=connection.pid)
@@ -268,12 +294,12 @@ class Warden:
             answer.set_result(message)
 
     def _note_end(self, id: str, message: Mapping[str, Any]) -> None:
+        ended = Ended.of({field.name: message[field.name] for field in dataclasses.fields(Ended)})
         self._running.pop(id, None)
         self._samples.pop(id, None)
         end = self._ends.setdefault(id, _future())
         if not end.done():
-            told = {field.name: message[field.name] for field in dataclasses.fields(Ended)}
-            end.set_result(Ended.of(told))
+            end.set_result(ended)
         # Not to a warden that we are ending: it may be gone, and a failed write throws away what is unread.
         if not self._is_leaving:
             self._writer.write(json.dumps({"do": "heard", "id": id}).encode() + b"\n")

@@ -146,6 +146,25 @@ async def test_a_killed_warden_is_replaced(box: Box, warden: Warden) -> None:
     assert await ended(warden, "deaf") == read_exit_file(launch.exit_file)
 
 
+async def test_a_warden_that_is_killed_while_it_greets_is_replaced(box: Box) -> None:
+    """Half an answer is no answer: the broker that was just connecting starts a warden of its own."""
+    path = box.folder / "run" / "warden.sock"
+    path.parent.mkdir(mode=0o700)
+
+    async def greet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readline()
+        path.unlink()
+        server.close()
+        writer.write(b'{"pid": 1, "runn')
+        writer.close()
+
+    server = await asyncio.start_unix_server(greet, path)
+
+    warden = await box.attach()
+
+    assert (await box.run(warden, box.launch("e", "raise SystemExit(3)"))).code == 3
+
+
 async def test_when_a_keeper_is_killed_nothing_of_its_tree_lives_on(box: Box, warden: Warden) -> None:
     """The orphans fall to the warden, the hidden daemon too, and other executions do not notice."""
     launch = box.launch("e", DAEMON.replace("LAST", "time.sleep(60)"))
