@@ -76,6 +76,12 @@ CASES = (
         kind="idle_timeout",
     ),
     Case(
+        why="it empties the file of its output",
+        script="emit before; think 1s; empty-stdout; emit behind",
+        state="completed",
+        says="before\nbehind",
+    ),
+    Case(
         why="it never exits after its result",
         script="ignore SIGTERM; emit done; linger 600s",
         is_overdue=True,
@@ -136,6 +142,10 @@ CASES = (
 )
 
 
+#: By which a record is known.
+TEXTS = ('"subtype": "init"', '"text": "before"', '"text": "behind"', '"text": "last"', '"type": "result"')
+
+
 @pytest.fixture
 async def box(tmp_path: Path) -> AsyncIterator[TestBroker]:
     """A broker with a hostile agent and one that has done nothing."""
@@ -169,6 +179,22 @@ async def test_a_hostile_agent_gets_its_end(box: TestBroker, case: Case) -> None
         while list((box.home / "broker" / "spool").iterdir()):
             await asyncio.sleep(0.02)
     assert (await box.execute("hostile", "And now?")).status_code == 200
+
+
+async def test_output_that_is_emptied_is_recorded_before_and_behind(box: TestBroker) -> None:
+    """A wrapper's ``> /dev/stdout`` costs nothing that was recorded, and nothing that is written later."""
+    script = "emit before; think 1s; empty-stdout; emit behind; half-line; think 1s; empty-stdout; emit last"
+    accepted = await box.http.post(
+        "/agents/hostile/execute",
+        json={"prompt": f"Work.\nscript: {script}"},
+        headers={"Prefer": "respond-async"},
+    )
+    await ended_in_time(box, accepted.json()["executionId"], is_overdue=False)
+
+    lines = [line["body"] for line in (await box.get("/agents/hostile/logs?lines=100"))["lines"]]
+
+    said = [next((text for text in TEXTS if text in line), line[:30]) for line in lines]
+    assert said == [*TEXTS[:3], '{"type":"assistant","message":', *TEXTS[3:]]
 
 
 async def has_said(box: TestBroker, execution: str, text: str) -> None:

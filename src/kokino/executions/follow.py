@@ -34,8 +34,9 @@ KEPT = 64 * 1024
 #: How long to wait before looking at a silent stream again, in seconds. The end itself is told by the keeper,
 #: so this delays only what people watch: half of what an eye notices.
 LOOK_AGAIN = 0.05
-#: Records that are read back at a time.
-RECORDS_AT_ONCE = 1000
+#: Records that are read back at a time. Each may hold `KEPT` characters, and forty executions may be adopted
+#: at once: megabytes for each of them, not a hundred.
+RECORDS_AT_ONCE = 64
 MIB = 1024 * 1024
 
 
@@ -161,14 +162,14 @@ class Follow:
 
     def _read_again(self, record: Record) -> None:
         stream = next(stream for stream in self._streams if stream.name == record.stream)
-        begins_at = record.begins_at or 0
         body = record.body.encode()
-        if not is_whole(record):
-            body = read_line(stream.tail.path, begins_at, record.size)
+        if not is_whole(record) and record.begins_at is not None:
+            body = read_line(stream.tail.path, record.begins_at, record.size)
         self._take(stream, body)
+        self._note_tool(record.written_at)
         self._recorded_bytes += len(record.body)
         self.last_output_at = record.written_at
-        stream.tail.next_at = begins_at + record.size + 1
+        stream.tail.resume(record.begins_at, record.size, body)
 
     async def _look(self) -> bool:
         """Record what was written since the last look; True when there was something."""
@@ -178,6 +179,8 @@ class Follow:
         grown = 0
         for stream in self._streams:
             lines, size = stream.tail.read()
+            if stream.tail.was_emptied:
+                self._note_emptied(stream)
             found += [(stream, line) for line in lines]
             grown += size
         if grown:
@@ -187,6 +190,15 @@ class Follow:
             # Everybody else has a turn before the next chunk of a flood, however fast the database is.
             await asyncio.sleep(0)
         return grown > 0
+
+    def _note_emptied(self, stream: Stream) -> None:
+        log.warning(
+            "an agent emptied the file of its own output; what was not recorded yet is lost",
+            execution=self.execution.execution_id,
+            agent=self.execution.agent_id,
+            stream=stream.name,
+        )
+        stream.space.begin_anew()
 
     async def _record(self, found: list[tuple[Stream, Line]]) -> None:
         if not found or self._is_dropping:

@@ -16,8 +16,9 @@ class Line:
     body: bytes
     #: Its length before it was cut.
     size: int
-    #: Where it begins in its stream, in bytes; known to who reads the stream.
-    begins_at: int = 0
+    #: Where it begins in its stream, in bytes; known to who reads the stream. None for the half of a line after
+    #: which its writer emptied the file.
+    begins_at: int | None = 0
 
 
 @dataclass(slots=True)

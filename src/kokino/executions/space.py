@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import structlog
+
 from kokino.executions.model import Record
 from kokino.process.spoolfile import punch
+
+log = structlog.get_logger(__name__)
 
 #: Holes are punched once there is so much to give back, in bytes: each costs a system call.
 WORTH_IT = 1024 * 1024
@@ -25,7 +30,7 @@ class Space:
     _start: int = 0
     _end: int = 0
     _descriptor: int | None = None
-    #: False once the file system has said that it knows no holes.
+    #: False once the file system has said that it knows no holes, or has failed.
     _can_punch: bool = True
 
     def recorded(self, record: Record) -> None:
@@ -41,19 +46,28 @@ class Space:
         if self._end - self._start >= WORTH_IT:
             self._give_back()
 
+    def begin_anew(self) -> None:
+        """The file was emptied: what was recorded of it stands there no longer."""
+        self._start = self._end = 0
+
     def close(self) -> None:
         """Let go of the file."""
         if self._descriptor is not None:
-            os.close(self._descriptor)
+            with suppress(OSError):  # nothing was written by it
+                os.close(self._descriptor)
             self._descriptor = None
 
     def _give_back(self) -> None:
         length = self._end - self._start
         if length < WORTH_IT:
             return
-        if self._descriptor is None:
-            self._descriptor = os.open(self.path, os.O_WRONLY)
-        self._can_punch = punch(self._descriptor, self._start, length)
+        try:
+            if self._descriptor is None:
+                self._descriptor = os.open(self.path, os.O_WRONLY)
+            self._can_punch = punch(self._descriptor, self._start, length)
+        except OSError as error:  # the records are safe; disk space is not worth an execution
+            log.warning("no space of recorded output is given back", path=str(self.path), reason=str(error))
+            self._can_punch = False
         self._start = self._end
 
 

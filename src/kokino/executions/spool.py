@@ -12,6 +12,9 @@ from kokino.executions.lines import LONGEST_LINE, Line, LineSplitter
 #: What one look at a stream reads at the most, in bytes. Reading, decoding and writing so much down takes a
 #: few milliseconds: as long as one flooding CLI may keep the broker from everybody else.
 CHUNK = 64 * 1024
+#: So many of the bytes that were read last are compared with the file, to tell that it was emptied and written
+#: anew: records differ in more than their ends, so a few more than a record's id.
+COMPARED = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,24 +76,39 @@ def latest_attempt(folder: Path) -> int:
 
 @dataclass(slots=True)
 class Tail:
-    """Reads a file that another process appends to."""
+    """Reads a file that another process appends to, and may empty: a shell's ``> /dev/stdout`` does."""
 
     path: Path
     #: Where the next line begins, in bytes from the start of the file.
     next_at: int = 0
+    #: True when the last look found that the file had been emptied.
+    was_emptied: bool = False
     _splitter: LineSplitter = field(default_factory=LineSplitter)
     _descriptor: int | None = None
+    #: The end of what was read.
+    _before: bytes = b""
+
+    def resume(self, begins_at: int | None, size: int, body: bytes) -> None:
+        """Begin behind a line that was read before."""
+        if begins_at is None:  # the half of one: the file was emptied behind it
+            self.next_at, self._before = 0, b""
+            return
+        self.next_at = begins_at + size + 1
+        # Of one that was cut the end is not known.
+        self._before = ((body if len(body) == size else b"") + b"\n")[-COMPARED:]
 
     def read(self) -> tuple[list[Line], int]:
         """The lines that have become whole since the last look, and how many bytes were read."""
+        self.was_emptied = False
         if self._descriptor is None:
             try:
-                self._descriptor = os.open(self.path, os.O_RDONLY)
+                self._descriptor = self._open()
             except FileNotFoundError:
                 return [], 0
-            os.lseek(self._descriptor, self.next_at, os.SEEK_SET)
+        lines = self._begin_anew(self._descriptor) if self._is_other(self._descriptor) else []
         chunk = os.read(self._descriptor, CHUNK)
-        return self._placed(self._splitter.feed(chunk)), len(chunk)
+        self._before = (self._before + chunk)[-COMPARED:]
+        return lines + self._placed(self._splitter.feed(chunk)), len(chunk)
 
     def finish(self) -> list[Line]:
         """The half line at the end, once nobody writes any more; closes the file."""
@@ -98,6 +116,36 @@ class Tail:
             os.close(self._descriptor)
             self._descriptor = None
         return self._placed(self._splitter.finish())
+
+    def _open(self) -> int:
+        descriptor = os.open(self.path, os.O_RDONLY)
+        begins_at = self.next_at
+        if os.fstat(descriptor).st_size == begins_at - 1:  # the last line that was read had no newline
+            begins_at -= 1
+            self._before = self._before[:-1]
+        os.lseek(descriptor, begins_at, os.SEEK_SET)
+        return descriptor
+
+    def _is_other(self, descriptor: int) -> bool:
+        """True when what was read is not what stands there now.
+
+        The size alone does not tell: between two looks a file may be emptied and grow longer than it was.
+        Zeros are a hole, by which we gave space back.
+        """
+        begins_at = os.lseek(descriptor, 0, os.SEEK_CUR) - len(self._before)
+        now = os.pread(descriptor, len(self._before), begins_at)
+        if now == self._before:
+            return False
+        return len(now) < len(self._before) or any(
+            byte not in {0, was} for byte, was in zip(now, self._before, strict=True)
+        )
+
+    def _begin_anew(self, descriptor: int) -> list[Line]:
+        """Go to the start; the half line whose other half is lost."""
+        os.lseek(descriptor, 0, os.SEEK_SET)
+        self.was_emptied = True
+        self.next_at, self._before = 0, b""
+        return [Line(line.body, line.size, None) for line in self._splitter.finish()]
 
     def _placed(self, lines: list[Line]) -> list[Line]:
         placed = []

@@ -437,6 +437,12 @@ def close_stdout(turn: Turn) -> None:
     turn.out.close()
 
 
+@Script.directive("empty-stdout")
+def empty_stdout(turn: Turn) -> None:  # noqa: ARG001
+    """Empty the file that standard output goes to, as a shell's ``> /dev/stdout`` does."""
+    os.close(os.open("/dev/stdout", os.O_WRONLY | os.O_TRUNC))
+
+
 @Script.directive("chance 10% DIRECTIVE", r"(\d+(?:\.\d+)?)% (.+)")
 def chance(turn: Turn, percent: str, text: str) -> None:
     """Follow the directive in so many of a hundred turns, always in the same ones for the same seed."""

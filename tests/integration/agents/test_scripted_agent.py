@@ -108,6 +108,7 @@ CASES = (
     Case(script="no-result", kind=FailureKind.PROTOCOL, says="without a result record"),
     Case(script="linger 1ms", kind=None, says=THANKS),
     Case(script="emit lost; close-stdout", kind=FailureKind.PROTOCOL, says="without a result record"),
+    Case(script="emit lost; empty-stdout; emit kept", kind=None, says="kept"),
     Case(script="chance 100% emit sure", kind=None, says="sure"),
     Case(script="chance 0% crash", kind=None, says=THANKS),
 )  # fmt: skip

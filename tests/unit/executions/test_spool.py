@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from kokino.executions import spool as module
 from kokino.executions.lines import Line
 from kokino.executions.spool import Spool, Tail
+from kokino.process.spoolfile import punch
 
 
 def test_a_spool_is_its_users_alone(tmp_path: Path) -> None:
@@ -53,6 +55,70 @@ def test_only_what_is_new_is_read(tmp_path: Path) -> None:
         assert tail.read() == ([Line(b"one", 3), Line(b"two", 3, 4)], 6)
         assert tail.read() == ([], 0)
     assert tail.finish() == []
+
+
+def test_a_file_that_was_emptied_is_read_from_its_start(tmp_path: Path) -> None:
+    """A shell's ``> /dev/stdout`` empties it; the half line before and every line after are handed on."""
+    path = tmp_path / "stdout"
+    tail = Tail(path)
+    with path.open("ab", buffering=0) as file:
+        file.write(b"one two three\nfo")
+        assert tail.read() == ([Line(b"one two three", 13)], 16)
+        os.truncate(path, 0)
+        file.write(b"five\n")
+        assert tail.read() == ([Line(b"fo", 2, None), Line(b"five", 4)], 5)
+        assert tail.was_emptied
+        file.write(b"six\n")
+        assert tail.read() == ([Line(b"six", 3, 5)], 4)
+        assert not tail.was_emptied
+    assert tail.finish() == []
+
+
+def test_a_file_that_has_grown_longer_since_it_was_emptied_is_not_taken_for_the_same(tmp_path: Path) -> None:
+    """Its size does not tell; what stands before the place of reading does."""
+    path = tmp_path / "stdout"
+    path.write_bytes(b"one\n")
+    tail = Tail(path)
+    tail.read()
+    path.write_bytes(b"two and three\n")
+    assert tail.read() == ([Line(b"two and three", 13)], 14)
+
+
+def test_space_that_was_given_back_is_not_taken_for_an_emptied_file(tmp_path: Path) -> None:
+    """A hole reads as zeros, in part or in whole, and moves nothing."""
+    path = tmp_path / "stdout"
+    path.write_bytes(b"one\ntwo\n")
+    tail = Tail(path)
+    tail.read()
+    with path.open("r+b") as file:
+        assert punch(file.fileno(), 0, 6)
+    with path.open("ab") as file:
+        file.write(b"three\n")
+    assert tail.read() == ([Line(b"three", 5, 8)], 6)
+    assert not tail.was_emptied
+
+
+@pytest.mark.parametrize(
+    ("written", "line", "wanted"),
+    [
+        pytest.param(b"one\ntwo\nthree\n", Line(b"two", 3, 4), [Line(b"three", 5, 8)], id="it went on"),
+        pytest.param(b"one\ntwo", Line(b"two", 3, 4), [], id="its last line has no newline"),
+        pytest.param(b"new\n", Line(b"two", 3, 4), [Line(b"new", 3)], id="it was emptied"),
+        pytest.param(b"a new one\n", Line(b"two", 3, 4), [Line(b"a new one", 9)], id="it has grown since"),
+        pytest.param(b"new\n", Line(b"hal", 3, None), [Line(b"new", 3)], id="it was emptied in a line"),
+        pytest.param(b"x" * 9 + b"\nb\n", Line(b"xx", 9, 0), [Line(b"b", 1, 10)], id="a line was cut"),
+    ],
+)
+def test_a_later_broker_goes_on_behind_the_last_line_it_knows(
+    tmp_path: Path, written: bytes, line: Line, wanted: list[Line]
+) -> None:
+    """Neither losing nor doubling anything, whether or not the file was emptied meanwhile."""
+    path = tmp_path / "stdout"
+    path.write_bytes(written)
+    tail = Tail(path)
+    tail.resume(line.begins_at, line.size, line.body)
+    lines, _ = tail.read()
+    assert lines + tail.finish() == wanted
 
 
 def test_one_look_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
