@@ -16,8 +16,8 @@ class Line:
     body: bytes
     #: Its length before it was cut.
     size: int
-    #: Where it begins in its stream, in bytes; known to who reads the stream. None for the half of a line after
-    #: which its writer emptied the file.
+    #: Where it begins in its stream, in bytes; known to who reads the stream. None for the half of a line
+    #: after which its writer emptied the file.
     begins_at: int | None = 0
 
 

@@ -167,6 +167,6 @@ class Record:
     written_at: datetime
     #: Which of the execution's processes wrote it, from 1.
     attempt: int = 1
-    #: Where in that process's stream the line begins, in bytes; None for the half of a line that is nowhere any
-    #: more: behind it the file was emptied, and the next line begins at 0.
+    #: Where in that process's stream the line begins, in bytes; None for the half of a line
+    #: that is nowhere any more: behind it the file was emptied, and the next line begins at 0.
     begins_at: int | None = None

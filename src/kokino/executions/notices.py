@@ -20,9 +20,25 @@ from kokino.telemetry.model import Event, EventType
 
 
 def tell_stuck(conn: Connection, execution: Execution, found: Stuck, *, now: datetime) -> None:
-    """It does not get on."""
+    """It does not get on: told once for each reason, whatever brokers it had."""
+    if found.reason.value in _told_stuck(conn, execution):
+        return
     data = {"reason": found.reason.value}
     telemetry.append(conn, _event(EventType.EXECUTION_STUCK, execution, found.message, data, now))
+
+
+def _told_stuck(conn: Connection, execution: Execution) -> set[str]:
+    told = telemetry.recent(
+        conn,
+        type=EventType.EXECUTION_STUCK,
+        agent_id=execution.agent_id,
+        since=execution.started_at or execution.queued_at,
+    )
+    return {
+        str(event.data["reason"])
+        for event in told
+        if event.data is not None and event.execution_id == execution.execution_id
+    }
 
 
 def tell_overdue(conn: Connection, execution: Execution, found: Overdue, *, now: datetime) -> bool:

@@ -12,8 +12,8 @@ from kokino.executions.lines import LONGEST_LINE, Line, LineSplitter
 #: What one look at a stream reads at the most, in bytes. Reading, decoding and writing so much down takes a
 #: few milliseconds: as long as one flooding CLI may keep the broker from everybody else.
 CHUNK = 64 * 1024
-#: So many of the bytes that were read last are compared with the file, to tell that it was emptied and written
-#: anew: records differ in more than their ends, so a few more than a record's id.
+#: So many of the bytes that were read last are compared with the file, to tell that it was emptied and
+#: written anew. Records often end alike; this is longer than their common ends.
 COMPARED = 256
 
 

@@ -336,3 +336,23 @@ async def test_an_agent_that_waits_for_a_tool_shows_for_which(box: TestBroker) -
     assert (status["tool"], status["stuck"]) == ('Bash {"command": "sleep 600"}', None)
     assert status["toolForMs"] >= 299_000
     await box.post(f"/executions/{execution}/cancel")
+
+
+async def test_a_tool_that_runs_across_a_restart_is_known_to_the_next_broker(box: TestBroker) -> None:
+    """It runs as long as it has run, and is no silence of the agent's."""
+    behave(box, "tool sleep 600s")
+    execution = await begun(box)
+
+    async def is_in_tool() -> bool:
+        return (await box.get("/agents/sessions/status"))[0]["tool"] is not None
+
+    await until(is_in_tool)
+    box.clock.advance(seconds=30)
+    await box.restart()
+    await until(is_in_tool)
+    box.clock.advance(seconds=61)
+    [status] = await box.get("/agents/sessions/status")
+    assert status["stuck"] is None
+    assert status["toolForMs"] >= 91_000
+    await box.post(f"/executions/{execution}/cancel")
+    assert await events(box, "EXECUTION_STUCK") == []

@@ -11,10 +11,13 @@ import pytest
 from sqlalchemy import Connection, event, update
 
 from kokino.agents.failures import FailureKind
-from kokino.executions import store, summary_store
+from kokino.executions import notices, store, summary_store
 from kokino.executions.model import TRANSITIONS, Ending, Record, State
+from kokino.executions.stuck import Reason, Stuck
 from kokino.storage import Storage, open_storage
 from kokino.storage.schema import executions
+from kokino.telemetry import store as telemetry
+from kokino.telemetry.model import EventType
 from tests.integration.executions.given import Queue, agent, at, execution
 
 
@@ -222,3 +225,23 @@ def plan_of(conn: Connection, ask: Callable[[], object]) -> list[str]:
     event.remove(conn, "before_cursor_execute", note)
     [(statement, values)] = asked
     return [row[3] for row in conn.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values)]
+
+
+async def test_each_reason_for_being_stuck_is_told_once(queue: Queue, storage: Storage) -> None:
+    """A broker that takes an execution over does not tell again what the one before it has told."""
+    [accepted] = await queue.accept(execution("a"))
+    await queue.accept(execution("b"))
+    found = [
+        Stuck(reason=Reason.SILENCE, message="has written nothing for 60 s"),
+        Stuck(reason=Reason.SILENCE, message="has written nothing for 61 s"),
+        Stuck(reason=Reason.TOOL, message="waits 5 min for a tool: Bash"),
+    ]
+    for one in (replace(accepted, execution_id="b"), accepted):
+        for each in found:
+            await storage.write(
+                lambda conn, one=one, each=each: notices.tell_stuck(conn, one, each, now=at(1))  # type: ignore[misc]
+            )
+    told = await storage.read(lambda conn: telemetry.recent(conn, type=EventType.EXECUTION_STUCK))
+    assert [(note.execution_id, note.message) for note in reversed(told)] == [
+        (id, each.message) for id in ("b", "a") for each in (found[0], found[2])
+    ]
