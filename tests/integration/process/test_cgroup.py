@@ -146,6 +146,7 @@ async def test_a_root_that_is_no_control_group_is_said_and_done_without(box: Box
     assert (await box.run(warden, box.launch("e", "raise SystemExit(3)"))).code == 3
 
     assert f"no control groups in {nowhere.path}" in box.log()
+    assert warden.cgroup is None
 
 
 async def test_a_group_that_cannot_be_entered_is_said_and_done_without(box: Box, root: Root) -> None:
