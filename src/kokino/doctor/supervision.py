@@ -15,10 +15,9 @@ from kokino.tasks import Tasks
 #: How long an outcome is told again: kernel, user and folders hardly change under a broker that runs.
 LASTS = timedelta(minutes=10)
 
-#: Puts a broker beside which control groups can be had; see docs/supervision.md.
-DELEGATE = (
-    "systemd-run --user -p Delegate=yes -p DelegateSubgroup=broker -p KillMode=process -E PATH kokino serve"
-)
+#: A broker that has control groups. Without DelegateSubgroup=, which systemd refuses here
+#: before version 254: executions are killed with their groups all the same.
+DELEGATE = "systemd-run --user -p Delegate=yes -p KillMode=process -E PATH kokino serve"
 #: What mends a promise that is not kept. The others are the kernel's, the container's or the file system's.
 MENDS = {
     "socket": "unset XDG_RUNTIME_DIR",
