@@ -138,17 +138,11 @@ def usage(root: int, *, started_at_ticks: int | None = None) -> Usage:
     return Usage(len(found), sum(stat.resident_bytes for stat in found))
 
 
-def proportional_bytes(root: int, *, started_at_ticks: int | None = None) -> int:
-    """Memory of what descends from `root`, shared pages divided among their users (PSS).
-
-    Exact where `usage` overstates, and some hundred times dearer: for use near a limit.
-    """
-    found = below(root, started_at_ticks=started_at_ticks)
-    return sum(proportional_bytes_of(stat) for stat in found)
-
-
 def proportional_bytes_of(stat: Stat) -> int:
-    """PSS of one process: 0 when it has ended, its resident memory where the kernel does not tell."""
+    """Memory of one process, shared pages divided among their users (PSS): some hundred times dearer to read.
+
+    0 when it has ended, its resident memory where the kernel does not tell.
+    """
     try:
         with open(f"/proc/{stat.pid}/smaps_rollup", "rb") as lines:  # noqa: PTH123 - no pathlib here
             for line in lines:

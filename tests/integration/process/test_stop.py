@@ -181,7 +181,7 @@ async def test_the_processes_and_memory_of_a_tree_can_be_read(box: Box, warden: 
     await until(lambda: launch.stdout.exists() and launch.stdout.read_text().count("up") == 2)
 
     usage = tree.usage(started.keeper_pid, started_at_ticks=started.keeper_started_at_ticks)
-    proportional = tree.proportional_bytes(started.keeper_pid)
+    proportional = sum(map(tree.proportional_bytes_of, tree.below(started.keeper_pid)))
 
     assert usage.processes == 2
     assert 0 < proportional < usage.resident_bytes
