@@ -29,6 +29,9 @@ command = ["qwen", "--acp"]
 [cli_types.loose]
 driver = "codex"
 flags = ["--yolo"]
+[cli_types.configured]
+driver = "opencode"
+env = { OPENCODE_CONFIG_CONTENT = '{"permission": "allow"}' }
 [[agents]]
 id = "trusted"
 cli_type = "gemini"
@@ -93,9 +96,11 @@ async def exists(broker: TestBroker, agent_id: str) -> bool:
         ("factory-droid", {"flags": ["--skip-permissions-unsafe"]}),
         ("gemini", {"flags": ["-y"]}),
         ("opencode", {"flags": ["--auto"]}),
+        ("opencode", {"env": {"OPENCODE_PERMISSION": '{"*": "allow"}'}}),
         ("qwen", {"flags": ["--approval-mode", "yolo"]}),
         ("spoken", {"flags": ["-y"]}),
         ("spoken", {"flags": ["-c", "sandbox_mode=danger-full-access"]}),
+        ("configured", {}),
         ("unbound", {}),
         ("wrapped", {}),
         ("scripted", {"permissions": "allow"}),

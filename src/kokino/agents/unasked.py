@@ -3,26 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 
 from kokino.agents.drivers.registry import driver_named
+from kokino.agents.drivers.spellings import is_weakened
 from kokino.agents.model import Agent, CliType, Fallback, Permissions
 
+NO_VARIABLES: Mapping[str, str] = MappingProxyType({})
 #: Raises where whoever asks may not bring about what the text names; it stands before "needs ...".
 Vouch = Callable[[str], None]
 
 
-def asks_nobody(cli_type: CliType, flags: Sequence[str] = ()) -> bool:
-    """True where a CLI of this type would ask nobody; `flags` are an agent's own.
+def asks_nobody(cli_type: CliType, flags: Sequence[str] = (), env: Mapping[str, str] = NO_VARIABLES) -> bool:
+    """True where a CLI of this type would ask nobody; `flags` and `env` are an agent's own.
 
-    The CLI type's flags count, though the file says them: whoever registers chooses the folder that they are
+    The CLI type's own count, though the file says them: whoever registers chooses the folder that they are
     let loose in.
     """
-    return driver_named(cli_type.driver).skips_permissions((*cli_type.command[1:], *cli_type.flags, *flags))
+    words = (*cli_type.command[1:], *cli_type.flags, *flags)
+    return is_weakened({**cli_type.env, **env}) or driver_named(cli_type.driver).skips_permissions(words)
 
 
 def is_loose(agent: Agent, cli_types: Mapping[str, CliType]) -> bool:
     """True where the agent asks nobody on its own CLI type."""
-    return agent.permissions is Permissions.ALLOW or asks_nobody(cli_types[agent.cli_type], agent.flags)
+    return agent.permissions is Permissions.ALLOW or asks_nobody(
+        cli_types[agent.cli_type], agent.flags, agent.env
+    )
 
 
 def is_let_loose(agent: Agent, cli_types: Mapping[str, CliType], target: str | None) -> bool:

@@ -9,10 +9,13 @@ import pytest
 
 from kokino.agents.drivers.contract import Exit, Invocation
 from kokino.agents.drivers.registry import DRIVERS
+from kokino.agents.drivers.spellings import VARIABLES
 from tests.fixtures import real_clis
 from tests.fixtures.real_clis import RealCli
+from tests.unit.agents.test_spellings import UNASKED
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "drivers.md"
+PAGE_TEXT = PAGE.read_text("utf-8")
 ROWS = {
     cells[0].strip("`"): cells
     for cells in (
@@ -21,6 +24,7 @@ ROWS = {
     )
     if len(cells) == 6
 }
+_SPANNING = re.MULTILINE | re.DOTALL
 PINNED = {cli.name: cli.version for cli in vars(real_clis).values() if isinstance(cli, RealCli)}
 SESSION = "4abd6c4e-c8bf-4f1d-b9ec-cd8ca6e7dc74"
 every_row = pytest.mark.parametrize("name", sorted(ROWS))
@@ -63,6 +67,18 @@ def test_its_flags_skip_permissions(name: str) -> None:
     flags = re.findall(r"`([^`]+)`", ROWS[name][5])
     assert flags
     assert [flag for flag in flags if not DRIVERS[name].skips_permissions([flag])] == []
+    assert sorted(flags) == sorted(UNASKED[name]), "each that is known is named, and none besides"
+
+
+def test_variables_that_weaken_permissions_are_told() -> None:
+    """Each that needs an admin's token, and none besides."""
+    told = re.search(
+        r"^- The same holds for an agent with one of these variables: (.*?)\.$", PAGE_TEXT, _SPANNING
+    )
+    assert told
+    assert set(re.findall(r"`([A-Z_]+)`", told[1])) == {
+        name for names in VARIABLES.values() for name in names
+    }
 
 
 def test_files_that_the_page_names_are_there() -> None:

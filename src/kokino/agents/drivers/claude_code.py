@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
+from typing import Any
 
 from kokino.agents.drivers.contract import Command, Invocation, Reader
+from kokino.agents.drivers.spellings import says, values_of
 from kokino.agents.drivers.stream_json import StreamJsonReader
+
+#: What ``--settings`` may say without anybody's leave. Any other may hold permissions, or name a program.
+HARMLESS_SETTINGS = frozenset({"cleanupPeriodDays", "effortLevel", "model", "outputStyle"})
 
 
 class ClaudeCode:
@@ -47,5 +53,24 @@ def arguments(invocation: Invocation) -> tuple[str, ...]:
 
 
 def skips_permissions(flags: Sequence[str]) -> bool:
-    """True where Claude Code is told to ask nobody; its other permission modes still refuse something."""
-    return any("dangerously-skip-permissions" in flag or "bypassPermissions" in flag for flag in flags)
+    """True where Claude Code is told to ask nobody; its other permission modes still refuse something.
+
+    So may settings, which it takes from a file, too, and helpers of an agent's own, each with a mode.
+    """
+    settings = [_read(value) for value in values_of(flags, "settings")]
+    helpers = [json.dumps(_read(value)) for value in values_of(flags, "agents")]
+    return (
+        says([*flags, *helpers], "dangerouslyskippermissions")
+        or says([*flags, *helpers], "bypasspermissions")
+        or "null" in helpers
+        or any(one is None or not HARMLESS_SETTINGS.issuperset(one) for one in settings)
+    )
+
+
+def _read(value: str) -> dict[str, Any] | None:
+    """The JSON object in a value; None where it holds none, but the name of a file."""
+    try:
+        read = json.loads(value)
+    except (ValueError, RecursionError):
+        return None
+    return read if isinstance(read, dict) else None

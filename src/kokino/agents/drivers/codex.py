@@ -10,7 +10,9 @@ count of tools is a lower bound.
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from kokino.agents.drivers.codex_failures import REFUSAL, SENTENCES, WEAK_SENTENCES, kind_of_text
 from kokino.agents.drivers.codex_records import (
@@ -24,12 +26,28 @@ from kokino.agents.drivers.codex_records import (
 from kokino.agents.drivers.contract import Command, Exit, Invocation, Outcome, Reader, Usage
 from kokino.agents.drivers.record_reader import RecordReader, Take, decode, decode_fields
 from kokino.agents.drivers.signs import describe, kind_of_exit, takes_result_back
+from kokino.agents.drivers.spellings import has_option, says, values_of
 from kokino.agents.drivers.text import CONTENT_LIMIT, one_line
 from kokino.agents.failures import FailureKind
 
 #: Items that are said, not done: they take no time that a deadline should allow for.
 SAYINGS = frozenset({"agent_message", "reasoning", "error", "todo_list"})
 TOOLS = frozenset({"command_execution", "file_change", "mcp_tool_call", "collab_tool_call", "web_search"})
+#: Sandboxes that still refuse something.
+SANDBOXES = frozenset({"read-only", "workspace-write"})
+#: What ``-c`` may set without anybody's leave, beside those. Any other may loosen or replace the sandbox.
+HARMLESS_SETTINGS = frozenset({
+    "analytics.enabled",
+    "hide_agent_reasoning",
+    "model",
+    "model_auto_compact_token_limit",
+    "model_context_window",
+    "model_reasoning_effort",
+    "model_reasoning_summary",
+    "model_verbosity",
+})  # fmt: skip
+#: Flags that give leave, or choose settings that stand elsewhere.
+LOOSE = frozenset({"approveforme", "ignorerules", "profile", "trust", "yolo"})
 #: What it says on standard error in good runs too.
 CHATTER = (b"Reading ", b"WARNING: proceeding")
 
@@ -68,8 +86,12 @@ class Codex:
 
     def skips_permissions(self, flags: Sequence[str]) -> bool:
         """Without its sandbox a command may do anything: ``exec`` asks nobody either way."""
-        return any(
-            flag == "--yolo" or "--dangerously-" in flag or "danger-full-access" in flag for flag in flags
+        return (
+            says(flags, "dangerously")
+            or says(flags, "dangerfullaccess")
+            or has_option(flags, LOOSE)
+            or any(True for _ in values_of(flags, "profile", "p"))
+            or not all(map(_is_harmless, values_of(flags, "config", "c")))
         )
 
 
@@ -202,6 +224,23 @@ class CodexReader(RecordReader):
             session_is_alive=self._is_alive,
             counts_session=True,
         )
+
+
+def _is_harmless(setting: str) -> bool:
+    """True for a ``key=value`` that leaves the sandbox what it is."""
+    key, _, value = setting.partition("=")
+    if key.strip() == "sandbox_mode":
+        return _read(value) in SANDBOXES
+    return key.strip() in HARMLESS_SETTINGS
+
+
+def _read(value: str) -> Any:
+    """A value as it reads it: as TOML, which knows escapes, and else as it stands."""
+    try:
+        read = tomllib.loads(f"value = {value}")["value"]
+    except ValueError:
+        return value.strip().strip("\"'")
+    return read if isinstance(read, str) else None
 
 
 def usage_of(counts: TokenCounts) -> Usage:

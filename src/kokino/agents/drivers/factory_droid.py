@@ -30,6 +30,7 @@ from kokino.agents.drivers.signs import (
     sentence_in,
     takes_result_back,
 )
+from kokino.agents.drivers.spellings import has_option, says
 from kokino.agents.drivers.text import CONTENT_LIMIT, one_line
 from kokino.agents.failures import FailureKind
 
@@ -80,8 +81,8 @@ class FactoryDroid:
         return DroidReader(resumes)
 
     def skips_permissions(self, flags: Sequence[str]) -> bool:
-        """``--skip-permissions-unsafe``; each level of ``--auto`` still refuses something."""
-        return any("skip-permissions" in flag for flag in flags)
+        """``--skip-permissions-unsafe``, or a file that may say so; every ``--auto`` refuses something."""
+        return says(flags, "skippermissions") or has_option(flags, {"settings"})
 
 
 class DroidReader(RecordReader):

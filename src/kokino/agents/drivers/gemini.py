@@ -24,11 +24,10 @@ from kokino.agents.drivers.gemini_failures import (
 from kokino.agents.drivers.gemini_records import Init, Message, Result, Stats, ToolResult, ToolUse, Trouble
 from kokino.agents.drivers.record_reader import RecordReader, Take, decode, decode_fields
 from kokino.agents.drivers.signs import describe, sentence_in, takes_result_back
+from kokino.agents.drivers.spellings import has_letter, has_option, says
 from kokino.agents.drivers.text import CONTENT_LIMIT, ERROR_LIMIT, StreamedText, one_line
 from kokino.agents.failures import FailureKind
 
-#: ``-y``, alone or among other letters.
-_SHORT_YOLO = re.compile("-[a-z]*y")
 _COLOURS = re.compile(rb"\x1b\[[0-9;]*m")
 
 
@@ -67,8 +66,8 @@ class Gemini:
         return GeminiReader(resumes)
 
     def skips_permissions(self, flags: Sequence[str]) -> bool:
-        """``--yolo``, by whatever name: its parser takes many spellings, and one too many does no harm."""
-        return any("yolo" in flag.lower() or _SHORT_YOLO.match(flag) for flag in flags)
+        """``--yolo`` by whatever name, and a file of policies, which may allow all."""
+        return says(flags, "yolo") or has_letter(flags, "y") or has_option(flags, {"policy", "adminpolicy"})
 
 
 class GeminiReader(RecordReader):

@@ -28,6 +28,7 @@ from kokino.agents.drivers.opencode_records import (
 )
 from kokino.agents.drivers.record_reader import RecordReader, Take, decode
 from kokino.agents.drivers.signs import describe, kind_of_exit, takes_result_back
+from kokino.agents.drivers.spellings import has_option
 from kokino.agents.drivers.text import CONTENT_LIMIT, one_line
 from kokino.agents.failures import FailureKind
 
@@ -69,8 +70,7 @@ class OpenCode:
 
     def skips_permissions(self, flags: Sequence[str]) -> bool:
         """``--auto`` and its hidden names; without one whatever would be asked is refused."""
-        names = {flag.partition("=")[0] for flag in flags}
-        return not names.isdisjoint({"--auto", "--yolo", "--dangerously-skip-permissions"})
+        return has_option(flags, {"auto", "yolo", "dangerouslyskippermissions"})
 
 
 class OpenCodeReader(RecordReader):

@@ -17,6 +17,7 @@ from msgspec import Struct
 from kokino.agents.drivers.contract import Command, Exit, Invocation, Outcome, Reader, Usage
 from kokino.agents.drivers.record_reader import decode, decode_fields
 from kokino.agents.drivers.signs import SERVICE_SENTENCES, Sentence, kind_of_status, sentence_in
+from kokino.agents.drivers.spellings import has_letter, says
 from kokino.agents.drivers.stream_json import StreamJsonReader
 from kokino.agents.drivers.stream_records import Result, Said, TokenCounts
 from kokino.agents.failures import FailureKind
@@ -79,7 +80,7 @@ class Qwen:
 
     def skips_permissions(self, flags: Sequence[str]) -> bool:
         """``--yolo`` in its spellings; its other approval modes still refuse something."""
-        return any("yolo" in flag.lower() or re.fullmatch("-[a-z]*y[a-z]*", flag) for flag in flags)
+        return says(flags, "yolo") or has_letter(flags, "y")
 
 
 class Told(Struct):
