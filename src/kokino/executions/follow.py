@@ -165,6 +165,8 @@ class Follow:
         body = record.body.encode()
         if not is_whole(record) and record.begins_at is not None:
             body = read_line(stream.tail.path, record.begins_at, record.size)
+        if record.written_at != self.last_output_at:
+            self.reader.look()
         self._take(stream, body)
         self._note_tool(record.written_at)
         self._recorded_bytes += len(record.body)
@@ -203,6 +205,7 @@ class Follow:
     async def _record(self, found: list[tuple[Stream, Line]]) -> None:
         if not found or self._is_dropping:
             return
+        self.reader.look()
         now = self.clock.now()
         added = []
         for stream, line in found:

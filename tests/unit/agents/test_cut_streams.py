@@ -29,9 +29,7 @@ PROOFS: dict[str, Callable[[Any], bool]] = {
     "codex": lambda record: record["type"] == "turn.completed",
     "factory-droid": lambda record: record["type"] == "completion",
     "gemini": lambda record: record["type"] == "result" and record["status"] == "success",
-    "opencode": lambda record: (
-        record["type"] == "step_finish" and record["part"]["reason"] in {"stop", "length"}
-    ),
+    "opencode": lambda record: record["type"] == "step_finish" and record["part"]["reason"] == "stop",
     "qwen": lambda record: record["type"] == "result" and not record["is_error"],
 }
 #: Dialogues are cut where they are read (test_acp_samples.py): what proves them depends on what was asked.

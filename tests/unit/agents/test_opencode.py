@@ -216,7 +216,10 @@ def test_the_end_of_its_loop_is_its_last_word() -> None:
     ("why", "stdout", "stderr", "exit_", "kind"),
     [
         ("exit 0 after a step", finish(), b"", OK, None),
-        ("a length limit is an end, too", finish("length"), b"", OK, None),
+        ("its answer was cut at a limit", finish("length"), b"", OK, FailureKind.MAX_TURNS),
+        ("its answer was kept back", finish("content-filter"), b"", OK, FailureKind.PERMISSION),
+        ("a reason that tells nothing", finish("other"), b"", OK, FailureKind.PROTOCOL),
+        ("a reason of tomorrow", finish("brand-new"), b"", OK, FailureKind.PROTOCOL),
         ("the step has more to come", finish("tool-calls"), b"", OK, FailureKind.PROTOCOL),
         ("it goes on after the step", finish() + finish("tool-calls"), b"", OK, FailureKind.PROTOCOL),
         ("an error", finish() + error(message="boom"), b"", OK, FailureKind.UNKNOWN),

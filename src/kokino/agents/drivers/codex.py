@@ -130,10 +130,10 @@ class CodexReader(RecordReader):
     def outcome(self, exit: Exit) -> Outcome:
         """Judge the whole, once the tree is gone."""
         if self._completed is None or takes_result_back(exit):
-            return self._outcome(self._kind(exit), self._error(exit))
+            return self._outcome(self._kind(exit), self._error(exit), is_alive=self._is_alive(exit))
         if self._is_astray:
             began = f"began session {self.session_id} instead of going on with {self.resumes}"
-            return self._outcome(FailureKind.PROTOCOL, f"Codex {began}")
+            return self._outcome(FailureKind.PROTOCOL, f"Codex {began}", is_alive=False)
         return self._outcome(None, None)
 
     @property
@@ -141,10 +141,10 @@ class CodexReader(RecordReader):
         """True where it began a new session though it was to go on: it takes an unknown name for one."""
         return None not in {self.resumes, self.session_id} and self.session_id != self.resumes
 
-    @property
-    def _is_alive(self) -> bool:
+    def _is_alive(self, exit: Exit) -> bool:
         """False where the session that was asked for is none."""
-        is_unknown = self.sentence is not None and self.sentence.ends_session and self.session_id is None
+        reason = self.reason(exit)
+        is_unknown = reason is not None and reason.ends_session and self.session_id is None
         return not (self._is_astray or is_unknown)
 
     def _take_thread(self, line: bytes) -> bool:
@@ -193,15 +193,16 @@ class CodexReader(RecordReader):
 
     def _goes_on(self) -> None:
         """The model has answered after all."""
-        self.early_kind, self._trouble = None, ""
+        self.goes_on()
+        self._trouble = ""
 
     def _kind(self, exit: Exit) -> FailureKind:
         if self._completed:
             return kind_of_exit(exit)
         if self._failed:
             return kind_of_text(self._failed.error.message) or self.early_kind or FailureKind.UNKNOWN
-        told = self.sentence.kind if self.sentence else None
-        return self.early_kind or told or kind_of_exit(exit)
+        reason = self.reason(exit)
+        return self.early_kind or (reason and reason.kind) or kind_of_exit(exit)
 
     def _error(self, exit: Exit) -> str:
         ended = f"{describe(exit)} {'after' if self._completed else 'without'} a completed turn"
@@ -213,7 +214,7 @@ class CodexReader(RecordReader):
             return one_line(f"{ended}; the last it told of: {self._trouble}")
         return one_line(self.last_words or ended)
 
-    def _outcome(self, kind: FailureKind | None, error: str | None) -> Outcome:
+    def _outcome(self, kind: FailureKind | None, error: str | None, *, is_alive: bool = True) -> Outcome:
         answer = self._answer if kind is None else ""
         usage = self._completed.usage if self._completed else None
         return Outcome(
@@ -221,7 +222,7 @@ class CodexReader(RecordReader):
             error=error,
             content=(answer or self.text.so_far())[:CONTENT_LIMIT],
             usage=usage_of(usage) if usage else None,
-            session_is_alive=self._is_alive,
+            session_is_alive=is_alive,
             counts_session=True,
         )
 

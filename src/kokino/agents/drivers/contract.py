@@ -114,6 +114,13 @@ class Reader(Protocol):
     #: Records of a type that this driver does not know.
     unknown_records: int
 
+    def look(self) -> None:
+        """What comes until the next call was written at about one time.
+
+        It is told stream by stream: what stands on standard error may be older than the output before it.
+        """
+        ...
+
     def stdout(self, line: bytes) -> None:
         """Take one line of standard output, without its newline."""
         ...

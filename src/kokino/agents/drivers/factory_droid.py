@@ -183,7 +183,8 @@ class DroidReader(RecordReader):
     def _goes_on(self, message_id: str) -> None:
         """The model has answered after all."""
         self._said.add(message_id)
-        self.early_kind, self._trouble = None, ""
+        self.goes_on()
+        self._trouble = ""
 
     @property
     def _is_mute(self) -> bool:
@@ -202,7 +203,8 @@ class DroidReader(RecordReader):
             return FailureKind.NETWORK
         if self.is_final:
             return FailureKind.UNKNOWN
-        return self.sentence.kind if self.sentence else kind_of_exit(exit)
+        reason = self.reason(exit)
+        return reason.kind if reason else kind_of_exit(exit)
 
     def _error(self, exit: Exit) -> str:
         if self._completed:

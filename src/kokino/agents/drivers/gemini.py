@@ -25,10 +25,8 @@ from kokino.agents.drivers.gemini_records import Init, Message, Result, Stats, T
 from kokino.agents.drivers.record_reader import RecordReader, Take, decode, decode_fields
 from kokino.agents.drivers.signs import describe, sentence_in, takes_result_back
 from kokino.agents.drivers.spellings import has_letter, has_option, says
-from kokino.agents.drivers.text import CONTENT_LIMIT, ERROR_LIMIT, StreamedText, one_line
+from kokino.agents.drivers.text import CONTENT_LIMIT, ERROR_LIMIT, StreamedText, one_line, uncoloured
 from kokino.agents.failures import FailureKind
-
-_COLOURS = re.compile(rb"\x1b\[[0-9;]*m")
 
 
 class Gemini:
@@ -74,6 +72,7 @@ class GeminiReader(RecordReader):
     """Follows one execution's output; see `contract.Reader`."""
 
     SENTENCES = (*SENTENCES, REFUSAL)
+    OPENING = re.compile(r"Error |\[API Error|Attempt \d+ failed")
 
     def __init__(self, resumes: str | None = None) -> None:
         super().__init__(resumes)
@@ -100,19 +99,19 @@ class GeminiReader(RecordReader):
 
     def stderr(self, line: bytes) -> None:
         """Take one line of standard error, unless it is chatter; a retry tells what is wrong for now."""
-        line = _COLOURS.sub(b"", line[: 4 * ERROR_LIMIT])
-        text = line.decode("utf-8", "replace")
+        text = uncoloured(line[: 4 * ERROR_LIMIT].decode("utf-8", "replace"))
         if RETRY.search(text):
             self._retried = text
-            self.early_kind = kind_of_text(text) or self.early_kind or FailureKind.NETWORK
+            if not self.has_just_answered:
+                self.early_kind = kind_of_text(text) or self.early_kind or FailureKind.NETWORK
         elif not CHATTER.match(text):
             super().stderr(line)
 
     def outcome(self, exit: Exit) -> Outcome:
         """Judge the whole, once the tree is gone."""
         if self._is_success and not takes_result_back(exit):
-            return self.unless_cut(self._outcome(None, None))
-        return self._outcome(self._kind(exit), self._error(exit))
+            return self.unless_cut(self._outcome(None, None, is_alive=self._is_alive(exit)))
+        return self._outcome(self._kind(exit), self._error(exit), is_alive=self._is_alive(exit))
 
     @property
     def _is_success(self) -> bool:
@@ -129,13 +128,13 @@ class GeminiReader(RecordReader):
         is_unasked = stats is not None and stats.total_tokens == 0
         return self._calls_itself_success and is_unasked and not (self._has_answered or self._warning)
 
-    @property
-    def _is_alive(self) -> bool:
+    def _is_alive(self, exit: Exit) -> bool:
         """False where the session is unknown, or never got an answer.
 
         Such a one is written down all the same: seen in 0.61.0, it can neither be begun again nor resumed.
         """
-        is_refused = self._result is None and self.sentence is not None and self.sentence.ends_session
+        reason = self.reason(exit)
+        is_refused = self._result is None and reason is not None and reason.ends_session
         is_stillborn = self.resumes is None and self.session_id is not None and not self._has_answered
         return not (is_refused or (is_stillborn and not self._is_success))
 
@@ -188,7 +187,7 @@ class GeminiReader(RecordReader):
     def _goes_on(self) -> None:
         """The model answers."""
         self._has_answered = True
-        self.early_kind = None
+        self.goes_on()
 
     @property
     def _told(self) -> str:
@@ -197,8 +196,8 @@ class GeminiReader(RecordReader):
 
     def _kind(self, exit: Exit) -> FailureKind:
         if self._result is None:
-            told = self.sentence.kind if self.sentence else None
-            return told or self.early_kind or kind_of_end(exit)
+            reason = self.reason(exit)
+            return (reason and reason.kind) or self.early_kind or kind_of_end(exit)
         if self._is_overflow:
             return FailureKind.CONTEXT_LENGTH
         # 1 is what it exits with where it does not know better, and 0 where only its records tell.
@@ -218,7 +217,7 @@ class GeminiReader(RecordReader):
         retried = f"; the last it told of: {self._retried}" if self.early_kind else ""
         return one_line(self.last_words or f"{ended} without a result record{retried}")
 
-    def _outcome(self, kind: FailureKind | None, error: str | None) -> Outcome:
+    def _outcome(self, kind: FailureKind | None, error: str | None, *, is_alive: bool) -> Outcome:
         answer = self._answer.so_far() if kind is None else ""
         stats = self._result.stats if self._result else None
         return Outcome(
@@ -226,7 +225,7 @@ class GeminiReader(RecordReader):
             error=error,
             content=(answer or self.text.so_far())[:CONTENT_LIMIT],
             usage=usage_of(stats) if stats else None,
-            session_is_alive=self._is_alive,
+            session_is_alive=is_alive,
         )
 
 

@@ -1,7 +1,7 @@
 """OpenCode, headless: ``opencode run --format json``.
 
 A run is made of steps: ``step_start``, what was said and called, ``step_finish``. No record ends it: the
-proof of success is a last step that ended for another reason than its calls, exit 0, and no ``error``.
+proof of success is a last step with the reason ``stop``, exit 0, and no ``error``.
 
 Its records tell nothing of retries, of calls that still run, of its version. Its log does, so that is printed
 to standard error: ``stream error`` for each try that failed, ``evaluated`` for each permission that a call
@@ -11,6 +11,7 @@ otherwise, that costs us these early signs and no success.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 
 from kokino.agents.drivers.contract import Command, Exit, Invocation, Outcome, Reader, Usage
@@ -32,8 +33,13 @@ from kokino.agents.drivers.spellings import has_option
 from kokino.agents.drivers.text import CONTENT_LIMIT, one_line
 from kokino.agents.failures import FailureKind
 
-#: A step that ended so has more to come.
-UNFINISHED = frozenset({"", "tool-calls", "unknown", "error"})
+#: What a last step ends with that has said all it had to say. No other reason is a proof.
+DONE = "stop"
+#: What ends an answer before its time, and how it is told.
+STOPS = {
+    "length": (FailureKind.MAX_TURNS, "it stopped at its model's limit of tokens for one answer"),
+    "content-filter": (FailureKind.PERMISSION, "the model's service kept the rest of the answer back"),
+}
 #: A flag that it does not know makes it print its help, and no other word.
 HELP = "opencode run [message..]"
 
@@ -77,6 +83,7 @@ class OpenCodeReader(RecordReader):
     """Follows one execution's output; see `contract.Reader`."""
 
     SENTENCES = SENTENCES
+    OPENING = re.compile("Error: |! ")
     PASSED_OVER = frozenset({"reasoning"})
 
     def __init__(self, resumes: str | None = None) -> None:
@@ -124,11 +131,12 @@ class OpenCodeReader(RecordReader):
         """Judge the whole, once the tree is gone."""
         if self._is_success(exit):
             return self._outcome(None, None)
-        is_alive = not (self.sentence and self.sentence.ends_session)
+        reason = self.reason(exit)
+        is_alive = not (reason and reason.ends_session)
         return self._outcome(self._kind(exit), self._error(exit), is_alive=is_alive)
 
     def _is_success(self, exit: Exit) -> bool:
-        if self._failure or self._reason in UNFINISHED:
+        if self._failure or self._reason != DONE:
             return False
         is_seen_through = self.is_final and not takes_result_back(exit)
         return exit.code == 0 or is_seen_through or (self._overcame and exit.code == 1)
@@ -161,7 +169,7 @@ class OpenCodeReader(RecordReader):
         self._goes_on()
         self._reason = record.part.reason
         self._add(decode(line, Bill))
-        if self._failure and self._failure.name == "ContextOverflowError" and self._reason not in UNFINISHED:
+        if self._failure and self._failure.name == "ContextOverflowError" and self._reason == DONE:
             # It has compacted the conversation and gone on.
             self._failure, self._overcame = None, True
         return True
@@ -198,7 +206,7 @@ class OpenCodeReader(RecordReader):
 
     def _goes_on(self) -> None:
         """The model has answered after all."""
-        self.early_kind = None
+        self.goes_on()
 
     def _add(self, bill: Bill | None) -> None:
         if bill is None:
@@ -210,8 +218,10 @@ class OpenCodeReader(RecordReader):
     def _kind(self, exit: Exit) -> FailureKind:
         if self._failure:
             return kind_of_failure(self._failure) or kind_of_text(self._logged) or FailureKind.UNKNOWN
-        told = self.sentence.kind if self.sentence else None
-        return self.early_kind or told or kind_of_exit(exit)
+        if self._reason in STOPS:
+            return STOPS[self._reason][0]
+        reason = self.reason(exit)
+        return self.early_kind or (reason and reason.kind) or kind_of_exit(exit)
 
     def _error(self, exit: Exit) -> str:
         ended = f"{describe(exit)} without a finished step"
@@ -221,9 +231,12 @@ class OpenCodeReader(RecordReader):
             return one_line(f"{ended}; it was retrying after {self._logged}")
         if self._shows_help:
             return f"{describe(exit)} and showed its help: one of its flags is unknown to it"
-        if self._reason not in UNFINISHED:
+        if self._reason in STOPS:
+            return STOPS[self._reason][1]
+        if self._reason == DONE:
             return f"{describe(exit)} after a finished step"
-        return one_line(self.last_words or ended)
+        odd = f"; its last step ended for the reason {self._reason!r}" if self._reason else ""
+        return one_line(self.last_words or ended + odd)
 
     def _described(self, failure: Failure) -> str:
         said = failure.data.message or failure.name or "an error without a word"

@@ -7,6 +7,7 @@ last trustworthy line of standard error is remembered.
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
@@ -17,7 +18,7 @@ import msgspec
 from msgspec import Raw, Struct, structs
 
 from kokino.agents.drivers.contract import Exit, Outcome
-from kokino.agents.drivers.signs import Sentence, sentence_in
+from kokino.agents.drivers.signs import Sentence
 from kokino.agents.drivers.text import ERROR_LIMIT, StreamedText, repaired, uncoloured
 from kokino.agents.drivers.tools import ToolCalls
 from kokino.agents.failures import FailureKind
@@ -42,6 +43,9 @@ class LineReader(ABC):
 
     #: The sentences by which this CLI's failures are known; the first match wins.
     SENTENCES: ClassVar[Sequence[Sentence]] = ()
+    #: How the CLI begins a line of standard error that tells why it fails. A sentence counts behind that, or
+    #: at the line's beginning; elsewhere it may be a tool's, a server's, or a quotation.
+    OPENING: ClassVar[re.Pattern[str]] = re.compile("(api )?error: ", re.IGNORECASE)
 
     def __init__(self, resumes: str | None = None) -> None:
         #: The session that the CLI was asked to go on with; None on a first turn.
@@ -61,6 +65,8 @@ class LineReader(ABC):
         self.last_words = ""
         #: The CLI has read less of the prompt than there is.
         self.is_prompt_cut = False
+        #: The model has answered since the last `look`.
+        self.has_just_answered = False
 
     @abstractmethod
     def stdout(self, line: bytes) -> None:
@@ -77,8 +83,21 @@ class LineReader(ABC):
         if not text or self.sentence:
             return
         # The first known sentence is the reason; until one comes, the last line is the best guess.
-        self.sentence = sentence_in(text, self.SENTENCES)
+        self.sentence = self._told_in(text)
         self.last_words = text
+
+    def look(self) -> None:
+        """What comes next was written later than all before; see `contract.Reader`."""
+        self.has_just_answered = False
+
+    def goes_on(self) -> None:
+        """The model answers: whatever went wrong before, it got over it."""
+        self.early_kind = self.sentence = None
+        self.has_just_answered = True
+
+    def reason(self, exit: Exit) -> Sentence | None:
+        """The known sentence that standard error told; none for a process that a signal ended."""
+        return self.sentence if exit.signal is None else None
 
     def unless_cut(self, outcome: Outcome) -> Outcome:
         """The outcome, but no success where the model was given half a prompt."""
@@ -86,6 +105,11 @@ class LineReader(ABC):
             return outcome
         error = "it has read only the beginning of the prompt, which is longer than it takes"
         return replace(outcome, kind=FailureKind.CONTEXT_LENGTH, error=error)
+
+    def _told_in(self, text: str) -> Sentence | None:
+        lowered, is_own = text.lower(), self.OPENING.match(text)
+        find = re.search if is_own else re.match
+        return next((one for one in self.SENTENCES if find(one.text, lowered)), None)
 
     def end_words(self) -> None:
         """The CLI has said its last word."""

@@ -34,7 +34,7 @@ SENTENCES = (
     Sentence(text="failed to authenticate", kind=FailureKind.AUTH),
     Sentence(text="not logged in", kind=FailureKind.AUTH),
     Sentence(text="disabled organization", kind=FailureKind.AUTH),
-    Sentence(text="cannot be used with root", kind=FailureKind.PERMISSION),
+    Sentence(text="(--[a-z-]+ )?cannot be used with root", kind=FailureKind.PERMISSION),
     Sentence(text="unable to connect to api", kind=FailureKind.NETWORK),
     Sentence(text="empty or malformed response", kind=FailureKind.NETWORK),
     Sentence(text="connection error", kind=FailureKind.NETWORK),

@@ -101,7 +101,7 @@ class StreamJsonReader(RecordReader):
         """Judge the whole, once the tree is gone."""
         if self._result and self._result.is_success and not takes_result_back(exit):
             return self._outcome(None, None)
-        reason = self._reason()
+        reason = self._reason(exit)
         is_alive = not (reason and reason.ends_session)
         return self._outcome(self._kind(exit, reason), self._error(exit), is_alive=is_alive)
 
@@ -133,7 +133,7 @@ class StreamJsonReader(RecordReader):
             # The CLI speaks here, not the model: the text tells the error and comes again in the result.
             self._error_word = record.error
             return True
-        self.early_kind = None
+        self.goes_on()
         self._open_tools(record.message)
         if record.parent_tool_use_id is None:
             self.text.message(record.message.text)
@@ -165,14 +165,14 @@ class StreamJsonReader(RecordReader):
             if block.type == "tool_use" and block.id:
                 self.tools.begin(block.id, block.name or "a tool", bytes(block.input))
 
-    def _reason(self) -> Sentence | None:
+    def _reason(self, exit: Exit) -> Sentence | None:
         """The known sentence that tells the failure: the result's own, or where there is none stderr's.
 
         Beside a result, standard error may be about anything, a tool's trouble for example.
         """
         if self._result and not self._result.is_success:
             return sentence_in(self._result.text, self.SENTENCES)
-        return self.sentence
+        return self.reason(exit)
 
     def _kind(self, exit: Exit, reason: Sentence | None) -> FailureKind:
         if reason:
