@@ -34,6 +34,8 @@ SEED = int(os.environ.get("KOKINO_KILL_SEED", str(random.SystemRandom().randrang
 #: Of double-forked daemons: nothing else of this machine sleeps for exactly so long, in seconds.
 DAEMON = "86409"
 LINES = 20
+#: In so many rounds at the end nothing is queued behind what runs.
+CALM = 3
 PROMPTS = (
     f"script: stream {LINES} lines every 80ms",
     f"script: ignore SIGTERM; stream {LINES} lines every 60ms",
@@ -109,7 +111,12 @@ def test_whatever_is_killed_every_execution_comes_to_one_end(tmp_path: Path) -> 
 def load(broker: Served, dice: random.Random, turn: int) -> set[str]:
     """Give every agent something to do, unless it has enough; what was accepted."""
     accepted = set()
-    idle = [one["agentId"] for one in broker.get("/agents/sessions/status") if not one["queueLength"]]
+    is_late = turn >= ROUNDS - CALM  # what waits at the end only takes time: nothing is killed any more
+    idle = [
+        one["agentId"]
+        for one in broker.get("/agents/sessions/status")
+        if not one["queueLength"] and not (is_late and one["executing"])
+    ]
     for agent in idle:
         answer = broker.http.post(
             f"/agents/{agent}/execute",
