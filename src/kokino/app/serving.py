@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -22,10 +22,13 @@ from kokino.app.handover import (
     hear_signals,
     hold_signals,
 )
-from kokino.app.settings import Checked, check
+from kokino.app.settings import Checked, check, database_url
 from kokino.app.standing import Standing, differences
 from kokino.clock import SystemClock
-from kokino.config import load
+from kokino.config import FILE_NAME, Config, load
+from kokino.doctor.diagnose import diagnose
+from kokino.errors import KokinoError
+from kokino.storage import check_url
 
 log = structlog.get_logger(__name__)
 
@@ -101,17 +104,58 @@ class Serving:
         return self.unheard.pop(0)
 
 
-def check_wanted(wanted: Wanted) -> str:
-    """Check the configuration and start nothing; a sentence that says it is good.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Good:
+    """A configuration that a broker can start with."""
 
-    Raises `ConfigInvalid`. A broker that asks for a restart leaves its standing in the environment: then
+    #: Which one it is.
+    sentence: str
+    #: Agents that cannot run with it as things are.
+    warnings: tuple[str, ...]
+
+
+def check_wanted(wanted: Wanted) -> Good:
+    """Check the configuration and start nothing.
+
+    Raises `ConfigInvalid`, `StorageError` for a database URL that is none, and `KokinoError` for a home that
+    can be none. A broker that asks for a restart leaves its standing in the environment: then
     `RestartRefused` tells what a restart cannot change.
     """
+    _check_home(wanted.home)
     config = load(wanted.home)
     checked = check(config, os.environ, now=SystemClock().now())
+    check_url(database_url(checked, os.environ))
     before = os.environ.get(STANDING_VARIABLE)
     if before and (changed := differences(before, wanted.standing(checked))):
         raise RestartRefused(
             f"a restart cannot change {', '.join(changed)}: stop the broker and start it anew"
         )
-    return f"the configuration is good: {config.file or f'no kokino.toml in {config.home}, so the defaults'}"
+    return Good(sentence=f"the configuration is good: {_source(config)}", warnings=tuple(_warnings(checked)))
+
+
+def _check_home(home: Path) -> None:
+    nearest = next(path for path in (home, *home.parents) if path.exists())
+    if not nearest.is_dir():
+        why = f"{nearest} is no folder"
+    elif not os.access(nearest, os.W_OK | os.X_OK):
+        why = f"{nearest} may not be written"
+    else:
+        return
+    raise KokinoError(f"{home} cannot be a home: {why}; choose another folder with --home or $KOKINO_HOME")
+
+
+def _source(config: Config) -> str:
+    if config.file is not None:
+        return str(config.file)
+    if config.home.exists():
+        return f"no {FILE_NAME} in {config.home}, so the defaults"
+    return f"{config.home} does not exist and would be made, with the defaults"
+
+
+def _warnings(checked: Checked) -> Iterator[str]:
+    now = SystemClock().now()
+    for name in sorted({agent.cli_type for agent in checked.agents}):
+        found = diagnose(
+            checked.cli_types[name], checked.agents, checked.environment, checked.config.home, now=now
+        )
+        yield from (f"{name}: {one.message}" for one in found.checks if not one.passed)

@@ -13,9 +13,10 @@ from pydantic import Field, field_validator
 from kokino.agents.model import Agent, CliType
 from kokino.agents.settings import read_agents, read_cli_types
 from kokino.config import Config, Faults, Length, Settings
+from kokino.errors import StorageError
 from kokino.executions.sessions import LONGEST_AGE
 from kokino.notify.settings import Routing, read_routing
-from kokino.storage import default_url
+from kokino.storage import check_url, default_url
 
 
 class ServerSettings(Settings):
@@ -43,6 +44,15 @@ class StorageSettings(Settings):
     url: str | None = Field(
         None, description="sqlite:///… or postgresql://…, one broker for each; default: broker/data/kokino.db"
     )
+
+    @field_validator("url")
+    @classmethod
+    def _is_a_database(cls, value: str | None) -> str | None:
+        try:
+            check_url(value or "sqlite:///default")
+        except StorageError as error:
+            raise ValueError(error.message.removeprefix("storage.url ")) from error
+        return value
 
 
 class ProcessSettings(Settings):

@@ -47,6 +47,10 @@ def pages(url: str, path: str, **query: str | int) -> Iterator[Any]:
 
 
 def _ask(method: str, url: str, path: str, **more: Any) -> httpx.Response:
+    if not url.startswith(("http://", "https://")):
+        raise KokinoError(
+            f"{url!r} is no address of a broker: give --url with http://, such as {DEFAULT_URL}"
+        )
     token = os.environ.get("KOKINO_TOKEN")
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     try:

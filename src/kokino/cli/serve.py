@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from kokino.errors import KokinoError
 from kokino.log import start_logging
 
 Home = Annotated[
@@ -22,7 +23,10 @@ def serve(
     host: Annotated[
         str | None, typer.Option("--host", help="Address to listen on; before server.host.")
     ] = None,
-    port: Annotated[int | None, typer.Option("--port", help="Port to listen on; before server.port.")] = None,
+    port: Annotated[
+        int | None,
+        typer.Option("--port", min=0, max=65535, help="Port to listen on; before server.port."),
+    ] = None,
     *,
     check: Annotated[
         bool, typer.Option("--check", help="Say what is wrong with the configuration, and start nothing.")
@@ -39,20 +43,38 @@ def serve(
 
     wanted = Wanted(home=chosen_home(home), host=host, port=port)
     if check:
-        typer.echo(check_wanted(wanted))
+        good = check_wanted(wanted)
+        for warning in good.warnings:
+            typer.echo(f"kokino: warning: {warning}", err=True)
+        typer.echo(good.sentence)
         return
-    # People write notes of their own into it, before the broker has written anything there.
-    (wanted.home / "incidents").mkdir(parents=True, exist_ok=True)
-    start_logging(wanted.home / "broker" / "logs" / "broker.log")
+    _make(wanted.home)
     serving = Serving(wanted, lambda url: typer.echo(f"Kokino answers at {url}", err=True))
     handover = asyncio.run(serving.run())
     if handover is not None:
         go_on(handover, serving.unheard)
 
 
+def _make(home: Path) -> None:
+    """Make what a home has before its broker starts. Raises `KokinoError` where that cannot be."""
+    try:
+        # People write notes of their own into it, before the broker has written anything there.
+        (home / "incidents").mkdir(parents=True, exist_ok=True)
+        start_logging(home / "broker" / "logs" / "broker.log")
+    except OSError as error:
+        raise KokinoError(
+            f"{home} cannot be a home: {error.strerror} ({error.filename}); choose another folder with --home"
+            " or $KOKINO_HOME"
+        ) from error
+
+
 def chosen_home(option: Path | None) -> Path:
     """``--home``, else ``$KOKINO_HOME``, else ``~/.kokino``.
 
-    Never the current folder by itself: agents write there.
+    Never the current folder by itself: agents write there. Raises `KokinoError` for what leads nowhere.
     """
-    return (option or Path(os.environ.get("KOKINO_HOME") or "~/.kokino")).expanduser().resolve()
+    home = option or Path(os.environ.get("KOKINO_HOME") or "~/.kokino")
+    try:
+        return home.expanduser().resolve()
+    except (RuntimeError, OSError) as error:  # nobody's ~, or links in a circle
+        raise KokinoError(f"{home} leads to no folder: choose another with --home or $KOKINO_HOME") from error

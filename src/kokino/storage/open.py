@@ -43,6 +43,11 @@ async def open_storage(url: str, *, alone: bool = True) -> Storage:
     return await asyncio.to_thread(_open_postgresql, parsed, alone=alone)
 
 
+def check_url(url: str) -> None:
+    """Raise `StorageError` for a URL that no database of ours can have; whether it answers is not asked."""
+    _parsed(url)
+
+
 def _parsed(url: str) -> URL:
     try:
         parsed = make_url(url)
