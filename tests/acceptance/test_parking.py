@@ -151,3 +151,26 @@ async def test_the_dashboard_says_when_a_pause_lifts_itself(broker: TestBroker) 
     page = (await broker.http.get("/")).text
     assert "lifts itself" in page
     assert "resets at midnight" in page
+
+
+@pytest.mark.parametrize("path", ["/api/pause", "/api/resume"])
+@pytest.mark.parametrize(("scope", "name"), [("agent", "writr"), ("account", "nobody:~")])
+async def test_a_name_that_nobody_has_is_told(broker: TestBroker, path: str, scope: str, name: str) -> None:
+    """A slip of the pen would pause nothing, or leave paused what should run, and nobody would know."""
+    answer = await broker.http.post(path, json={"scope": scope, "id": name, "reason": "maintenance"})
+    assert answer.status_code == 404
+    assert repr(name) in answer.json()["detail"]
+
+
+async def test_what_waits_has_its_whole_time_after_a_start(broker: TestBroker) -> None:
+    """While there was no broker nothing could have started it."""
+    await broker.post("/api/pause", scope="agent", id="writer", reason="maintenance")
+    place = await submit(broker, "writer")
+    await broker.fast_forward(minutes=4)
+    await broker.stop()
+    broker.clock.advance(minutes=10)
+    await broker.start()
+    await broker.fast_forward(minutes=4)
+    assert await state(broker, place) == "queued"
+    await broker.fast_forward(minutes=1)
+    assert await state(broker, place) == "refused"

@@ -108,7 +108,7 @@ class Agents:
     ) -> Pause:
         """Keep the executions of a scope in their queues, until somebody resumes it or to an instant.
 
-        Raises `Invalid` for one that is not ahead.
+        Raises `Invalid` for one that is not ahead, `NotFound` for an agent or account that nobody has.
         """
         now = self.clock.now()
         if until is not None and until <= now:
@@ -117,6 +117,7 @@ class Agents:
         pause = Pause(scope=scope, scope_id=scope_id, reason=reason, since=now, set_by=by, ends_at=until)
 
         def write(conn: Connection) -> None:
+            _require_somebody(conn, scope, scope_id)
             traffic_store.pause(conn, pause)
             telemetry.append(conn, pause_event(EventType.ACCOUNT_PAUSED, pause, f"{by}: {reason}", now))
 
@@ -125,12 +126,13 @@ class Agents:
         return pause
 
     async def resume(self, scope: Scope, scope_id: str, *, reason: str, by: str) -> bool:
-        """Let them run again; False when nothing was paused."""
+        """Let them run again; False when nothing was paused. Raises `NotFound` as `pause` does."""
         now = self.clock.now()
 
         def write(conn: Connection) -> bool:
             lifted = traffic_store.pause_of(conn, scope, scope_id)
             if lifted is None:
+                _require_somebody(conn, scope, scope_id)
                 return False
             traffic_store.resume(conn, scope, scope_id)
             telemetry.append(conn, pause_event(EventType.ACCOUNT_RESUMED, lifted, f"{by}: {reason}", now))
@@ -154,6 +156,17 @@ def required(conn: Connection, agent_id: str) -> Agent:
             f"there is no agent {agent_id!r}; GET /agents lists them, POST /agents/register adds one"
         )
     return agent
+
+
+def _require_somebody(conn: Connection, scope: Scope, scope_id: str) -> None:
+    """Raise `NotFound` for an agent or an account that nobody has: a typo would pause nothing, unnoticed."""
+    if scope is Scope.AGENT:
+        required(conn, scope_id)
+    if scope is Scope.ACCOUNT:
+        accounts = {agent.account for agent in store.everyone(conn)}
+        if scope_id not in accounts:
+            known = ", ".join(sorted(accounts)) or "none"
+            raise NotFound(f"no agent has the account {scope_id!r}; there are: {known}")
 
 
 def _disable(conn: Connection, fallback: Fallback, cli_types: Mapping[str, CliType], vouch: Vouch) -> None:

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import structlog
 
-from kokino.agents.drivers.contract import Reader
+from kokino.agents.drivers.contract import Dialogue, Reader
 from kokino.agents.model import Agent, Limits
 from kokino.clock import wait_for_either
 from kokino.executions import again, attempts, store
@@ -70,6 +70,11 @@ class Headless:
             limits=self.limits,
             is_pausing=self.is_pausing,
         )
+
+    @property
+    def outlives_broker(self) -> bool:
+        """False for one that is spoken with: its dialogue ends with this broker."""
+        return not isinstance(self.reader, Dialogue)
 
     @property
     def session_is_alive(self) -> bool:

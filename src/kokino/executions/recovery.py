@@ -28,7 +28,8 @@ async def recover(runner: Runner) -> None:
     """Adopt the executions whose trees the warden has held, and write the ends of those that are gone.
 
     Processes that nobody waits for any more, a playbook's steps, are ended; files of theirs are deleted. An
-    execution that was claimed but never started goes back to the head of its queue.
+    execution that was claimed but never started goes back to the head of its queue. What waits has its whole
+    queue timeout from now on: nobody knows for how long there was no broker that could have started it.
     """
     workshop = runner.workshop
     running = await workshop.storage.read(lambda conn: store.in_state(conn, State.RUNNING))
@@ -42,6 +43,8 @@ async def recover(runner: Runner) -> None:
         else:
             log.info("taking over an execution of an earlier broker", execution=execution.execution_id)
             runner.adopt(execution, agents.get(execution.agent_id))
+    now = workshop.clock.now()
+    await workshop.storage.write(lambda conn: store.renew_waits(conn, now))
 
 
 async def _end_strangers(warden: Warden, known: Collection[str]) -> None:

@@ -42,7 +42,7 @@ class Runner:
     watch: Watch
     #: Told of every end, after it was written.
     on_end: Callable[[Execution], None]
-    #: How many executions were left to the next broker.
+    #: How many executions were left to the next broker and go on there.
     released: int = 0
     _running: dict[str, Headless] = field(default_factory=dict)
     _tasks: Tasks = field(default_factory=Tasks)
@@ -122,7 +122,7 @@ class Runner:
         for process in released:
             await process.release()
         await self.workshop.versions.stop()
-        self.released = len(released)
+        self.released = sum(process.outlives_broker for process in released)
 
     def _process(self, execution: Execution, limits: Limits, attempt: int = 1) -> Headless:
         return Headless(

@@ -31,10 +31,15 @@ def decide(agent: Agent, way: Route, spent: float, now: datetime) -> Route:
         return way
     until = midnight(now) + timedelta(days=1)
     reason = (
-        f"agent {agent.agent_id!r} has spent ${spent:.2f} of the ${limit:.2f} that it may today"
-        f" (limits.spendUsd); it goes on at {iso(until)}, or as soon as the limit is raised"
+        f"agent {agent.agent_id!r} has spent {dollars(spent)} of the {dollars(limit)} that it may today"
+        f" (limits.spend_usd); it goes on at {iso(until)}, or as soon as the limit is raised"
     )
     return replace(way, way=Way.REFUSE, reason=reason, until=until, trial_of=None)
+
+
+def dollars(amount: float) -> str:
+    """``$12.34``; less than a cent with two digits that tell something: ``$0.00075``."""
+    return f"${amount:.2g}" if 0 < amount < 0.01 else f"${amount:.2f}"
 
 
 def midnight(now: datetime) -> datetime:

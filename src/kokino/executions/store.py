@@ -131,6 +131,16 @@ def overdue(conn: Connection, now: datetime) -> list[Execution]:
     return [_execution(row) for row in conn.execute(query)]
 
 
+def renew_waits(conn: Connection, now: datetime) -> None:
+    """Give whatever waits its whole queue timeout, from `now` on."""
+    for waiting in in_state(conn, State.QUEUED):
+        conn.execute(
+            update(executions)
+            .where(executions.c.execution_id == waiting.execution_id)
+            .values(queue_ends_at=now + waiting.queue_timeout)
+        )
+
+
 def next_queue_deadline(conn: Connection) -> datetime | None:
     """When the first queued execution will have waited as long as it may."""
     earliest = select(func.min(executions.c.queue_ends_at)).where(executions.c.state == State.QUEUED.value)

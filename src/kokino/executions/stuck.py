@@ -52,7 +52,8 @@ def decide(activity: Activity, now: datetime) -> Stuck | None:
     if activity.is_waiting:
         return None
     if activity.repeats >= REPEATS:
-        message = f"the same tool call {activity.repeats} times in a row: {activity.tool or 'it has ended'}"
+        message = f"the same tool call {activity.repeats} times in a row"
+        message += "; the last has ended" if activity.tool is None else f": {activity.tool}"
         return Stuck(reason=Reason.REPEATS, message=message)
     if activity.tool is not None and activity.tool_since is not None:
         if (waited := now - activity.tool_since) < TOOL:

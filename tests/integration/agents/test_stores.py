@@ -257,6 +257,7 @@ async def test_no_cli_type_is_disabled_towards_nowhere(service: Agents, storage:
 
 async def test_a_pause_leaves_events_of_its_scope(service: Agents, storage: Storage) -> None:
     """And lifting what is not paused leaves none."""
+    await storage.write(lambda conn: store.put(conn, agent("a")))
     await service.pause(Scope.ACCOUNT, "team", reason="quota", by="kokino")
     assert await service.resume(Scope.ACCOUNT, "team", reason="reset", by="ada") is True
     assert await service.resume(Scope.ACCOUNT, "team", reason="reset", by="ada") is False

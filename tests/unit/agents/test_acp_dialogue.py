@@ -210,6 +210,16 @@ def test_another_version_of_the_protocol_ends_it() -> None:
     assert "speaks version 2 of the Agent Client Protocol" in str(outcome.error)
 
 
+def test_a_program_that_is_no_agent_is_told_as_one() -> None:
+    """``cat`` sends our own questions back, which we then refuse: the command is wrong, whatever it says."""
+    peer = Peer()
+    peer.asked()
+    peer.answers(code=-32601, message="Method not found")
+    outcome = peer.outcome()
+    assert outcome.kind is FailureKind.PROTOCOL
+    assert "'Method not found': its CLI type's command is no agent of this protocol" in str(outcome.error)
+
+
 def test_a_missing_login_says_what_to_do() -> None:
     """Logging in is a person's work; the agent tells by which ways it can be done."""
     methods = [

@@ -9,7 +9,7 @@ import pytest
 
 from kokino.agents.model import Agent, Limits
 from kokino.agents.routing import Route, Way
-from kokino.executions.spending import decide, midnight
+from kokino.executions.spending import decide, dollars, midnight
 
 NOW = datetime(2026, 1, 5, 9, 0, 0, 250_000, tzinfo=UTC)
 RUN = Route(way=Way.RUN, cli_type="claude", account="team", reason="its own CLI type")
@@ -47,9 +47,17 @@ def test_who_is_refused_is_told_how_much_and_until_when() -> None:
     found = decide(agent(5.0), RUN, 5.03, NOW)
     assert found.until == datetime(2026, 1, 6, tzinfo=UTC)
     assert found.reason == (
-        "agent 'writer' has spent $5.03 of the $5.00 that it may today (limits.spendUsd);"
+        "agent 'writer' has spent $5.03 of the $5.00 that it may today (limits.spend_usd);"
         " it goes on at 2026-01-06T00:00:00.000Z, or as soon as the limit is raised"
     )
+
+
+@pytest.mark.parametrize(
+    ("amount", "told"), [(0.0, "$0.00"), (12.345, "$12.35"), (0.01, "$0.01"), (0.00075, "$0.00075")]
+)
+def test_small_amounts_tell_something(amount: float, told: str) -> None:
+    """Two agents that differ by a factor of ten are not both told as nothing."""
+    assert dollars(amount) == told
 
 
 def test_a_day_begins_at_midnight() -> None:

@@ -226,6 +226,9 @@ class AcpDialogue(LineReader):
             self._fail(
                 FailureKind.UNKNOWN, f"session {self.resumes} is kept, but could not be loaded: {text}"
             )
+        elif self._awaited is Ask.INITIALIZE and kind is None:
+            said = f"it answers initialize with {text!r}: its CLI type's command is no agent of this protocol"
+            self._fail(FailureKind.PROTOCOL, said)
         elif kind is FailureKind.AUTH:
             self._fail(kind, f"{text}; {self._login_advice}")
         else:
