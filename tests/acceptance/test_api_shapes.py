@@ -288,7 +288,7 @@ CASES = (
             "checks": DIAGNOSIS["checks"],
             "warnings": list,
             "timestamp": TIME,
-            "warden": {"pid": int, "state": re.compile("serving"), "memoryMB": NUMBER},
+            "warden": {"pid": int, "state": re.compile("serving"), "fault": Null(str), "memoryMB": NUMBER},
             "cgroup": Null({"path": str, "limits": list}),
             "running": {"executions": int, "processes": int, "memoryMB": NUMBER},
         },

@@ -98,6 +98,7 @@ async def test_a_warden_that_died_is_told(broker: TestBroker) -> None:
             "passed"
         ]:
             assert told["passed"] is (told["warden"]["state"] == "serving")
+            assert told["passed"] is (told["warden"]["fault"] is None)
     assert (told["warden"]["state"], told["warnings"]) == ("serving", [])
 
 

@@ -34,8 +34,10 @@ class WardenShape(Shape):
     """The process that owns every CLI."""
 
     pid: int
-    #: ``serving``, or ``replaced`` while another one is being started.
+    #: ``serving``, or ``replaced`` while it does not and another one is tried for.
     state: str
+    #: Why nothing can be started now; null while it serves.
+    fault: str | None
     #: Its own resident memory; null when it is gone.
     memory_mb: float | None = Field(alias="memoryMB")
 
@@ -78,7 +80,7 @@ async def supervision(given: Given, *, fresh: bool = False) -> SupervisionShape:
     return SupervisionShape(
         **dict(self_check_shape(found))
         | {
-            "passed": found.passed and not given.warden.died.is_set(),
+            "passed": found.passed and given.warden.fault is None,
             "tier": TREE_WALK if groups is None else CGROUP,
             "warnings": _warnings(found, given.warden),
         },
@@ -103,18 +105,19 @@ def self_check_shape(found: Supervision) -> SelfCheckShape:
 
 def _warnings(found: Supervision, warden: Warden) -> list[str]:
     said = []
-    if warden.died.is_set():
-        said.append("the warden died; another one is being started, and no execution starts meanwhile")
+    if (fault := warden.fault) is not None:
+        said.append(f"no execution starts, for the warden is at fault: {fault}")
     elif found.tier == CGROUP and warden.cgroup is None:
         said.append("control groups can be had, but the warden uses none; warden.log tells why")
     return said
 
 
 def _warden(warden: Warden) -> WardenShape:
-    stat = tree.read_stat(warden.pid)
+    stat, fault = tree.read_stat(warden.pid), warden.fault
     return WardenShape(
         pid=warden.pid,
-        state="replaced" if warden.died.is_set() else "serving",
+        state="serving" if fault is None else "replaced",
+        fault=fault,
         memory_mb=megabytes(stat.resident_bytes if stat else None),
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -33,6 +33,8 @@ class Disk:
     """How full a file system is."""
 
     path: Path
+    #: The kernel's number of the file system: the same for all paths on it.
+    device: int
     #: 0 to 1.
     used: float
     free_bytes: int
@@ -60,11 +62,7 @@ def diagnose(
 ) -> Diagnosis:
     """Check one CLI type: its program, its agents' folders, the disks below them. Reads only."""
     own = [agent for agent in agents if agent.cli_type == cli_type.name]
-    disks = [
-        disk
-        for path in dict.fromkeys([home, *(agent.cwd for agent in own)])
-        if (disk := look_at_disk(path)) is not None
-    ]
+    disks = look_at_disks([home, *(agent.cwd for agent in own)])
     return Diagnosis(
         cli_type=cli_type.name,
         checks=(check_binary(cli_type, environment), check_folders(own), check_disks(disks)),
@@ -78,18 +76,31 @@ def check_binary(cli_type: CliType, environment: Mapping[str, str]) -> Check:
     program = cli_type.command[0]
     path = {**environment, **cli_type.env}.get("PATH", os.defpath)
     found = shutil.which(program, path=path)
-    if found is None:
-        message = (
-            f"{program!r} is not on PATH: install it, or set cli_types.{cli_type.name}.command to where it is"
-        )
-        package = PACKAGES.get(program)
-        return Check(
-            name="binary",
-            passed=False,
-            message=message,
-            mend=f"npm install -g {package}" if package else None,
-        )
-    return Check(name="binary", passed=True, message=f"found {found}")
+    if found is not None:
+        return Check(name="binary", passed=True, message=f"found {found}")
+    setting = f"set cli_types.{cli_type.name}.command to where it is"
+    if os.sep in program:
+        return _missing_file(program, setting)
+    package = PACKAGES.get(program)
+    return Check(
+        name="binary",
+        passed=False,
+        message=f"{program!r} is not on PATH: install it, or {setting}",
+        mend=f"npm install -g {package}" if package else None,
+    )
+
+
+def _missing_file(program: str, setting: str) -> Check:
+    """What is wrong with a program that is named with its folder: it is looked for there alone."""
+    is_file = Path(program).is_file()
+    if is_file:
+        message = f"{program!r} may not be run: make it executable, or {setting}"
+    elif Path(program).exists():
+        message = f"{program!r} is no file: {setting}"
+    else:
+        message = f"{program!r} does not exist: install it there, or {setting}"
+    mend = f"chmod +x {shlex.quote(program)}" if is_file else None
+    return Check(name="binary", passed=False, message=message, mend=mend)
 
 
 def check_folders(agents: Sequence[Agent]) -> Check:
@@ -120,15 +131,22 @@ def check_disks(disks: Sequence[Disk]) -> Check:
     )
 
 
+def look_at_disks(paths: Iterable[Path]) -> list[Disk]:
+    """Each file system that these paths are on, once, by the first of its paths."""
+    looked = [disk for path in dict.fromkeys(paths) if (disk := look_at_disk(path)) is not None]
+    first = {disk.device: disk for disk in reversed(looked)}
+    return [disk for disk in looked if first[disk.device] is disk]
+
+
 def look_at_disk(path: Path) -> Disk | None:
     """How full the file system at `path` is; None where there is none."""
     try:
-        usage = shutil.disk_usage(path)
+        usage, device = shutil.disk_usage(path), path.stat().st_dev
     except OSError:
         return None
     # What root keeps for itself is neither used nor free for us: count as df does.
     seen = usage.used + usage.free
-    return Disk(path=path, used=usage.used / seen if seen else 1.0, free_bytes=usage.free)
+    return Disk(path=path, device=device, used=usage.used / seen if seen else 1.0, free_bytes=usage.free)
 
 
 def _disk_text(disk: Disk) -> str:

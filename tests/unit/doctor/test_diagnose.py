@@ -20,6 +20,7 @@ from kokino.doctor.diagnose import (
     diagnose,
     diagnose_all,
     look_at_disk,
+    look_at_disks,
 )
 from kokino.errors import NotFound
 
@@ -63,8 +64,22 @@ def test_a_missing_program_is_told_with_the_setting_that_would_help() -> None:
 
 def test_a_file_that_cannot_be_run_is_no_program(tmp_path: Path) -> None:
     """Though it is there."""
-    program(tmp_path).chmod(0o644)
+    path = program(tmp_path)
+    path.chmod(0o644)
     assert not check_binary(cli("tool"), {"PATH": str(tmp_path)}).passed
+    check = check_binary(cli(str(path)), {})
+    assert f"'{path}' may not be run" in check.message
+    assert check.mend == f"chmod +x {path}"
+
+
+def test_a_program_that_is_named_with_its_folder_is_not_looked_for_on_path(tmp_path: Path) -> None:
+    """So what is said of it does not speak of PATH."""
+    program(tmp_path)
+    where = {"PATH": str(tmp_path)}
+    assert check_binary(cli("/no/such/tool"), where).message == (
+        "'/no/such/tool' does not exist: install it there, or set cli_types.codex.command to where it is"
+    )
+    assert f"'{tmp_path}' is no file" in check_binary(cli(str(tmp_path)), where).message
 
 
 def test_every_missing_folder_is_named_with_its_agent(tmp_path: Path) -> None:
@@ -109,7 +124,7 @@ def test_no_agents_need_no_folders() -> None:
 
 def disk(used: float, name: str = "/srv") -> Disk:
     """A file system so full."""
-    return Disk(path=Path(name), used=used, free_bytes=5_000_000_000)
+    return Disk(path=Path(name), device=1, used=used, free_bytes=5_000_000_000)
 
 
 def test_a_disk_fails_at_95_percent() -> None:
@@ -126,6 +141,19 @@ def test_a_real_disk_can_be_looked_at(tmp_path: Path) -> None:
     assert found is not None
     assert 0 <= found.used <= 1
     assert look_at_disk(tmp_path / "gone") is None
+
+
+def test_each_file_system_is_told_once(tmp_path: Path) -> None:
+    """By the first folder on it, however many agents work there; another one has its own words."""
+    (tmp_path / "repo").mkdir()
+    agents = [agent("a", tmp_path / "repo"), agent("b", tmp_path)]
+    check = diagnose(cli("tool"), agents, {}, tmp_path, now=NOW).checks[-1]
+    assert f"{tmp_path} is " in check.message
+    assert "repo" not in check.message
+    assert [found.path for found in look_at_disks([tmp_path, tmp_path / "repo", Path("/proc")])] == [
+        tmp_path,
+        Path("/proc"),
+    ]
 
 
 def test_a_diagnosis_is_passed_when_every_check_is(tmp_path: Path) -> None:
