@@ -147,12 +147,24 @@ def _kind(annotation: Any) -> str:
     if origin is list:
         return "list of texts"
     if origin is dict:
-        return "table of texts"
+        return f"table of {_kind(arguments[1])}s{_range(arguments[1])}"
     if isinstance(annotation, type) and issubclass(annotation, StrEnum):
         return " or ".join(f'`"{word}"`' for word in annotation)
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return "table"
-    return {int: "number", str: "text", Path: "path", timedelta: "length of time"}.get(annotation, "value")
+    return {int: "number", float: "number", str: "text", Path: "path", timedelta: "length of time"}.get(
+        annotation, "value"
+    )
+
+
+def _range(annotation: Any) -> str:
+    """`` from 0 to 10`` for a number that is bound to that."""
+    bounds = [
+        bound for data in getattr(annotation, "__metadata__", ()) for bound in getattr(data, "metadata", ())
+    ]
+    low = next((bound.ge for bound in bounds if hasattr(bound, "ge")), None)
+    high = next((bound.le for bound in bounds if hasattr(bound, "le")), None)
+    return "" if low is None or high is None else f" from {low} to {high}"
 
 
 def api() -> str:

@@ -10,7 +10,7 @@ import contextlib
 import difflib
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -53,6 +53,18 @@ def parse_length(value: object) -> object:
 
 #: A length of time in a settings model.
 Length = Annotated[timedelta, BeforeValidator(parse_length)]
+
+
+def refuse_text(value: object) -> object:
+    """`value`, unless it is a text or a truth where a number belongs: pydantic would take these for one."""
+    if isinstance(value, str | bool):
+        raise ValueError("must be a number, without quotes")
+    return value
+
+
+#: Numbers in a settings model.
+Whole = Annotated[int, BeforeValidator(refuse_text)]
+Amount = Annotated[float, BeforeValidator(refuse_text)]
 
 
 class Settings(BaseModel):
@@ -114,19 +126,18 @@ class Section:
         ]
 
     def _fault(self, model: type[BaseModel], detail: Any) -> Fault:
-        name = ".".join(str(part) for part in detail["loc"])
-        message = detail["msg"].removeprefix("Value error, ")
-        if detail["type"] == "extra_forbidden":
-            near = difflib.get_close_matches(name, model.model_fields, n=1)
-            known = ", ".join(sorted(model.model_fields))
-            message = (
-                f"is no setting here; did you mean {near[0]!r}?"
-                if near
-                else f"is no setting here; known: {known}"
-            )
-        elif detail["type"] == "missing":
-            message = "is missing"
-        return self.fault(name, message)
+        # "[key]" is pydantic's own word for a key that is wrong.
+        path = [str(part) for part in detail["loc"] if part != "[key]"]
+        match detail["type"]:
+            case "extra_forbidden":
+                message = f"is no setting here; {hint(path[-1], _fields_at(model, path[:-1]))}"
+            case "missing":
+                message = "is missing"
+            case "model_type" | "dict_type":
+                message = "must be a table"
+            case _:
+                message = detail["msg"].removeprefix("Value error, ")
+        return self.fault(".".join(path), message)
 
     def _line(self, path: str) -> int | None:
         """The line of the value, or of the nearest thing around it that has one."""
@@ -135,6 +146,28 @@ class Section:
                 return self.lines[path]
             path = path[: max(path.rfind("."), path.rfind("["), 0)]
         return None
+
+
+def hint(word: str, known: Collection[str]) -> str:
+    """Which of the `known` words was meant by one that is none of them, else all of them.
+
+    The API's spelling, ``queueTimeoutMs``, leads to the file's.
+    """
+    snake = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", word).lower()
+    near = difflib.get_close_matches(snake, known, n=1) or [
+        one for one in known if snake.startswith(f"{one}_") or snake.endswith(f"_{one}")
+    ]
+    return f"did you mean {near[0]!r}?" if near else f"known: {', '.join(sorted(known))}"
+
+
+def _fields_at(model: type[BaseModel], path: Sequence[str]) -> Collection[str]:
+    """The settings of the table that `path` leads to, of models inside each other."""
+    for part in path:
+        inner = model.model_fields[part].annotation if part in model.model_fields else None
+        if not (isinstance(inner, type) and issubclass(inner, BaseModel)):
+            break
+        model = inner
+    return list(model.model_fields)
 
 
 @dataclass(frozen=True, slots=True)

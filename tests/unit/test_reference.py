@@ -36,3 +36,12 @@ def test_every_setting_says_what_it_means(reference: ModuleType) -> None:
 def test_every_request_says_what_it_does(reference: ModuleType) -> None:
     """No row of the API page is empty."""
     assert "|  |" not in reference.api()
+
+
+@pytest.mark.parametrize(
+    ("setting", "kind"),
+    [("retries", "table of numbers from 0 to 10"), ("spend_usd", "number"), ("env", "table of texts")],
+)
+def test_a_setting_is_shown_as_the_kind_that_it_takes(reference: ModuleType, setting: str, kind: str) -> None:
+    """Numbers are not written in quotes, so they are not called texts."""
+    assert f"| `{setting}` | {kind} |" in reference.configuration()

@@ -62,3 +62,7 @@ class FailureKind(StrEnum):
             FailureKind.REFUSED,
             FailureKind.LOST,
         }
+
+
+#: Kinds that are never tried again, whatever is configured: another try cannot help, or nobody wants it.
+FINAL = frozenset({FailureKind.CANCELLED, FailureKind.REFUSED, FailureKind.LOCK_TIMEOUT})

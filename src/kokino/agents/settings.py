@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 from pydantic import Field, field_validator
 
 from kokino import ids
 from kokino.agents.drivers.registry import DRIVERS, driver_named
-from kokino.agents.failures import FailureKind
 from kokino.agents.model import (
     PROBE_AGENT,
     Agent,
@@ -23,8 +22,9 @@ from kokino.agents.model import (
     account_of,
 )
 from kokino.agents.names import CliTypeName, in_full
+from kokino.agents.retries import Retries
 from kokino.agents.routing import PARK
-from kokino.config import Config, Faults, Length, Section, Settings
+from kokino.config import Amount, Config, Faults, Length, Section, Settings, Whole
 
 _DEFAULT = Limits()
 
@@ -52,18 +52,20 @@ class LimitSettings(Settings):
     grace: Length = Field(
         _DEFAULT.grace, description="from the final event to the exit, and from signal to SIGKILL"
     )
-    queue: int = Field(_DEFAULT.queue, ge=0, le=100_000, description="executions that may wait for the agent")
+    queue: Whole = Field(
+        _DEFAULT.queue, ge=0, le=100_000, description="executions that may wait for the agent"
+    )
     queue_timeout: Length = Field(
         _DEFAULT.queue_timeout, description="longest wait for the agent to become free"
     )
-    memory_mb: int = Field(_DEFAULT.memory_mb, ge=16, description="memory of its process tree, in MiB")
-    processes: int = Field(
+    memory_mb: Whole = Field(_DEFAULT.memory_mb, ge=16, description="memory of its process tree, in MiB")
+    processes: Whole = Field(
         _DEFAULT.processes, ge=1, le=100_000, description="processes of its tree at one time"
     )
-    output_mb: int = Field(
+    output_mb: Whole = Field(
         _DEFAULT.output_mb, ge=1, description="what its output may take on disk and as records, in MiB"
     )
-    spend_usd: float | None = Field(
+    spend_usd: Amount | None = Field(
         _DEFAULT.spend_usd, ge=0, description="dollars that the agent may spend a day (UTC)"
     )
 
@@ -91,7 +93,7 @@ class AgentSettings(Settings):
     )
     account: str | None = Field(None, description="the login it shares; default: its CLI type and HOME")
     pool: str = Field("default", description="which workers run it")
-    retries: dict[FailureKind, Annotated[int, Field(ge=0, le=10)]] = Field(
+    retries: Retries = Field(
         {}, description="how often it is tried once more, by kind of failure: { network = 2 }"
     )
     permissions: Permissions = Field(

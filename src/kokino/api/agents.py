@@ -15,7 +15,6 @@ from sqlalchemy import Connection
 
 from kokino import ids
 from kokino.agents import lock_store, session_store, store
-from kokino.agents.failures import FailureKind
 from kokino.agents.model import (
     PROBE_AGENT,
     Agent,
@@ -27,6 +26,7 @@ from kokino.agents.model import (
     account_of,
 )
 from kokino.agents.names import CliTypeName
+from kokino.agents.retries import Retries
 from kokino.agents.routing import PARK
 from kokino.agents.service import required
 from kokino.api.guard import check_admin
@@ -76,7 +76,7 @@ class AgentBody(Body):
     fallback: CliTypeName | None = None
     account: str | None = None
     pool: str = "default"
-    retries: dict[FailureKind, Annotated[int, Field(ge=0, le=10)]] = Field(default_factory=dict)
+    retries: Retries = Field(default_factory=dict)
     permissions: Permissions = Permissions.ASK
 
 

@@ -128,11 +128,14 @@ def _of_validation(error: RequestValidationError) -> JSONResponse:
 
 
 def _fault(detail: Mapping[str, Any]) -> dict[str, str]:
-    place, *path = detail["loc"]
+    # "[key]" is pydantic's own word for a key that is wrong.
+    place, *path = (part for part in detail["loc"] if part != "[key]")
     message = str(detail["msg"]).removeprefix("Value error, ")
     if detail["type"] == "extra_forbidden":
         message = "is no field of this request"
     elif detail["type"] == "missing":
         message = "is missing"
+    elif detail["type"] in {"model_attributes_type", "model_type", "dict_type"}:
+        message = 'must be a JSON object, {"name": value, ...}'
     field = ".".join(str(part) for part in path) or str(place)
     return {"field": field, "message": message, "in": str(place)}

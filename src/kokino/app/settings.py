@@ -12,7 +12,7 @@ from pydantic import Field, field_validator
 
 from kokino.agents.model import Agent, CliType
 from kokino.agents.settings import read_agents, read_cli_types
-from kokino.config import Config, Faults, Length, Settings
+from kokino.config import Config, Faults, Length, Settings, Whole
 from kokino.errors import StorageError
 from kokino.executions.sessions import LONGEST_AGE
 from kokino.notify.settings import Routing, read_routing
@@ -23,7 +23,7 @@ class ServerSettings(Settings):
     """``[server]``: where the broker answers, and who may ask."""
 
     host: str = Field("127.0.0.1", description="address to listen on; any but loopback demands a token")
-    port: int = Field(5050, ge=0, le=65535, description="port to listen on; 0 takes a free one")
+    port: Whole = Field(5050, ge=0, le=65535, description="port to listen on; 0 takes a free one")
     public_url: str | None = Field(
         None, description="how people reach it, for links in pages; default: host and port"
     )
@@ -59,7 +59,7 @@ class ProcessSettings(Settings):
     """``[process]``: how executions are run."""
 
     hold: Length = Field(timedelta(seconds=30), description="how long CLIs live on when the broker dies")
-    executions: int = Field(32, ge=1, le=10_000, description="how many may run at the same time")
+    executions: Whole = Field(32, ge=1, le=10_000, description="how many may run at the same time")
     cgroup: Literal["auto", "off"] = Field(
         "auto", description="auto: each execution in a control group (v2) of its own, where one is delegated"
     )

@@ -8,15 +8,13 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from kokino.agents.drivers.contract import Reader
-from kokino.agents.failures import FailureKind
+from kokino.agents.failures import FINAL, FailureKind
 from kokino.executions.model import Ending, Execution, State
 
 #: The first pause before another try; each further one is twice as long. CLIs have tried for up to five
 #: minutes themselves when they give up, so there is no hurry.
 FIRST_PAUSE = timedelta(seconds=5)
 LONGEST_PAUSE = timedelta(minutes=2)
-#: Kinds that are never tried again, whatever is configured: another try cannot help, or nobody wants it.
-FINAL = frozenset({FailureKind.CANCELLED, FailureKind.REFUSED, FailureKind.LOCK_TIMEOUT})
 
 
 class Cause(StrEnum):

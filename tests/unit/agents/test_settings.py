@@ -236,3 +236,74 @@ def test_limits_are_the_same_after_they_were_stored() -> None:
     limits = Limits(timeout=timedelta(milliseconds=1500), queue=3)
     assert Limits.from_document(limits.to_document()) == limits
     assert limits.to_document()["timeoutMs"] == 1500
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ('tiemout = "5s"', "timeout"),
+        ("memory = 4", "memory_mb"),
+        ("queueTimeoutMs = 3", "queue_timeout"),
+        ("memoryMb = 64", "memory_mb"),
+        ("idleMs = 64", "idle"),
+        ("spendUsd = 1", "spend_usd"),
+    ],
+)
+def test_a_wrong_key_of_limits_is_told_the_nearest_of_limits(read: Read, written: str, meant: str) -> None:
+    """Not of the table around it; what the API calls it leads to what the file calls it."""
+    _, _, faults = read(
+        f'[[agents]]\nid = "a"\ncli_type = "scripted"\ncwd = "."\n[agents.limits]\n{written}\n'
+    )
+    key = written.partition(" ")[0]
+    assert faults == [(6, f"agents[0].limits.{key}", f"is no setting here; did you mean '{meant}'?")]
+
+
+def test_a_key_of_limits_that_is_near_none_is_told_all_of_limits(read: Read) -> None:
+    """And none of an agent's own."""
+    _, _, [(_, _, said)] = read(
+        '[[agents]]\nid = "a"\ncli_type = "scripted"\ncwd = "."\nlimits = { zzz = 1 }\n'
+    )
+    assert said.startswith("is no setting here; known: grace, idle, memory_mb, ")
+    assert "account" not in said
+
+
+@pytest.mark.parametrize(("written", "meant"), [("agentId", "id"), ("cliType", "cli_type")])
+def test_the_apis_names_of_an_agent_lead_to_the_files(read: Read, written: str, meant: str) -> None:
+    """Whoever has registered agents over HTTP writes them so."""
+    _, _, faults = read(f'[[agents]]\n{written} = "scripted"\n')
+    assert (2, f"agents[0].{written}", f"is no setting here; did you mean '{meant}'?") in faults
+
+
+@pytest.mark.parametrize(
+    ("written", "field", "said"),
+    [
+        ("netwrok = 1", "retries.netwrok", "is no kind of failure; did you mean 'network'?"),
+        ("zzz = 1", "retries.zzz", "is no kind of failure; known: auth, cli_missing, "),
+        ("refused = 1", "retries.refused", "is never tried again, whatever is configured; known: auth, "),
+        ('network = "2"', "retries.network", "must be a number, without quotes"),
+        ("network = true", "retries.network", "must be a number, without quotes"),
+        ("network = 11", "retries.network", "Input should be less than or equal to 10"),
+    ],
+)
+def test_what_is_wrong_in_retries_is_told(read: Read, written: str, field: str, said: str) -> None:
+    """The kinds that it offers are those that are tried again."""
+    _, _, [(line, place, message)] = read(
+        f'[[agents]]\nid = "a"\ncli_type = "scripted"\ncwd = "."\nretries = {{ {written} }}\n'
+    )
+    assert (line, place) == (5, f"agents[0].{field}")
+    assert message.startswith(said)
+    assert "cancelled" not in message
+
+
+def test_a_text_or_a_table_in_the_wrong_place_is_told(read: Read) -> None:
+    """A number in quotes is refused everywhere, not only where it happens to be no number."""
+    _, _, faults = read(
+        '[[agents]]\nid = "a"\ncli_type = "scripted"\ncwd = "."\n'
+        'limits = { memory_mb = "64", spend_usd = "1" }\n'
+        'env = "A=1"\n'
+    )
+    assert {field: message for _, field, message in faults} == {
+        "agents[0].env": "must be a table",
+        "agents[0].limits.memory_mb": "must be a number, without quotes",
+        "agents[0].limits.spend_usd": "must be a number, without quotes",
+    }

@@ -90,6 +90,12 @@ async def test_a_faulty_body_names_every_field(http: httpx.AsyncClient) -> None:
     assert "agentId: is missing" in found["detail"]
 
 
+async def test_a_body_that_is_no_object_is_told_what_it_should_be(http: httpx.AsyncClient) -> None:
+    """In the words of JSON, not of a validator."""
+    found = assert_problem(await http.post("/body", json=[]), 422, "invalid")
+    assert found["detail"] == 'body: must be a JSON object, {"name": value, ...}'
+
+
 async def test_text_that_is_no_json_is_400_with_its_place(http: httpx.AsyncClient) -> None:
     """Not 422: nothing in it could be judged."""
     answer = await http.post("/body", content=b'{"agentId": ', headers={"content-type": "application/json"})
