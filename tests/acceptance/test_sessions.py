@@ -76,6 +76,7 @@ async def test_nothing_is_forgotten_without_a_yes(broker: TestBroker) -> None:
     assert look.returncode == 0
     assert "2 sessions not used for 7 days. 1 session kept." in look.stdout
     assert "Nothing was forgotten" in look.stdout
+    assert max(map(len, look.stdout.splitlines())) <= 80
     refused = await ran(broker, "sessions", "cleanup", "--max-age", "7d", answer="n\n")
     assert (refused.returncode, "Nothing was forgotten." in refused.stdout) == (1, True)
     unasked = await ran(broker, "sessions", "cleanup", "--max-age", "7d")

@@ -9,21 +9,23 @@ import typer
 
 from kokino import __version__
 from kokino.cli import demo, diff, doctor, playbook, restart, serve, sessions, token
+from kokino.cli.commands import Command, Group
 from kokino.errors import KokinoError
 
 app = typer.Typer(
     name="kokino",
+    cls=Group,
     help="Run AI coding-agent CLIs as a production service.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-app.command("serve")(serve.serve)
-app.command("restart")(restart.restart)
-app.command("doctor")(doctor.doctor)
-app.command("demo")(demo.demo)
-app.command("diff")(diff.diff)
-app.command("token")(token.token)
+app.command("serve", cls=Command)(serve.serve)
+app.command("restart", cls=Command)(restart.restart)
+app.command("doctor", cls=Command)(doctor.doctor)
+app.command("demo", cls=Command)(demo.demo)
+app.command("diff", cls=Command)(diff.diff)
+app.command("token", cls=Command)(token.token)
 app.add_typer(playbook.app, name="playbook")
 app.add_typer(sessions.app, name="sessions")
 

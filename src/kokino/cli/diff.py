@@ -30,6 +30,7 @@ def diff(
     """Print what an execution changed in its git repository, as a patch.
 
     Into a pipe it goes byte for byte. To undo a failed run, at the top of its repository:
+
     kokino diff EXECUTION --reverse | git apply
     """
     patch = content(url, f"/executions/{quote(execution, safe='')}/diff", reverse=str(reverse).lower())

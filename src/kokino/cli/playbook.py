@@ -10,17 +10,18 @@ from typing import Annotated
 import typer
 
 from kokino.cli.client import DEFAULT_URL, Url, get
+from kokino.cli.commands import Command, Group
 from kokino.errors import KokinoError
 
-app = typer.Typer(help="Follow playbooks by hand.", no_args_is_help=True)
+app = typer.Typer(cls=Group, help="Follow playbooks by hand.", no_args_is_help=True)
 
 
-@app.command("env")
+@app.command("env", cls=Command)
 def env(
     incident: Annotated[str, typer.Argument(help="The incident, as the page names it: INC-7.")],
     url: Url = DEFAULT_URL,
 ) -> None:
-    """Print the inputs of an incident's playbook, for ``eval "$(kokino playbook env INC-7)"``.
+    """Print the inputs of an incident's playbook, for eval "$(kokino playbook env INC-7)".
 
     A broker that demands a token is asked with the one in $KOKINO_TOKEN.
     """

@@ -11,11 +11,14 @@ import typer
 from rich.table import Table
 
 from kokino.cli.client import DEFAULT_URL, Url, pages, post
+from kokino.cli.commands import Command, Group
 from kokino.cli.terminal import ago, console, counted, in_words, plain, table
 from kokino.cli.words import parsed_length
 from kokino.errors import KokinoError
 
-app = typer.Typer(help="Look at the sessions that agents resume, and forget old ones.", no_args_is_help=True)
+app = typer.Typer(
+    cls=Group, help="Look at the sessions that agents resume, and forget old ones.", no_args_is_help=True
+)
 
 #: Sessions asked for at a time: the most that the API gives.
 AT_ONCE = 1000
@@ -33,7 +36,7 @@ Agent = Annotated[str | None, typer.Option("--agent", help="Only this agent's se
 Written = Annotated[Format, typer.Option("--format", help="A table for people, JSON for programs.")]
 
 
-@app.command("list")
+@app.command("list", cls=Command)
 def list_sessions(agent: Agent = None, format: Written = Format.TABLE, url: Url = DEFAULT_URL) -> None:
     """Show the sessions that agents go on with, the longest unused first."""
     found = list(pages(url, "/agents/sessions", limit=AT_ONCE, **_only(agent)))
@@ -47,7 +50,7 @@ def list_sessions(agent: Agent = None, format: Written = Format.TABLE, url: Url 
         console().print(_summary(found), style="dim")
 
 
-@app.command("cleanup")
+@app.command("cleanup", cls=Command)
 def cleanup(
     *,
     max_age: Annotated[
@@ -102,11 +105,11 @@ def _clean(url: str, wanted: Mapping[str, Any], *, dry_run: bool) -> Any:
 def _show(found: Mapping[str, Any]) -> None:
     removed, age = found["removed"], in_words(found["maxAgeMs"])
     if not removed:
-        typer.echo(f"No session has been unused for {age}. {_kept(found)}")
+        console().print(f"No session has been unused for {age}. {_kept(found)}")
         return
     console().print(_table(removed))
-    typer.echo(f"{counted(len(removed), 'session')} not used for {age}. {_kept(found)}")
-    typer.echo(f"An agent's next execution then starts a fresh session. {STAYS}")
+    console().print(f"{counted(len(removed), 'session')} not used for {age}. {_kept(found)}")
+    console().print(f"An agent's next execution then starts a fresh session. {STAYS}")
 
 
 def _kept(found: Mapping[str, Any]) -> str:

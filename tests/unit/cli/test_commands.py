@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from kokino.cli import main
 from kokino.config import FILE_NAME
+
+#: Where typer takes what it writes to for a terminal, as in some build services.
+COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -20,7 +25,6 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
     for name in [name for name in os.environ if name.startswith("KOKINO_")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("COLUMNS", "80")
-    monkeypatch.setenv("TERMINAL_WIDTH", "80")
 
     def of(*arguments: str) -> tuple[int, str, str]:
         monkeypatch.setattr("sys.argv", ["kokino", *arguments])
@@ -29,7 +33,7 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
         said = capsys.readouterr()
         code = ended.value.code
         assert isinstance(code, int)
-        return code, said.out, said.err
+        return code, COLOUR.sub("", said.out), COLOUR.sub("", said.err)
 
     return of
 
@@ -108,3 +112,52 @@ def test_an_address_without_its_scheme_is_told_what_it_lacks(run: Run) -> None:
     code, _, said = run("sessions", "list", "--url", "127.0.0.1:5177")
     assert (code, said.count("\n")) == (1, 1)
     assert "give --url with http://" in said
+
+
+COMMANDS = (
+    "serve",
+    "restart",
+    "doctor",
+    "demo",
+    "diff",
+    "token",
+    "playbook env",
+    "sessions list",
+    "sessions cleanup",
+)
+
+
+@pytest.mark.parametrize("command", ["", "playbook", "sessions", *COMMANDS])
+def test_a_switch_is_not_shown_as_if_it_took_a_value(run: Run, command: str) -> None:
+    """``--yes <bool>`` makes people write ``--yes true``."""
+    code, said, _ = run(*command.split(), "--help")
+    assert code == 0
+    assert "--help" in said
+    assert "<bool>" not in said
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_breaks_its_lines_where_the_terminal_ends(run: Run, command: str) -> None:
+    """A line ends only where the next word would not have fitted any more."""
+    _, said, _ = run(*command.split(), "--help")
+    about = [line.strip() for line in said.partition("╭")[0].splitlines()]
+    assert all(len(line) <= 80 for line in said.splitlines())
+    for line, after in pairwise(about):
+        if line and after:
+            assert len(f"{line} {after.split()[0]}") > 78, line
+
+
+def test_a_word_that_is_none_of_the_choices_is_refused_in_words(run: Run) -> None:
+    """What may stand there, without a validator's own words."""
+    for arguments in (("sessions", "list", "--format", "xml"), ("token", "a", "--scope", "xml")):
+        code, _, said = run(*arguments)
+        assert code == 2
+        assert "'xml' is not one of" in said
+        assert "Value error" not in said
+
+
+def test_a_number_out_of_its_range_is_refused_in_words(run: Run) -> None:
+    """It is no input to whoever writes it."""
+    code, _, said = run("serve", "--port", "99999")
+    assert code == 2
+    assert "'--port': must be less than or equal to 65535" in said
