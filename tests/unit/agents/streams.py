@@ -30,6 +30,8 @@ class Case:
     is_alive: bool = True
     #: The session that the CLI was asked to go on with.
     resumes: str | None = None
+    #: A call was under way when it died: in its records it never ends.
+    dies_in_tool: bool = False
 
 
 def samples_of(cli: str) -> list[str]:
@@ -60,3 +62,17 @@ def fed(reader: R, stdout: bytes, stderr: bytes = b"") -> R:
 def reader_after(stdout: bytes, stderr: bytes = b"") -> StreamJsonReader:
     """A reader of claude's dialect that has seen all of it."""
     return fed(StreamJsonReader(), stdout, stderr)
+
+
+def comes_to(case: Case, reader: LineReader, cli: str, stdout: bytes | None = None) -> None:
+    """Assert that the recorded run comes to what the case says, and that nothing in it is unknown.
+
+    `stdout` is given where the recording is no stream of lines.
+    """
+    fed(reader, stdout_of(case.sample, cli) if stdout is None else stdout, stderr_of(case.sample, cli))
+    outcome = reader.outcome(case.exit)
+    assert (case.kind, case.is_alive) == (outcome.kind, outcome.session_is_alive), case.why
+    assert case.says in (outcome.content if case.kind is None else outcome.error or "")
+    assert (outcome.error is None) == (outcome.kind is None)
+    assert reader.unknown_records == reader.garbage_lines == 0
+    assert (reader.tools.running is not None) == case.dies_in_tool

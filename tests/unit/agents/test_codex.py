@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from kokino.agents.drivers.codex import Codex, CodexReader
 from kokino.agents.drivers.contract import Exit, Invocation, Usage
 from kokino.agents.failures import FailureKind
-from tests.unit.agents.streams import Case, fed, samples_of, stderr_of, stdout_of
+from tests.unit.agents.streams import Case, comes_to, fed, samples_of, stdout_of
 
 OK = Exit(code=0)
 FAILED = Exit(code=1)
@@ -86,14 +86,7 @@ def invocation(**more: Any) -> Invocation:
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.sample)
 def test_a_recorded_run_comes_to_its_outcome(case: Case) -> None:
     """Kind, text and whether the session lives on are read as the table says."""
-    stdout, stderr = (of(case.sample, "codex") for of in (stdout_of, stderr_of))
-    reader = fed(CodexReader(case.resumes), stdout, stderr)
-    outcome = reader.outcome(case.exit)
-    assert (case.kind, case.is_alive) == (outcome.kind, outcome.session_is_alive), case.why
-    assert case.says in (outcome.content if case.kind is None else outcome.error or "")
-    assert (outcome.error is None) == (outcome.kind is None)
-    assert reader.unknown_records == reader.garbage_lines == 0
-    assert reader.tools.running is None
+    comes_to(case, CodexReader(case.resumes), "codex")
 
 
 def test_every_recorded_run_is_in_the_table() -> None:

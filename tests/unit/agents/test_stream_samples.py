@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from kokino.agents.drivers.contract import Exit, Usage
+from kokino.agents.drivers.stream_json import StreamJsonReader
 from kokino.agents.failures import FailureKind
-from tests.unit.agents.streams import Case, reader_after, samples_of, stderr_of, stdout_of
+from tests.unit.agents.streams import Case, comes_to, reader_after, samples_of, stdout_of
 
 OK = Exit(code=0)
 FAILED = Exit(code=1)
@@ -66,13 +67,7 @@ CASES = (
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.sample)
 def test_a_recorded_run_comes_to_its_outcome(case: Case) -> None:
     """Kind, text and whether the session lives on are read as the table says."""
-    reader = reader_after(stdout_of(case.sample), stderr_of(case.sample))
-    outcome = reader.outcome(case.exit)
-    assert (case.kind, case.is_alive) == (outcome.kind, outcome.session_is_alive), case.why
-    assert case.says in (outcome.content if case.kind is None else outcome.error or "")
-    assert (outcome.error is None) == (outcome.kind is None)
-    assert reader.unknown_records == reader.garbage_lines == 0
-    assert reader.tools.running is None
+    comes_to(case, StreamJsonReader(), "claude")
 
 
 def test_every_recorded_run_is_in_the_table() -> None:
