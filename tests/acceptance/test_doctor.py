@@ -7,13 +7,18 @@ import json
 import os
 import re
 import signal
+import sqlite3
 import subprocess
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
 
+from kokino import __version__
 from kokino.config import FILE_NAME
 from kokino.process.cgroup import find_delegated
 from kokino.testing.broker import PATIENCE, TestBroker
@@ -114,6 +119,105 @@ async def test_a_broker_is_asked_where_there_is_one(broker: TestBroker) -> None:
         name for name in (*PROMISES, "claude-code", "codex", "binary", "disk") if name not in said.stdout
     ] == []
     assert said.stdout.splitlines()[-1].startswith("0 checks failed")
+
+
+async def test_every_part_that_is_not_ready_is_a_failed_check(broker: TestBroker) -> None:
+    """With what is wrong; the CLI types are then looked at without the broker's database."""
+    database = sqlite3.connect(broker.home / "broker" / "data" / "kokino.db")
+    for table in ("agents", "deliveries"):
+        database.execute(f"ALTER TABLE {table} RENAME TO {table}_gone")
+    database.close()
+    broker.broker.services.engine.wake()
+    async with asyncio.timeout(PATIENCE):
+        while "failed" not in (await broker.http.get("/readyz")).json()["checks"]["engine.deliveries"]:
+            await asyncio.sleep(0.01)
+    assert (await broker.http.get("/readyz")).json()["notifications"] == "degraded"
+
+    for columns in (120, 80):
+        said = await doctor(url=broker.url, columns=columns)
+        assert (said.returncode, said.stderr) == (1, "")
+        assert widest(said.stdout.partition("To mend it")[0]) <= columns
+    flat = " ".join((await doctor(url=broker.url, columns=1000)).stdout.split())
+    assert re.search(r"failed database \S+kokino\.db: no such table: agents", flat)
+    log = broker.home / "broker" / "logs" / "broker.log"
+    assert re.search(
+        rf"failed engine\.deliveries .*no such table: deliveries.*{log} tells the whole error", flat
+    )
+    assert "ok readiness at work: dispatch, 10 engine modules" in flat
+    assert "warning notifications wait" in flat
+    assert "it tells nothing of CLI types" in flat
+    assert "ok claude-code binary" in flat
+    mends = flat.partition("To mend it")[2]
+    assert "database, engine.deliveries: (no command is known" in mends
+
+
+@contextmanager
+def older(**paths: object) -> Iterator[str]:
+    """What a broker of an earlier version answers, at these paths and nowhere else."""
+
+    class Answers(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            found = paths.get(self.path.partition("?")[0].rpartition("/")[2])
+            self.send_response(404 if found is None else 200)
+            self.end_headers()
+            self.wfile.write(json.dumps(found or {"detail": "Not Found"}).encode())
+
+        def log_message(self, format: str, *arguments: object) -> None:
+            """Says nothing on the terminal."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Answers) as server:
+        thread = Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+async def test_a_broker_of_an_older_version_is_told_and_the_rest_looked_at(tmp_path: Path) -> None:
+    """It is to be restarted; what it does not tell can be seen without it."""
+    about = {"version": "0.0.9", "home": str(tmp_path), "pid": 17}
+    ready = {"status": "ok", "checks": {"database": "ok", "warden": "ok"}, "notifications": "ok"}
+    with older(about=about, readyz=ready, environment={"overall": "no_data", "results": []}) as url:
+        said = await doctor(url=url, columns=1000)
+    flat = " ".join(said.stdout.split())
+    assert (said.returncode, said.stderr) == (1, "")
+    expected = f"failed version the broker is Kokino 0.0.9, this is {__version__}: restart it, by a stop"
+    assert expected in flat
+    assert "ok readiness at work: database, warden" in flat
+    assert "it tells nothing of supervision" in flat
+    assert "ok subreaper" in flat
+    assert "version: (no command is known" in flat
+
+
+async def test_of_a_very_old_broker_the_version_alone_is_enough(tmp_path: Path) -> None:
+    """All else is looked at from here."""
+    with older(health={"status": "ok", "version": "0.0.1"}) as url:
+        said = await doctor(url=url, columns=1000, KOKINO_HOME=str(tmp_path))
+    flat = " ".join(said.stdout.split())
+    assert "the broker is Kokino 0.0.1, this is" in flat
+    assert "it tells nothing of supervision and CLI types" in flat
+    assert "ok subreaper" in flat
+
+
+async def test_a_broker_that_can_restart_itself_is_told_to(tmp_path: Path) -> None:
+    """By the command, with its address; another version that tells all is only warned of."""
+    warden = {"pid": 17, "state": "replaced", "memoryMB": 1.0}
+    running = {"executions": 0, "processes": 0, "memoryMB": 0.0}
+    supervision = {"tier": "tree walk", "checks": [], "warnings": [], "warden": warden, "running": running}
+    with older(
+        about={"version": "0.0.9", "home": str(tmp_path), "pid": 17, "restart": None},
+        readyz={"checks": {"database": "ok"}},
+        environment={"overall": "no_data", "results": []},
+        supervision=supervision,
+    ) as url:
+        said = await doctor(url=url, columns=1000)
+    flat = " ".join(said.stdout.split())
+    assert "warning version the broker is Kokino 0.0.9" in flat
+    assert f"version: kokino restart --url {url}" in flat
+    assert "failed warden pid 17 died, another one is being started" in flat
+    assert "warden: (no command is known" in flat
 
 
 async def test_a_program_gets_json(broker: TestBroker) -> None:

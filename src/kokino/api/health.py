@@ -65,7 +65,7 @@ class Readiness(Shape):
     version: str
     uptime_ms: int
     checks: dict[str, str]
-    #: ``ok``, or ``degraded`` while pages wait for a receiver.
+    #: ``ok``, or ``degraded`` while pages wait for a receiver or cannot be read.
     notifications: str
 
 
@@ -177,7 +177,10 @@ def diagnosis_shape(diagnosis: Diagnosis) -> DiagnosisShape:
 
 
 async def _notifications(given: Services) -> str:
-    oldest = await given.storage.read(outbox.oldest_waiting)
+    try:
+        oldest = await given.storage.read(outbox.oldest_waiting)
+    except StorageError:
+        return "degraded"  # nobody is reached while it cannot be told who should be
     is_late = oldest is not None and given.clock.now() - oldest > LATE_PAGE
     return "degraded" if is_late else "ok"
 

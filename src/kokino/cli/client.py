@@ -19,6 +19,15 @@ class NoBroker(KokinoError):
     """Nobody listens where a broker was looked for."""
 
 
+class Refused(KokinoError):
+    """The broker answered with an error."""
+
+    def __init__(self, answer: httpx.Response) -> None:
+        super().__init__(f"the broker refused: {_said(answer)}")
+        #: What it answered.
+        self.answer = answer
+
+
 Url = Annotated[str, typer.Option("--url", envvar="KOKINO_URL", help="Where the broker answers.")]
 
 
@@ -61,7 +70,7 @@ def _ask(method: str, url: str, path: str, **more: Any) -> httpx.Response:
             f"no broker answers at {url} ({error}): start one with `kokino serve`, or give --url"
         ) from error
     if answer.is_error:
-        raise KokinoError(f"the broker refused: {_said(answer)}")
+        raise Refused(answer)
     return answer
 
 

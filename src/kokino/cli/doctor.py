@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,10 +12,13 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from kokino.cli.client import DEFAULT_URL, NoBroker, Url, get
-from kokino.cli.serve import chosen_home
+from kokino.cli.client import DEFAULT_URL, Url
+from kokino.cli.findings import Finding, State, asked, findings_of
 from kokino.cli.terminal import console, counted, plain, table
-from kokino.clock import SystemClock
+
+STYLES = {State.OK: "green", State.WARNING: "yellow", State.FAILED: "bold red"}
+#: What stands where the command that mends a failed check would.
+NO_COMMAND = "(no command is known: the findings above tell what there is to do)"
 
 
 class Format(StrEnum):
@@ -25,29 +26,6 @@ class Format(StrEnum):
 
     TEXT = "text"
     JSON = "json"
-
-
-class State(StrEnum):
-    """What became of a check."""
-
-    OK = "ok"
-    WARNING = "warning"
-    FAILED = "failed"
-
-
-STYLES = {State.OK: "green", State.WARNING: "yellow", State.FAILED: "bold red"}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
-    """One line of what the doctor says."""
-
-    state: State
-    #: A CLI type; empty for what concerns all.
-    subject: str
-    name: str
-    message: str
-    mend: str | None = None
 
 
 def doctor(
@@ -70,8 +48,8 @@ def doctor(
     A running broker is asked, and tries supervision anew for it. Without one, or with the --home of another,
     this command looks by itself. Exit code 0 only if everything that is needed is there.
     """
-    found = _asked(url, home, cli)
-    findings = list(_findings(found))
+    found = asked(url, home, cli)
+    findings = list(findings_of(found))
     worst = {State.FAILED, State.WARNING} if strict else {State.FAILED}
     passed = not any(finding.state in worst for finding in findings)
     if format is Format.JSON:
@@ -79,97 +57,6 @@ def doctor(
     else:
         _show(found, findings)
     raise typer.Exit(0 if passed else 1)
-
-
-# -- what there is to know
-
-
-def _asked(url: str, home: Path | None, cli: str | None) -> dict[str, Any]:
-    """What a broker says, or what can be seen without one."""
-    try:
-        about = get(url, "/api/about")
-    except NoBroker:
-        return _seen(home, cli, f"none answers at {url}")
-    if home is not None and about["home"] != str(chosen_home(home)):
-        return _seen(home, cli, f"the one at {url} has the home {about['home']}")
-    environment = get(url, "/api/health/environment", **({} if cli is None else {"cli": cli}))
-    return {
-        "broker": {"url": url, **{name: about[name] for name in ("version", "home", "pid")}},
-        "unasked": None,
-        "configuration": None,
-        "supervision": get(url, "/api/health/supervision", fresh="true"),
-        "environment": environment if cli is None else _alone(environment),
-    }
-
-
-def _alone(diagnosis: Mapping[str, Any]) -> dict[str, Any]:
-    """One CLI type's findings, in the form that those of all have."""
-    return {"overall": "healthy" if diagnosis["passed"] else "degraded", "results": [diagnosis]}
-
-
-def _seen(home: Path | None, cli: str | None, unasked: str) -> dict[str, Any]:
-    # Late: this loads the whole broker, which is not needed where one runs.
-    from kokino.app.examine import examine  # noqa: PLC0415
-
-    found = examine(chosen_home(home), os.environ, cli=cli, now=SystemClock().now())
-    return {"broker": None, "unasked": unasked, **found}
-
-
-# -- what it comes to
-
-
-def _findings(found: Mapping[str, Any]) -> Iterator[Finding]:
-    if (configuration := found["configuration"]) is not None:
-        yield _finding(configuration)
-    yield from _of_supervision(found["supervision"])
-    for diagnosis in (found["environment"] or {"results": []})["results"]:
-        subject = diagnosis["cliType"]
-        yield from (_finding(check, subject) for check in diagnosis["checks"])
-        yield from (_warning(text, subject) for text in diagnosis["warnings"])
-
-
-def _of_supervision(supervision: Mapping[str, Any]) -> Iterator[Finding]:
-    if "warden" in supervision:
-        yield _of_warden(supervision)
-    yield from map(_finding, supervision["checks"])
-    yield from (_warning(text) for text in supervision["warnings"])
-
-
-def _of_warden(supervision: Mapping[str, Any]) -> Finding:
-    warden, load = supervision["warden"], supervision["running"]
-    serves = warden["state"] == "serving"
-    runs = ", ".join(
-        (
-            counted(load["executions"], "execution"),
-            f"{load['processes']:,} processes",
-            f"{load['memoryMB']:,.0f} MB",
-        )
-    )
-    state = "serves" if serves else "died, another one is being started"
-    return Finding(
-        state=State.OK if serves else State.FAILED,
-        subject="",
-        name="warden",
-        message=f"pid {warden['pid']} {state}; {runs}",
-    )
-
-
-def _finding(check: Mapping[str, Any], subject: str = "") -> Finding:
-    failed = State.FAILED if check["isRequired"] else State.WARNING
-    return Finding(
-        state=State.OK if check["passed"] else failed,
-        subject=subject,
-        name=check["name"],
-        message=check["message"],
-        mend=check["mend"],
-    )
-
-
-def _warning(text: str, subject: str = "") -> Finding:
-    return Finding(state=State.WARNING, subject=subject, name="", message=text)
-
-
-# -- how it is shown
 
 
 def _show(found: Mapping[str, Any], findings: list[Finding]) -> None:
@@ -182,21 +69,35 @@ def _show(found: Mapping[str, Any], findings: list[Finding]) -> None:
         out.print(Text("\nCLI types\n", style="bold"))
         out.print(_table(particular, subjects=True))
     out.print()
-    if mends := [finding for finding in findings if finding.mend]:
+    if mends := list(_mends(findings)):
         out.print(Text("To mend it\n", style="bold"))
-        for finding in mends:
-            out.print(plain(f"  {f'{finding.subject} {finding.name}'.strip()}:"))
+        for names, mend in mends:
+            out.print(plain(f"  {names}:"))
             # Whole, however long: it is there to be copied.
-            out.print(plain(f"    {finding.mend}"), soft_wrap=True)
+            out.print(plain(f"    {mend}"), soft_wrap=True)
         out.print()
     out.print(_summary(found, findings))
+
+
+def _mends(findings: list[Finding]) -> Iterator[tuple[str, str]]:
+    """What each command mends, and last what failed and has none."""
+    yield from ((_label(finding), finding.mend) for finding in findings if finding.mend)
+    rest = [finding for finding in findings if finding.state is State.FAILED and not finding.mend]
+    if rest:
+        yield ", ".join(map(_label, rest)), NO_COMMAND
+
+
+def _label(finding: Finding) -> str:
+    return f"{finding.subject} {finding.name}".strip()
 
 
 def _whom(found: Mapping[str, Any]) -> str:
     broker = found["broker"]
     if broker is None:
         return f"No broker was asked: {found['unasked']}. This is what can be seen without one."
-    return f"The broker at {broker['url']} was asked: Kokino {broker['version']}, home {broker['home']}."
+    home = "" if broker["home"] is None else f", home {broker['home']}"
+    said = f"The broker at {broker['url']} was asked: Kokino {broker['version']}{home}."
+    return said if found["unasked"] is None else f"{said} Not for all: {found['unasked']}."
 
 
 def _table(findings: list[Finding], *, subjects: bool = False) -> Table:

@@ -1,0 +1,256 @@
+"""What the doctor is told or sees, and what that comes to."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+
+from kokino import __version__
+from kokino.cli.client import DEFAULT_URL, NoBroker, Refused, get
+from kokino.cli.serve import chosen_home
+from kokino.cli.terminal import counted
+from kokino.clock import SystemClock
+
+#: How ``/readyz`` begins the names of the engine's modules.
+ENGINE = "engine."
+#: How a broker's message ends that does not say where its log is.
+SEE_LOG = ": see the broker's log for the whole error"
+
+
+class State(StrEnum):
+    """What became of a check."""
+
+    OK = "ok"
+    WARNING = "warning"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One line of what the doctor says."""
+
+    state: State
+    #: A CLI type; empty for what concerns all.
+    subject: str
+    name: str
+    message: str
+    mend: str | None = None
+
+
+# -- what there is to know
+
+
+def asked(url: str, home: Path | None, cli: str | None) -> dict[str, Any]:
+    """What a broker says, or what can be seen without one.
+
+    What it cannot tell, being older than this command or without its database, is looked at from here.
+    Raises `KokinoError` for a CLI type that is none, and where the broker refuses.
+    """
+    try:
+        about = _about(url)
+    except NoBroker:
+        return {"broker": None, "readiness": None, **_seen(home, cli, f"none answers at {url}")}
+    if home is not None and about["home"] != str(chosen_home(home)):
+        other = f"the one at {url} has the home {about['home'] or 'unknown'}"
+        return {"broker": None, "readiness": None, **_seen(home, cli, other)}
+    told = {
+        "broker": {
+            "url": url,
+            **{name: about[name] for name in ("version", "home", "pid")},
+            # Older ones know no such thing: they are stopped and started anew.
+            "canRestart": "restart" in about,
+        },
+        "readiness": _readiness(url),
+        "unasked": None,
+        "configuration": None,
+        "supervision": _told(url, "/api/health/supervision", fresh="true"),
+        "environment": _environment(url, cli),
+    }
+    return told | _missing(told, None if about["home"] is None else Path(about["home"]), cli)
+
+
+def _about(url: str) -> dict[str, Any]:
+    """What broker it is; of a very old one only the version is known."""
+    try:
+        return dict(get(url, "/api/about"))
+    except Refused as refused:
+        if refused.answer.status_code != HTTPStatus.NOT_FOUND:
+            raise
+    return {"version": get(url, "/health")["version"], "home": None, "pid": None}
+
+
+def _readiness(url: str) -> Any:
+    """What ``/readyz`` says, well or ill; None where there is none."""
+    try:
+        return get(url, "/readyz")
+    except Refused as refused:
+        if refused.answer.status_code == HTTPStatus.NOT_FOUND:
+            return None
+        try:
+            told = refused.answer.json()
+        except ValueError:
+            told = None
+        if isinstance(told, dict) and "checks" in told:
+            return told
+        return {"checks": {"readyz": f"failed: {refused.message}"}, "notifications": "ok"}
+
+
+def _told(url: str, path: str, **query: str) -> Any:
+    """What is at `path`; None where the broker cannot tell."""
+    try:
+        return get(url, path, **query)
+    except Refused as refused:
+        if refused.answer.status_code not in (HTTPStatus.NOT_FOUND, HTTPStatus.SERVICE_UNAVAILABLE):
+            raise
+        return None
+
+
+def _environment(url: str, cli: str | None) -> Any:
+    if cli is None:
+        return _told(url, "/api/health/environment")
+    try:
+        diagnosis = get(url, "/api/health/environment", cli=cli)
+    except Refused as refused:
+        # That it knows no such CLI type is what was asked for.
+        if refused.answer.status_code != HTTPStatus.SERVICE_UNAVAILABLE:
+            raise
+        return None
+    # In the form that those of all have.
+    return {"overall": "healthy" if diagnosis["passed"] else "degraded", "results": [diagnosis]}
+
+
+def _missing(told: Mapping[str, Any], home: Path | None, cli: str | None) -> dict[str, Any]:
+    """What the broker did not tell, as it is seen from here."""
+    missing = [name for name in ("supervision", "environment") if told[name] is None]
+    if not missing:
+        return {}
+    parts = " and ".join({"supervision": "supervision", "environment": "CLI types"}[name] for name in missing)
+    seen = _seen(home, cli, f"it tells nothing of {parts}, which this command looked at by itself")
+    return {name: seen[name] for name in ("unasked", "configuration", *missing)}
+
+
+def _seen(home: Path | None, cli: str | None, unasked: str) -> dict[str, Any]:
+    # Late: this loads the whole broker, which is not needed where one runs.
+    from kokino.app.examine import examine  # noqa: PLC0415
+
+    found = examine(chosen_home(home), os.environ, cli=cli, now=SystemClock().now())
+    return {"unasked": unasked, **found}
+
+
+# -- what it comes to
+
+
+def findings_of(found: Mapping[str, Any]) -> Iterator[Finding]:
+    """Every line, in the order in which it is shown."""
+    yield from _of_version(found)
+    yield from _of_readiness(found)
+    if (configuration := found["configuration"]) is not None:
+        yield _finding(configuration)
+    yield from _of_supervision(found["supervision"])
+    for diagnosis in (found["environment"] or {"results": []})["results"]:
+        subject = diagnosis["cliType"]
+        yield from (_finding(check, subject) for check in diagnosis["checks"])
+        yield from (_warning(text, subject) for text in diagnosis["warnings"])
+
+
+def _of_version(found: Mapping[str, Any]) -> Iterator[Finding]:
+    if (broker := found["broker"]) is None:
+        return
+    lacks = found["readiness"] is None or "warden" not in found["supervision"]
+    if not lacks and broker["version"] == __version__:
+        return
+    if broker["version"] == __version__:
+        message = f"the broker is of another build of Kokino {__version__} than this command: restart it"
+    else:
+        message = f"the broker is Kokino {broker['version']}, this is {__version__}: restart it"
+    at = "" if broker["url"] == DEFAULT_URL else f" --url {shlex.quote(broker['url'])}"
+    yield Finding(
+        state=State.FAILED if lacks else State.WARNING,
+        subject="",
+        name="version",
+        message=message if broker["canRestart"] else f"{message}, by a stop and a start",
+        mend=f"kokino restart{at}" if broker["canRestart"] else None,
+    )
+
+
+def _of_readiness(found: Mapping[str, Any]) -> Iterator[Finding]:
+    if (readiness := found["readiness"]) is None:
+        return
+    # The warden has a line of its own, which tells more.
+    parts = {
+        name: said
+        for name, said in readiness["checks"].items()
+        if name != "warden" or "warden" not in found["supervision"]
+    }
+    failed = {name: said for name, said in parts.items() if said != "ok"}
+    yield from (_of_part(name, said, found["broker"]["home"]) for name, said in failed.items())
+    if works := [name for name in parts if name not in failed]:
+        yield Finding(state=State.OK, subject="", name="readiness", message=_working(works))
+    if readiness.get("notifications", "ok") != "ok":
+        yield _warning("notifications wait for their receivers, people may not be reached")
+
+
+def _of_part(name: str, said: str, home: str | None) -> Finding:
+    # The first line: what follows is a statement and its parameters.
+    message = said.removeprefix("failed: ").partition("\n")[0]
+    shorter = message.removesuffix(SEE_LOG)
+    if name == "dispatch" or name.startswith(ENGINE) or shorter != message:
+        log = "its log" if home is None else f"{home}/broker/logs/broker.log"
+        message = f"{shorter}; it is tried again, {log} tells the whole error"
+    return Finding(state=State.FAILED, subject="", name=name, message=message)
+
+
+def _working(parts: list[str]) -> str:
+    modules = sum(name.startswith(ENGINE) for name in parts)
+    named = [name for name in parts if not name.startswith(ENGINE)]
+    return "at work: " + ", ".join([*named, *([counted(modules, "engine module")] if modules else [])])
+
+
+def _of_supervision(supervision: Mapping[str, Any]) -> Iterator[Finding]:
+    if "warden" in supervision:
+        yield _of_warden(supervision)
+    yield from map(_finding, supervision["checks"])
+    if supervision.get("warden", {}).get("fault") is None:
+        # Else the warning is what the warden's line has told.
+        yield from (_warning(text) for text in supervision["warnings"])
+
+
+def _of_warden(supervision: Mapping[str, Any]) -> Finding:
+    warden, load = supervision["warden"], supervision["running"]
+    serves = warden["state"] == "serving"
+    runs = ", ".join(
+        (
+            counted(load["executions"], "execution"),
+            f"{load['processes']:,} processes",
+            f"{load['memoryMB']:,.0f} MB",
+        )
+    )
+    # One that is older than this command tells no fault.
+    state = "serves" if serves else warden.get("fault") or "died, another one is being started"
+    return Finding(
+        state=State.OK if serves else State.FAILED,
+        subject="",
+        name="warden",
+        message=f"pid {warden['pid']} {state}; {runs}",
+    )
+
+
+def _finding(check: Mapping[str, Any], subject: str = "") -> Finding:
+    failed = State.FAILED if check.get("isRequired", True) else State.WARNING
+    return Finding(
+        state=State.OK if check["passed"] else failed,
+        subject=subject,
+        name=check["name"],
+        message=check["message"],
+        mend=check.get("mend"),
+    )
+
+
+def _warning(text: str, subject: str = "") -> Finding:
+    return Finding(state=State.WARNING, subject=subject, name="", message=text)
