@@ -90,6 +90,22 @@ async def asked(site: Site, client: httpx.AsyncClient, path: str) -> asyncio.Tas
     return asking
 
 
+async def test_what_is_written_is_sent_at_once(listener: socket.socket) -> None:
+    """Else an answer's body waits until its head has been acknowledged, which may take 40 ms."""
+    site = Site()
+    listening = Listening(site.app, listener)
+    await listening.start()
+    host, port = listener.getsockname()
+    async with httpx.AsyncClient(base_url=f"http://{host}:{port}", timeout=PATIENCE) as client:
+        asking = await asked(site, client, "/slow")
+        (connection,) = listening._server.server_state.connections
+        accepted = connection.transport.get_extra_info("socket")
+        assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+        site.answer.set()
+        await asking
+    await listening.stop()
+
+
 async def test_a_stop_lets_an_answer_out(listener: socket.socket) -> None:
     """What was asked before is answered; afterwards nobody is there."""
     site = Site()
