@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from kokino.agents.drivers.signs import Sentence, kind_of_status, sentence_in
+from kokino.agents.drivers.signs import Sentence, kind_in
 from kokino.agents.failures import FailureKind
 
 #: First match wins; the program's apostrophes are now straight, now typographic.
@@ -61,10 +61,4 @@ _STATUS = re.compile(r"\bstatus:? (\d{3})\b")
 
 def kind_of_text(text: str) -> FailureKind | None:
     """What an error's text means: a known sentence, else the status in it, else what is said without one."""
-    if sentence := sentence_in(text, SENTENCES):
-        return sentence.kind
-    status = _STATUS.search(text)
-    if status and (kind := kind_of_status(int(status[1]))):
-        return kind
-    weak = sentence_in(text, WEAK_SENTENCES)
-    return weak.kind if weak else None
+    return kind_in(text, SENTENCES, _STATUS) or kind_in(text, WEAK_SENTENCES)

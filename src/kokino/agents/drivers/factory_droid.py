@@ -21,13 +21,12 @@ from kokino.agents.drivers.factory_droid_records import (
     ToolResult,
     Trouble,
 )
-from kokino.agents.drivers.record_reader import Envelope, RecordReader, Take, decode, decode_fields
+from kokino.agents.drivers.record_reader import RecordReader, Take, decode, decode_fields
 from kokino.agents.drivers.signs import (
     Sentence,
     describe,
+    kind_in,
     kind_of_exit,
-    kind_of_status,
-    sentence_in,
     takes_result_back,
 )
 from kokino.agents.drivers.spellings import has_option, says
@@ -108,10 +107,6 @@ class DroidReader(RecordReader):
             "error": self._take_error,
             "completion": self._take_completion,
         }
-
-    def name_of(self, envelope: Envelope) -> str:
-        """``system`` records are told apart by their subtype."""
-        return f"system/{envelope.subtype}" if envelope.type == "system" else envelope.type
 
     def outcome(self, exit: Exit) -> Outcome:
         """Judge the whole, once the tree is gone."""
@@ -229,10 +224,7 @@ class DroidReader(RecordReader):
 
 def kind_of_text(text: str) -> FailureKind | None:
     """What an error's text means: a known sentence, else the HTTP status that it begins with."""
-    if sentence := sentence_in(text, SENTENCES):
-        return sentence.kind
-    status = _STATUS.match(text)
-    return kind_of_status(int(status[1])) if status else None
+    return kind_in(text, SENTENCES, _STATUS)
 
 
 def usage_of(counts: TokenCounts) -> Usage:

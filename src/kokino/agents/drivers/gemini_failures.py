@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 from kokino.agents.drivers.contract import Exit
-from kokino.agents.drivers.signs import Sentence, kind_of_exit, kind_of_status, sentence_in
+from kokino.agents.drivers.signs import Sentence, kind_in, kind_of_exit, kind_of_status
 from kokino.agents.failures import FailureKind
 
 #: First match wins. They come before statuses: a 400 may be a wrong key, a 503 an overload.
@@ -67,10 +67,7 @@ _STATUS = re.compile(r'\bstatus:? (\d{3})\b|"code": ?(\d{3})\b|failed with (\d{3
 
 def kind_of_text(text: str) -> FailureKind | None:
     """What an error's text means: a known sentence, else the HTTP status in it."""
-    if sentence := sentence_in(text, SENTENCES):
-        return sentence.kind
-    status = _STATUS.search(text)
-    return kind_of_status(int(next(filter(None, status.groups())))) if status else None
+    return kind_in(text, SENTENCES, _STATUS)
 
 
 def kind_of_end(exit: Exit) -> FailureKind:

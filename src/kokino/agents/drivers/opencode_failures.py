@@ -6,7 +6,7 @@ Sources: recorded runs of OpenCode 1.18.33 (``tests/samples/opencode``) and the 
 from __future__ import annotations
 
 from kokino.agents.drivers.opencode_records import Failure
-from kokino.agents.drivers.signs import SERVICE_SENTENCES, Sentence, kind_of_status, sentence_in
+from kokino.agents.drivers.signs import SERVICE_SENTENCES, Sentence, kind_in, kind_of_status
 from kokino.agents.failures import FailureKind
 
 #: First match wins.
@@ -38,5 +38,4 @@ def kind_of_failure(failure: Failure) -> FailureKind | None:
 
 def kind_of_text(text: str) -> FailureKind | None:
     """What a known sentence in the text means."""
-    sentence = sentence_in(text, SENTENCES)
-    return sentence.kind if sentence else None
+    return kind_in(text, SENTENCES)

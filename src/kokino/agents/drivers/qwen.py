@@ -16,7 +16,12 @@ from msgspec import Struct
 
 from kokino.agents.drivers.contract import Command, Exit, Invocation, Outcome, Reader, Usage
 from kokino.agents.drivers.record_reader import decode, decode_fields
-from kokino.agents.drivers.signs import SERVICE_SENTENCES, Sentence, kind_of_status, sentence_in
+from kokino.agents.drivers.signs import (
+    SERVICE_SENTENCES,
+    Sentence,
+    kind_in,
+    status_in,
+)
 from kokino.agents.drivers.spellings import has_letter, says
 from kokino.agents.drivers.stream_json import StreamJsonReader
 from kokino.agents.drivers.stream_records import Result, Said, TokenCounts
@@ -137,7 +142,7 @@ class QwenReader(StreamJsonReader):
         failure = failure_in(record.result or "") if self._failure is None else self._failure
         if failure:
             record.is_error, record.errors = True, [failure]
-            record.api_error_status = status_in(failure)
+            record.api_error_status = status_in(failure, _STATUS)
         return record
 
     def usage_of(self, counts: TokenCounts) -> Usage:
@@ -176,13 +181,6 @@ def failure_in(text: str) -> str:
     return text if text.startswith(OAUTH) else ""
 
 
-def status_in(failure: str) -> int | None:
-    """The HTTP status that a failure names."""
-    found = _STATUS.search(failure)
-    return int(found[1] or found[2]) if found else None
-
-
 def kind_of_text(failure: str) -> FailureKind | None:
     """What a failure means: a known sentence, else the status in it."""
-    sentence = sentence_in(failure, QwenReader.SENTENCES)
-    return sentence.kind if sentence else kind_of_status(status_in(failure))
+    return kind_in(failure, QwenReader.SENTENCES, _STATUS)

@@ -37,6 +37,11 @@ class Envelope(Struct):
     type: str
     subtype: str | None = None
 
+    @property
+    def name(self) -> str:
+        """By what name a record goes in `takes` and `PASSED_OVER`: `system` ones by their subtype too."""
+        return f"system/{self.subtype}" if self.type == "system" else self.type
+
 
 class LineReader(ABC):
     """What a reader keeps, whatever its CLI writes to standard output; see `contract.Reader`."""
@@ -131,10 +136,6 @@ class RecordReader(LineReader):
     def takes(self) -> Mapping[str, Take]:
         """What reads each record that says something, by the record's name."""
 
-    def name_of(self, envelope: Envelope) -> str:
-        """By what name a record goes in `takes` and `PASSED_OVER`."""
-        return envelope.type
-
     def stdout(self, line: bytes) -> None:
         """Take one line of standard output, without its newline."""
         if not line.strip():
@@ -143,7 +144,7 @@ class RecordReader(LineReader):
         if envelope is None:
             self.garbage_lines += 1
             return
-        name = self.name_of(envelope)
+        name = envelope.name
         take = self._takes.get(name)
         is_understood = take(line) if take else name in self.PASSED_OVER
         self.unknown_records += not is_understood

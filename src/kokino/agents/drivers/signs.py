@@ -62,6 +62,21 @@ def sentence_in(text: str, sentences: Sequence[Sentence]) -> Sentence | None:
     return next((sentence for sentence in sentences if re.search(sentence.text, lowered)), None)
 
 
+def status_in(text: str, pattern: re.Pattern[str]) -> int | None:
+    """The HTTP status that an error text names: the first group of `pattern` that matched."""
+    found = pattern.search(text)
+    return int(next(filter(None, found.groups()))) if found else None
+
+
+def kind_in(
+    text: str, sentences: Sequence[Sentence], status: re.Pattern[str] | None = None
+) -> FailureKind | None:
+    """What an error text means: a known sentence, else the HTTP status that `status` finds in it."""
+    if sentence := sentence_in(text, sentences):
+        return sentence.kind
+    return kind_of_status(status_in(text, status)) if status else None
+
+
 def kind_of_status(status: int | None) -> FailureKind | None:
     """What an HTTP status of the model's service means, or None where only the text can tell."""
     if status is None:

@@ -14,7 +14,7 @@ from typing import ClassVar
 
 from kokino.agents.drivers import stream_failures
 from kokino.agents.drivers.contract import Exit, Outcome, Usage
-from kokino.agents.drivers.record_reader import Envelope, RecordReader, Take, decode, decode_fields
+from kokino.agents.drivers.record_reader import RecordReader, Take, decode, decode_fields
 from kokino.agents.drivers.signs import (
     Sentence,
     describe,
@@ -73,10 +73,6 @@ class StreamJsonReader(RecordReader):
             "rate_limit_event": self._take_rate_limit,
             "result": self._take_result,
         }
-
-    def name_of(self, envelope: Envelope) -> str:
-        """``system`` records are told apart by their subtype."""
-        return f"system/{envelope.subtype}" if envelope.type == "system" else envelope.type
 
     def stdout(self, line: bytes) -> None:
         """Take one line; whatever record it is, it may name the session."""
