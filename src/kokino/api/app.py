@@ -6,6 +6,7 @@ from fastapi import Depends, FastAPI
 
 from kokino import __version__
 from kokino.api import (
+    activity,
     agents,
     alerts,
     circuits,
@@ -28,6 +29,7 @@ from kokino.api.services import Services
 ROUTERS = (
     health.router,
     supervision.router,
+    activity.router,
     circuits.router,
     sessions.router,
     agents.router,
