@@ -63,7 +63,9 @@ def _texts_in(content: str | list[dict[str, Any]]) -> list[str]:
 
 
 def _stream(reply: Answer | ToolUse, model: str, number: int) -> Iterator[dict[str, Any]]:
-    stop_reason = "end_turn" if isinstance(reply, Answer) else "tool_use"
+    stop_reason = "tool_use"
+    if isinstance(reply, Answer):
+        stop_reason = "max_tokens" if reply.is_cut else "end_turn"
     yield {"type": "message_start", "message": _message(model, number)}
     yield {"type": "content_block_start", "index": 0, "content_block": _empty_block(reply, number)}
     for delta in _deltas(reply):

@@ -43,7 +43,9 @@ class Gemini:
         """The answer as server-sent events."""
         for parts in _pieces(reply):
             yield _event(number, {"index": 0, "content": {"role": "model", "parts": parts}})
-        ending = {"index": 0, "content": {"role": "model", "parts": []}, "finishReason": "STOP"}
+        is_cut = isinstance(reply, Answer) and reply.is_cut
+        reason = "MAX_TOKENS" if is_cut else "STOP"
+        ending = {"index": 0, "content": {"role": "model", "parts": []}, "finishReason": reason}
         yield _event(number, ending, usageMetadata=_usage())
 
     def failure(self, reply: Failure) -> bytes:

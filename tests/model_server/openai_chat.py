@@ -51,7 +51,7 @@ def _chunks(reply: Answer | ToolUse, number: int) -> Iterator[dict[str, Any]]:
     yield _choice({"role": "assistant", "content": ""})
     for delta in _deltas(reply, number):
         yield _choice(delta)
-    yield _choice({}, finish_reason="stop" if isinstance(reply, Answer) else "tool_calls")
+    yield _choice({}, finish_reason=reply.finish if isinstance(reply, Answer) else "tool_calls")
     yield {"choices": [], "usage": _usage()}
 
 

@@ -12,6 +12,13 @@ class Answer:
     """The model says something."""
 
     text: str
+    #: It stopped at its limit of tokens, in the middle of the sentence.
+    is_cut: bool = False
+
+    @property
+    def finish(self) -> str:
+        """``stop`` or ``length``, as OpenAI's Chat API has it."""
+        return "length" if self.is_cut else "stop"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -107,3 +107,13 @@ def test_an_unknown_session_is_told_as_gone(
     run = agent.run("go on", "ses_0000000000000000000000000", is_resume=True)
     assert (run.outcome.kind, run.outcome.session_is_alive) == (FailureKind.PROTOCOL, False)
     assert model_server.requests == []
+
+
+def test_an_answer_that_was_cut_is_no_success(
+    real_opencode: Path, tmp_path: Path, model_server: ModelServer
+) -> None:
+    """The model stopped at its limit of tokens; OpenCode exits with 0 all the same."""
+    model_server.script(Answer(text="The heron is", is_cut=True))
+    run = an_agent(real_opencode, tmp_path, model_server).run("What is the heron?", UNUSED)
+    assert (run.exit.code, run.outcome.kind) == (0, FailureKind.MAX_TURNS)
+    assert run.outcome.content == "The heron is"
