@@ -147,3 +147,11 @@ def test_a_limit_of_turns_is_told_as_such(claude: Agent, model_server: ModelServ
     model_server.default = ToolUse(tool="Bash", input={"command": "echo on", "description": "goes on"})
     run = claude.run("for ever", a_session(), flags=("--max-turns", "1"))
     assert run.outcome.kind is FailureKind.MAX_TURNS
+
+
+def test_an_answer_that_was_cut_is_no_success(claude: Agent, model_server: ModelServer) -> None:
+    """The model stopped at its limit of tokens; Claude Code lets it go on three times, then gives up."""
+    model_server.default = Answer(text="The heron is", is_cut=True)
+    run = claude.run("What is the heron?", a_session())
+    assert run.outcome.kind is FailureKind.MAX_TURNS
+    assert len(model_server.requests) == 4

@@ -29,6 +29,7 @@ SENTENCES = (
     Sentence(text="prompt is too long", kind=FailureKind.CONTEXT_LENGTH),
     Sentence(text="exceed context limit", kind=FailureKind.CONTEXT_LENGTH),
     Sentence(text="reached maximum number of turns", kind=FailureKind.MAX_TURNS),
+    Sentence(text=r"response exceeded the \d+ output token maximum", kind=FailureKind.MAX_TURNS),
     Sentence(text="invalid api key", kind=FailureKind.AUTH),
     Sentence(text="run /login", kind=FailureKind.AUTH),
     Sentence(text="failed to authenticate", kind=FailureKind.AUTH),
