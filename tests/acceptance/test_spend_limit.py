@@ -18,7 +18,7 @@ async def test_an_agent_that_has_spent_its_money_is_refused_until_midnight(tmp_p
         refused = await broker.execute("thrifty")
         assert (refused.status_code, refused.json()["error"]) == (503, "refused")
         assert refused.headers["Retry-After"] == str(15 * 3_600)
-        assert "limits.spendUsd" in refused.json()["detail"]
+        assert "limits.spend_usd" in refused.json()["detail"]
         assert (await broker.execute("reviewer")).status_code == 200
 
         await broker.post("/agents/register", **thrifty, limits={"spendUsd": 1})

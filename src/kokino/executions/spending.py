@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime, timedelta
+from decimal import Decimal
 
 from sqlalchemy import Connection
 
@@ -39,7 +40,7 @@ def decide(agent: Agent, way: Route, spent: float, now: datetime) -> Route:
 
 def dollars(amount: float) -> str:
     """``$12.34``; less than a cent with two digits that tell something: ``$0.00075``."""
-    return f"${amount:.2g}" if 0 < amount < 0.01 else f"${amount:.2f}"
+    return f"${Decimal(f'{amount:.2g}'):f}" if 0 < amount < 0.01 else f"${amount:.2f}"
 
 
 def midnight(now: datetime) -> datetime:

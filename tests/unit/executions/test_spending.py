@@ -53,7 +53,8 @@ def test_who_is_refused_is_told_how_much_and_until_when() -> None:
 
 
 @pytest.mark.parametrize(
-    ("amount", "told"), [(0.0, "$0.00"), (12.345, "$12.35"), (0.01, "$0.01"), (0.00075, "$0.00075")]
+    ("amount", "told"),
+    [(0.0, "$0.00"), (12.345, "$12.35"), (0.01, "$0.01"), (0.00075, "$0.00075"), (1e-7, "$0.0000001")],
 )
 def test_small_amounts_tell_something(amount: float, told: str) -> None:
     """Two agents that differ by a factor of ten are not both told as nothing."""
