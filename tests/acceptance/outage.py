@@ -162,3 +162,20 @@ async def outage(home: Path, database_url: str | None = None) -> AsyncIterator[O
         story.login("ok")
         async with broker:
             yield story
+
+
+async def every_cli_fails(story: Outage) -> datetime:
+    """After a while of good traffic the network goes; when the alert fired."""
+    await story.traffic(2)
+    for name in ("claude-code", "editor", "codex"):
+        story.script(name, "fail network")
+    await story.traffic(3)
+    return datetime.fromisoformat((await story.alert())["firingAt"])
+
+
+async def little_fails(story: Outage) -> datetime:
+    """Two failures among three executions fire the alert and tell nobody why; when it fired."""
+    await story.traffic(1, agents=["reviewer"])
+    story.login("expired")
+    await story.traffic(2, agents=["writer"])
+    return datetime.fromisoformat((await story.alert())["firingAt"])
