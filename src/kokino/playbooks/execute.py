@@ -6,6 +6,7 @@ import asyncio
 import os
 import shutil
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -85,7 +86,10 @@ class StepRunner:
             await self.warden.stop(name)
             return await self.warden.ended(name), True
         except asyncio.CancelledError:
-            await self.warden.stop(name, grace=timedelta(0))
+            # To its end: its keeper still writes the exit file into the folder that is removed next.
+            with suppress(ProcessError):
+                await self.warden.stop(name, grace=timedelta(0))
+                await self.warden.ended(name)
             raise
 
     def _environment(self, folder: Path, token: str, inputs: Mapping[str, str]) -> dict[str, str]:
