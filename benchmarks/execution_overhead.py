@@ -15,6 +15,7 @@ import httpx
 import psutil
 
 from benchmarks.result import Benchmark, Figure, Unit
+from benchmarks.served import NO_REPOSITORY
 from benchmarks.statistics import bootstrap, median, p95
 from kokino.app import Broker
 from kokino.config import FILE_NAME, load
@@ -27,7 +28,7 @@ driver = "scripted"
 [[agents]]
 id = "{AGENT}"
 cli_type = "scripted"
-cwd = "."
+cwd = "{NO_REPOSITORY}"
 """
 #: The child answers it at once.
 PROMPT = "Say hello."

@@ -11,19 +11,19 @@ from pathlib import Path
 import httpx
 
 from benchmarks.result import Benchmark, Figure, Unit
-from benchmarks.served import served
+from benchmarks.served import NO_REPOSITORY, served
 from benchmarks.statistics import bootstrap, median, p95
 
-TOML = """
+TOML = f"""
 [[agents]]
 id = "hostile"
 cli_type = "scripted"
-cwd = "."
-limits = { grace = "300ms", memory_mb = 200, processes = 60, output_mb = 64 }
+cwd = "{NO_REPOSITORY}"
+limits = {{ grace = "300ms", memory_mb = 200, processes = 60, output_mb = 64 }}
 [[agents]]
 id = "good"
 cli_type = "scripted"
-cwd = "."
+cwd = "{NO_REPOSITORY}"
 """
 #: What it does; nothing at first, to compare with.
 QUIET = "quiet"

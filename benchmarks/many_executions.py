@@ -14,7 +14,7 @@ from pathlib import Path
 import httpx
 
 from benchmarks.result import Benchmark, Figure, Unit
-from benchmarks.served import served
+from benchmarks.served import NO_REPOSITORY, served
 from benchmarks.statistics import bootstrap, median, p95
 from kokino.agents.drivers.scripted import PROGRAM
 
@@ -69,7 +69,8 @@ async def run(folder: Path, is_quick: bool) -> list[Figure]:
 
 def _toml(agents: int) -> str:
     return f"[process]\nexecutions = {agents}\n" + "".join(
-        f'[[agents]]\nid = "agent-{number}"\ncli_type = "scripted"\ncwd = "."\n' for number in range(agents)
+        f'[[agents]]\nid = "agent-{number}"\ncli_type = "scripted"\ncwd = "{NO_REPOSITORY}"\n'
+        for number in range(agents)
     )
 
 

@@ -10,13 +10,16 @@ from asyncio.subprocess import DEVNULL, PIPE
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, gettempdir
 from typing import cast
 
 import httpx
 
 from kokino.config import FILE_NAME
 
+#: Where agents work in a benchmark. The benchmark's own folder lies in a repository, where git looks at every
+#: execution before and after: that is another question.
+NO_REPOSITORY = gettempdir()
 ANSWERS = b"Kokino answers at "
 KOKINO = Path(sys.executable).with_name("kokino")
 
