@@ -58,7 +58,7 @@ SQLALCHEMY_FOR_ALL = frozenset({"Connection", "Row", "RowMapping"})
 #: Who reads and writes which table; everybody else asks the owner.
 TABLES = {
     "storage": frozenset({"installation"}),
-    "telemetry": frozenset({"events", "rollups"}),
+    "telemetry": frozenset({"events", "latest_events", "rollups"}),
     "conversations": frozenset({"conversations", "turns"}),
     "agents": frozenset({"agents", "sessions", "agent_locks", "circuits", "fallbacks", "pauses"}),
     "executions": frozenset({"executions", "records", "idempotency_keys"}),

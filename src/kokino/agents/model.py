@@ -105,6 +105,8 @@ class CliType:
     command: tuple[str, ...]
     flags: tuple[str, ...] = ()
     env: Mapping[str, str] = field(default_factory=dict)
+    #: What the peak of an execution's process tree should stay under, in MiB: the service level `resources`.
+    memory_slo_mb: int = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -42,6 +42,9 @@ class CliTypeSettings(Settings):
     )
     flags: list[str] = Field([], description="arguments for every agent of this CLI type")
     env: dict[str, str] = Field({}, description="environment variables for every agent of this CLI type")
+    memory_slo_mb: Whole = Field(
+        500, ge=1, description="what an execution's process tree should stay under, in MiB"
+    )
 
 
 class LimitSettings(Settings):
@@ -162,6 +165,7 @@ def _cli_type(name: str, section: Section, faults: Faults) -> CliType | None:
         command=command,
         flags=tuple(settings.flags),
         env=settings.env,
+        memory_slo_mb=settings.memory_slo_mb,
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -49,16 +48,6 @@ def page(conn: Connection, *, after: str, limit: int) -> list[Agent]:
 def forget(conn: Connection, agent_id: str) -> None:
     """Remove an agent; its executions and conversations stay."""
     conn.execute(delete(agents).where(agents.c.agent_id == agent_id))
-
-
-def take_configured(conn: Connection, configured: Iterable[Agent]) -> None:
-    """Make the agents from the file be exactly `configured`; those that the API registered stay."""
-    wanted = {agent.agent_id: agent for agent in configured}
-    for agent in everyone(conn):
-        if agent.source is Source.CONFIG and agent.agent_id not in wanted:
-            forget(conn, agent.agent_id)
-    for agent in wanted.values():
-        put(conn, agent)
 
 
 def _values(agent: Agent) -> dict[str, Any]:

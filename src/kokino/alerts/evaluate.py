@@ -2,58 +2,33 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from datetime import timedelta
-from typing import Any
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 
 from kokino.alerts import words
+from kokino.alerts.conditions import (
+    Always,
+    Budget,
+    Burn,
+    Condition,
+    Count,
+    Level,
+    Lower,
+    Mean,
+    OfLevel,
+    Quiet,
+    Rate,
+    Recovered,
+    Timer,
+    long_window,
+)
 from kokino.alerts.gate import weigh
-from kokino.alerts.observe import Measurements
-from kokino.alerts.rule import AlertRule, Budget, Burn, NoData, Rate, long_window
-from kokino.slo.budget import budget, burn_rate, burn_rate_of
+from kokino.alerts.measured import Measured
+from kokino.alerts.observe import Measurements, view_of
+from kokino.alerts.rule import AlertRule, NoData
+from kokino.slo.budget import burn_rate, burn_rate_of
 from kokino.slo.model import Objective
-from kokino.telemetry.model import Counts
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Measured:
-    """What a page, an incident and ``why`` tell: stored with the alert as it is."""
-
-    #: The service level that the rule watches.
-    slo: str
-    #: Good over valid executions in the condition's window; None without any.
-    current: float | None
-    #: The objective.
-    target: float
-    #: Length of the condition's window in seconds, and what was counted in it.
-    window_seconds: int
-    good: int
-    bad: int
-    total: int
-    #: The condition that decided; None when none holds.
-    condition: str | None
-    #: All conditions that hold.
-    holding: list[str]
-    #: Why it fires or does not, in plain English.
-    reason: str
-    #: How fast the error budget goes over the condition's window; None without executions.
-    burn_long: float | None
-    #: The same over its short window, for a condition that has one.
-    burn_short: float | None
-    #: Probability of these failures, or more, if the SLO were kept; None in the ungated form.
-    chance: float | None
-    #: The error budget's window in days, its size and what of it is spent and left, in minutes. Spent can
-    #: be more than there was. None without executions.
-    budget_days: float
-    budget_minutes: float
-    budget_minutes_spent: float | None
-    budget_minutes_left: float | None
-    #: Share of the error budget that is spent, 1.3 when it is overspent by 30 %; None without executions.
-    budget_consumed: float | None
-
-    def to_document(self) -> dict[str, Any]:
-        """As it is stored."""
-        return asdict(self)
+from kokino.telemetry.model import Counts, Memory
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,98 +49,198 @@ class Verdict:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Finding:
+class Finding:
     """One condition's answer."""
 
-    condition: Rate | Budget | Burn
+    condition: Condition
     holds: bool
     reason: str
-    counts: Counts
+    #: Good and bad over its window; None for one that counts none.
+    counts: Counts | None = None
+    #: Over its short window, for one that has two.
+    short: Counts | None = None
+    #: What it looked at otherwise: a mean in MiB, a number of events.
+    value: float | None = None
     chance: float | None = None
 
+    @property
+    def is_silent(self) -> bool:
+        """True where nothing ran, so that it proves nothing."""
+        return self.counts is not None and not self.counts.total
 
-def evaluate(rule: AlertRule, objective: Objective, measurements: Measurements) -> Verdict:
-    """Look at every condition; the first that holds is the one that is named."""
-    findings = [_find(rule, objective, condition, measurements) for condition in rule.conditions]
+
+def evaluate(
+    rule: AlertRule, objective: Objective | None, measurements: Measurements, *, now: datetime
+) -> Verdict:
+    """Look at every condition; the first that holds is the one that is named.
+
+    `objective` is that of the rule's service level; None for a rule without one.
+    """
+    findings = [_find(rule, objective, condition, measurements, now) for condition in rule.conditions]
     holding = [finding for finding in findings if finding.holds]
     told = holding[0] if holding else _closest(findings)
-    is_silent = not told.counts.total
-    fires = bool(holding) or (is_silent and rule.no_data is NoData.ALERT)
-    clears, clear_reason = _clears(rule, measurements)
-    reason = words.silence(rule.no_data, long_window(told.condition)) if is_silent else told.reason
+    is_silence_bad = rule.no_data is NoData.ALERT and told.is_silent
+    fires = bool(holding) or is_silence_bad
+    reason = _reason(rule, told)
+    clears, clear_reason = _clears(rule, objective, measurements, reason, fires=fires)
     return Verdict(
         fires=fires,
         clears=clears,
         condition=told.condition.id if holding else None,
         reason=reason,
         clear_reason=clear_reason,
-        measured=_measured(
-            objective, told, [finding.condition.id for finding in holding], reason, measurements
-        ),
+        measured=_measured(objective, told, holding, reason),
     )
 
 
-def _closest(findings: list[_Finding]) -> _Finding:
+def _closest(findings: list[Finding]) -> Finding:
     """Of conditions that all do not hold, the one to tell of: stopped by the gate alone, else the first."""
     return next((finding for finding in findings if finding.chance is not None), findings[0])
 
 
+def _reason(rule: AlertRule, told: Finding) -> str:
+    condition = told.condition
+    if told.is_silent and isinstance(condition, OfLevel):
+        return words.silence(rule.slo, rule.no_data, long_window(condition))
+    return told.reason
+
+
 def _find(
-    rule: AlertRule, objective: Objective, condition: Rate | Budget | Burn, measurements: Measurements
-) -> _Finding:
-    counts = measurements.windows[long_window(condition)]
-    is_over, reason = _is_over(objective, condition, measurements)
-    if not is_over or rule.p is None or condition.alpha is None:
-        return _Finding(condition=condition, holds=is_over, reason=reason, counts=counts)
+    rule: AlertRule,
+    objective: Objective | None,
+    condition: Condition,
+    measurements: Measurements,
+    now: datetime,
+) -> Finding:
+    if isinstance(condition, OfLevel):
+        if objective is None:
+            raise ValueError(f"rule {rule.id}: condition {condition.id} needs a service level")
+        return _weighed(rule, condition, _of_level(objective, condition, measurements))
+    return _of_events(condition, measurements, now)
+
+
+def _weighed(rule: AlertRule, condition: OfLevel, found: Finding) -> Finding:
+    """What the gate makes of a threshold that is passed."""
+    counts = found.counts
+    if not found.holds or rule.p is None or condition.alpha is None or counts is None:
+        return found
     evidence = weigh(counts, p=rule.p, alpha=condition.alpha)
-    return _Finding(
+    return Finding(
         condition=condition,
         holds=evidence.is_enough,
-        reason=words.weighed(reason, evidence, condition.alpha),
+        reason=words.weighed(found.reason, evidence, condition.alpha),
         counts=counts,
+        short=found.short,
         chance=evidence.chance,
     )
 
 
-def _is_over(
-    objective: Objective, condition: Rate | Budget | Burn, measurements: Measurements
-) -> tuple[bool, str]:
+def _of_level(objective: Objective, condition: OfLevel, measurements: Measurements) -> Finding:
     """Is the condition's threshold passed, evidence aside?"""
-    counts = measurements.windows[long_window(condition)]
+    view = view_of(objective, condition)
+    counts = measurements.counts[view, long_window(condition)]
+    short: Counts | None = None
     burn = burn_rate(counts, objective.target)
     match condition:
         case Rate():
-            is_over = counts.ratio is not None and counts.ratio < condition.below
-            return is_over, words.rate(counts, condition, is_over=is_over)
+            is_under = counts.ratio is not None and counts.ratio < condition.below
+            holds = is_under and counts.bad >= condition.min_bad
+            reason = words.rate(view, counts, condition, is_over=holds)
         case Budget():
             limit = burn_rate_of(condition.share, condition.window, objective.window)
-            is_over = burn is not None and burn >= limit
-            return is_over, words.budget(counts, condition, burn, limit, is_over=is_over)
+            holds = burn is not None and burn >= limit
+            reason = words.budget(view, counts, condition, burn, limit, is_over=holds)
         case Burn():
-            short = burn_rate(measurements.windows[condition.short], objective.target)
-            is_over = min(burn or 0.0, short or 0.0) >= condition.rate
-            return is_over, words.burn(counts, condition, burn, short, is_over=is_over)
+            short = measurements.counts[view, condition.short]
+            burn_short = burn_rate(short, objective.target)
+            holds = min(burn or 0.0, burn_short or 0.0) >= condition.rate
+            reason = words.burn(view, counts, condition, burn, burn_short, is_over=holds)
+    return Finding(condition=condition, holds=holds, reason=reason, counts=counts, short=short)
 
 
-def _clears(rule: AlertRule, measurements: Measurements) -> tuple[bool, str]:
-    """Does the resolve condition hold? Probes count where fewer executions ran than it asks for."""
-    resolve, counts = rule.resolve, measurements.recovery
+def _of_events(
+    condition: Mean | Count | Level | Timer | Always, measurements: Measurements, now: datetime
+) -> Finding:
+    match condition:
+        case Mean():
+            peaks = measurements.memory[condition.window]
+            holds = _is_measured(peaks, condition) and (peaks.mean_mb or 0.0) > condition.above
+            reason = words.mean(peaks, condition, is_over=holds)
+            return Finding(condition=condition, holds=holds, reason=reason, value=peaks.mean_mb)
+        case Count():
+            number = measurements.events[condition.id]
+            holds = number >= condition.at_least
+            return Finding(
+                condition=condition, holds=holds, reason=words.count(number, condition), value=number
+            )
+        case Level():
+            since = _for(measurements, condition, now)
+            return Finding(condition=condition, holds=since is not None, reason=words.level(condition, since))
+        case Timer():
+            since = _for(measurements, condition, now)
+            holds = since is not None and since >= condition.after
+            reason = words.timer(condition, since, is_over=holds)
+            return Finding(condition=condition, holds=holds, reason=reason)
+        case Always():
+            return Finding(condition=condition, holds=True, reason=words.always())
+
+
+def _is_measured(peaks: Memory, part: Mean | Lower) -> bool:
+    return peaks.count >= part.min_count
+
+
+def _for(measurements: Measurements, condition: Level | Timer, now: datetime) -> timedelta | None:
+    since = measurements.since.get(condition.id)
+    return None if since is None else now - since
+
+
+def _clears(
+    rule: AlertRule, objective: Objective | None, measurements: Measurements, reason: str, *, fires: bool
+) -> tuple[bool, str]:
+    """Does the resolve condition hold?"""
+    match rule.resolve:
+        case Quiet():
+            return not fires, words.quiet(reason, clears=not fires)
+        case Lower() as resolve:
+            peaks = measurements.memory[resolve.window]
+            if not peaks.count:
+                return rule.no_data is NoData.OK, words.silence(rule.slo, rule.no_data, resolve.window)
+            clears = _is_measured(peaks, resolve) and (peaks.mean_mb or 0.0) < resolve.below
+            return clears, words.lower(peaks, resolve, clears=clears)
+        case Recovered() as resolve:
+            return _has_recovered(rule, objective, resolve, measurements)
+
+
+def _has_recovered(
+    rule: AlertRule, objective: Objective | None, resolve: Recovered, measurements: Measurements
+) -> tuple[bool, str]:
+    """Probes count where fewer executions ran than it asks for."""
+    if objective is None:
+        raise ValueError(f"rule {rule.id}: its resolve condition needs a service level")
+    view = view_of(objective, resolve)
+    counts = measurements.counts[view, resolve.window]
     has_probes = counts.total < resolve.min_successes and measurements.probes.total > 0
     if has_probes:
         counts += measurements.probes
     if not counts.total:
-        return rule.no_data is NoData.OK, words.silence(rule.no_data, resolve.window)
+        return rule.no_data is NoData.OK, words.silence(rule.slo, rule.no_data, resolve.window)
     clears = counts.good >= resolve.min_successes and (counts.ratio or 0.0) >= resolve.at_least
-    return clears, words.recovery(counts, resolve, clears=clears, has_probes=has_probes)
+    return clears, words.recovery(view, counts, resolve, clears=clears, has_probes=has_probes)
 
 
-def _measured(
-    objective: Objective, told: _Finding, holding: list[str], reason: str, measurements: Measurements
-) -> Measured:
-    spent, counts, condition = budget(measurements.budget, objective), told.counts, told.condition
-    consumed = spent.consumed
-    short = measurements.windows[condition.short] if isinstance(condition, Burn) else None
-    return Measured(
+def _measured(objective: Objective | None, told: Finding, holding: list[Finding], reason: str) -> Measured:
+    condition, counts = told.condition, told.counts
+    basis = Measured(
+        condition=condition.id if told.holds else None,
+        holding=[finding.condition.id for finding in holding],
+        reason=reason,
+        value=told.value,
+    )
+    if objective is None or counts is None or not isinstance(condition, OfLevel):
+        window = condition.window if isinstance(condition, Mean | Count) else None
+        return replace(basis, window_seconds=None if window is None else int(window.total_seconds()))
+    return replace(
+        basis,
         slo=objective.id.value,
         current=counts.ratio,
         target=objective.target,
@@ -173,15 +248,7 @@ def _measured(
         good=counts.good,
         bad=counts.bad,
         total=counts.total,
-        condition=condition.id if told.holds else None,
-        holding=holding,
-        reason=reason,
         burn_long=burn_rate(counts, objective.target),
-        burn_short=None if short is None else burn_rate(short, objective.target),
+        burn_short=None if told.short is None else burn_rate(told.short, objective.target),
         chance=told.chance,
-        budget_days=objective.window / timedelta(days=1),
-        budget_minutes=spent.minutes_total,
-        budget_minutes_spent=None if consumed is None else spent.minutes_total * consumed,
-        budget_minutes_left=spent.minutes_remaining,
-        budget_consumed=consumed,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
@@ -11,16 +11,18 @@ import structlog
 from sqlalchemy import Connection
 
 from kokino.alerts import store
-from kokino.alerts.evaluate import Verdict, evaluate
-from kokino.alerts.lifecycle import Reaction, react, retire
+from kokino.alerts.lifecycle import Reaction, retire
+from kokino.alerts.look import Look, alert_labels, labels_of, look, looks_at, unseen
 from kokino.alerts.model import Alert, Phase, fingerprint
-from kokino.alerts.observe import Source, Stored, measure
+from kokino.alerts.observe import Labels
 from kokino.alerts.rule import AlertRule
-from kokino.alerts.schedule import due_at
+from kokino.alerts.stored import KnowsRunning, Stored
 from kokino.barrier import Barrier
+from kokino.clock import MILLISECOND
 from kokino.ids import Ids
 from kokino.slo.model import Objectives
 from kokino.storage import Storage
+from kokino.telemetry import latest_store
 
 log = structlog.get_logger(__name__)
 
@@ -41,105 +43,99 @@ class NewIds:
 UNNAMED = NewIds(alert_id="", episode_id="")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Look:
-    """What one look at a rule found, and what is to be done about it."""
-
-    #: The alert as it was stored; None before the first look.
-    before: Alert | None
-    #: What becomes of it.
-    reaction: Reaction
-    verdict: Verdict
-    #: When to look again if no execution ends before.
-    due_at: datetime | None
-
-    @property
-    def is_news(self) -> bool:
-        """True where something must be written."""
-        return self.reaction.alert != self.before
-
-
-def look(
-    rule: AlertRule, objectives: Objectives, alert: Alert, source: Source, *, now: datetime, episode_id: str
-) -> Look:
-    """Measure, judge and react, as of `now`: the same for the database and for a test's timeline."""
-    objective = objectives.of(rule.slo)
-    measurements = measure(rule, objective, source, now=now, windows_from=alert.windows_from)
-    verdict = evaluate(rule, objective, measurements)
-    reaction = react(rule, alert, verdict, now=now, episode_id=episode_id)
-    if reaction.alert.windows_from != alert.windows_from:
-        measurements = measure(rule, objective, source, now=now, windows_from=reaction.alert.windows_from)
-    due = due_at(rule, reaction.alert, source, measurements, now=now)
-    return Look(before=alert, reaction=reaction, verdict=verdict, due_at=due)
-
-
-def unseen(rule: AlertRule, *, now: datetime, alert_id: str) -> Alert:
-    """A rule's alert before anything was looked at."""
-    return Alert(
-        alert_id=alert_id,
-        rule_id=rule.id,
-        fingerprint=fingerprint(rule.id, rule.labels),
-        labels=rule.labels,
-        state=Phase.INACTIVE,
-        since=now,
-    )
-
-
 class AlertRules:
-    """Looks at every rule when something ended or when time alone may have changed a verdict."""
+    """Looks at a rule when something happened that it counts, or when time alone may change its verdict."""
 
     name = "alert_rules"
 
     def __init__(
-        self, storage: Storage, ids: Ids, rules: Sequence[AlertRule], objectives: Objectives
+        self,
+        storage: Storage,
+        ids: Ids,
+        rules: Sequence[AlertRule],
+        objectives: Objectives,
+        *,
+        knows_running: KnowsRunning,
     ) -> None:
+        """`knows_running` tells which of the users' executions run."""
         self._storage = storage
         self._ids = ids
         self.rules = tuple(rules)
         self._objectives = objectives
+        self._knows_running = knows_running
         self._is_first = True
+        #: The last event that every rule was asked about.
+        self._seen_up_to = 0
+        #: When each rule is looked at, whatever happens; one that could not be looked at is due at once.
+        self._due: dict[str, datetime] = {}
 
     async def run(self, now: datetime) -> datetime | None:
-        """Look at each rule once; when the first of them must be looked at again.
+        """Look at each rule that may say something new; when the first of them must be looked at again.
 
         Running again at the same instant changes nothing. Raises `Faults` once every rule had its turn.
         """
+        news, seen_up_to = await self._storage.read(
+            lambda conn: latest_store.types_since(conn, self._seen_up_to)
+        )
         with Barrier() as barrier:
             if self._is_first:
                 left = await self._storage.read(self._left)
                 await barrier.each(left, partial(self._retire, now=now), name=lambda alert: alert.alert_id)
-            due = await barrier.each(self.rules, partial(self._run, now=now), name=lambda rule: rule.id)
-        self._is_first = False
-        return min((instant for instant in due if instant is not None), default=None)
+                self._due = {rule.id: now for rule in self.rules}
+            asked = [rule for rule in self.rules if self._is_asked(rule, news, now)]
+            self._due |= {rule.id: now for rule in asked}
+            self._is_first, self._seen_up_to = False, seen_up_to
+            await barrier.each(asked, partial(self._run, now=now), name=lambda rule: rule.id)
+        return min(self._due.values(), default=None)
 
-    def examine(self, conn: Connection, rule: AlertRule, now: datetime, new: NewIds = UNNAMED) -> Look:
-        """What a look would find, writing nothing."""
-        found = store.find(conn, rule.id, fingerprint(rule.id, rule.labels))
-        alert = found or unseen(rule, now=now, alert_id=new.alert_id)
-        looked = look(rule, self._objectives, alert, Stored(conn), now=now, episode_id=new.episode_id)
+    def examine(
+        self, conn: Connection, rule: AlertRule, labels: Labels, now: datetime, new: NewIds = UNNAMED
+    ) -> Look:
+        """What a look at one alert of a rule would find, writing nothing."""
+        return self._look(Stored(conn, self._knows_running), rule, labels, now, new)
+
+    def _is_asked(self, rule: AlertRule, news: Collection[str], now: datetime) -> bool:
+        due = self._due.get(rule.id)
+        return (due is not None and due <= now) or not rule.listens_to().isdisjoint(news)
+
+    async def _run(self, rule: AlertRule, now: datetime) -> None:
+        """Until this has ended well the rule stays due."""
+        looks = await self._storage.read(lambda conn: self._looks(conn, rule, now))
+        due = [(await self._settle(rule, look, now) if look.is_news else look).due_at for look in looks]
+        self._due.pop(rule.id)
+        if (first := min((at for at in due if at is not None), default=None)) is not None:
+            self._due[rule.id] = first
+
+    def _looks(self, conn: Connection, rule: AlertRule, now: datetime) -> list[Look]:
+        source = Stored(conn, self._knows_running)
+        bearers = source.bearers(rule, now + MILLISECOND)
+        return [self._look(source, rule, labels, now, UNNAMED) for labels in bearers]
+
+    def _look(self, source: Stored, rule: AlertRule, labels: Labels, now: datetime, new: NewIds) -> Look:
+        found = store.find(source.conn, rule.id, fingerprint(rule.id, alert_labels(rule, labels)))
+        alert = found or unseen(rule, labels, now=now, alert_id=new.alert_id)
+        looked = look(rule, self._objectives, alert, source, now=now, episode_id=new.episode_id)
         return replace(looked, before=found)
 
-    async def _run(self, rule: AlertRule, now: datetime) -> datetime | None:
-        seen = await self._storage.read(lambda conn: self.examine(conn, rule, now))
-        if not seen.is_news:
-            return seen.due_at
-        new = NewIds(alert_id=self._ids.new("alert"), episode_id=self._ids.uuid())
-        taken = await self._storage.write(lambda conn: self._take(conn, rule, now, new))
-        _tell(taken.reaction)
-        return taken.due_at
-
-    def _take(self, conn: Connection, rule: AlertRule, now: datetime, new: NewIds) -> Look:
+    async def _settle(self, rule: AlertRule, seen: Look, now: datetime) -> Look:
         """Look again where nobody can come between, and write what is found."""
-        seen = self.examine(conn, rule, now, new)
-        if seen.is_news:
-            store.save(conn, seen.reaction.alert, seen.reaction.transition)
-        return seen
+        labels = labels_of(rule, seen.reaction.alert)
+        new = NewIds(alert_id=self._ids.new("alert"), episode_id=self._ids.uuid())
+
+        def take(conn: Connection) -> Look:
+            found = self.examine(conn, rule, labels, now, new)
+            if found.is_news:
+                store.save(conn, found.reaction.alert, found.reaction.transition)
+            return found
+
+        taken = await self._storage.write(take)
+        _tell(taken.reaction)
+        return taken
 
     def _left(self, conn: Connection) -> list[Alert]:
         """Alerts that fire or are about to, and that no rule looks at any more: nothing else ends them."""
-        looked_at = {fingerprint(rule.id, rule.labels) for rule in self.rules}
         unsettled = store.listed(conn, (Phase.FIRING, Phase.PENDING))
-        return [alert for alert in unsettled if alert.fingerprint not in looked_at]
+        return [alert for alert in unsettled if not any(looks_at(rule, alert) for rule in self.rules)]
 
     async def _retire(self, alert: Alert, now: datetime) -> None:
         is_known = alert.rule_id in {rule.id for rule in self.rules}

@@ -2,89 +2,171 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from sqlalchemy import Connection
-
-from kokino.alerts.rule import AlertRule
+from kokino.alerts.conditions import (
+    Budget,
+    Burn,
+    Condition,
+    Count,
+    Level,
+    Lower,
+    Mean,
+    Rate,
+    Recovered,
+    Timer,
+)
+from kokino.alerts.rule import AlertRule, By
 from kokino.clock import MILLISECOND
-from kokino.slo.model import Objective
-from kokino.telemetry import rollup_store
-from kokino.telemetry.model import BAD, GOOD, PROBE, Counts
+from kokino.slo.model import Objective, SloId
+from kokino.telemetry.model import Counts, Memory
 
-
-class Source(Protocol):
-    """Ended executions in half-open windows."""
-
-    def counts(self, since: datetime, until: datetime) -> Counts:
-        """Users' executions."""
-        ...
-
-    def probes(self, since: datetime, until: datetime) -> Counts:
-        """Labelled probes."""
-        ...
-
-    def oldest_at(self, since: datetime, until: datetime) -> datetime | None:
-        """When the first of the users' executions ended."""
-        ...
-
-    def oldest_bad_at(self, since: datetime, until: datetime) -> datetime | None:
-        """When the first bad one ended, a user's or a probe."""
-        ...
+#: The labels by which one alert of a rule is told from the others.
+Labels = Mapping[By, str]
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
-    """What the database holds."""
+class View:
+    """What is counted as good and bad."""
 
-    conn: Connection
+    slo: SloId
+    #: Of latency: one that took at most this long is good.
+    within: timedelta | None = None
 
-    def counts(self, since: datetime, until: datetime) -> Counts:
-        return rollup_store.counts(self.conn, since, until)
 
-    def probes(self, since: datetime, until: datetime) -> Counts:
-        return rollup_store.count_events(self.conn, since, until, label=PROBE)
+@dataclass(frozen=True, slots=True, order=True)
+class Moment:
+    """When an event happened. Of two at one instant the later told is the later."""
 
-    def oldest_at(self, since: datetime, until: datetime) -> datetime | None:
-        return rollup_store.oldest_at(self.conn, since, until, states=GOOD | BAD)
+    at: datetime
+    number: int
 
-    def oldest_bad_at(self, since: datetime, until: datetime) -> datetime | None:
-        return rollup_store.oldest_at(self.conn, since, until, states=BAD, labels=[PROBE])
+
+class Source(Protocol):
+    """What happened, in half-open windows, to those that bear some labels."""
+
+    def counts(self, view: View, since: datetime, until: datetime, labels: Labels) -> Counts:
+        """Good and bad ones of a service level, none that still runs."""
+        ...
+
+    def probes(self, since: datetime, until: datetime, labels: Labels) -> Counts:
+        """Labelled probes."""
+        ...
+
+    def memory(self, since: datetime, until: datetime, labels: Labels) -> Memory:
+        """What executions took."""
+        ...
+
+    def how_many(self, types: Collection[str], since: datetime, until: datetime, labels: Labels) -> int:
+        """How many events of these types happened, counted up to 10,000."""
+        ...
+
+    def last(self, types: Collection[str], until: datetime, labels: Labels) -> Moment | None:
+        """The last event of these types before `until`."""
+        ...
+
+    def running(self, until: datetime, labels: Labels) -> Sequence[datetime]:
+        """When each of the users' executions started that still runs, the oldest first."""
+        ...
+
+    def first_at(
+        self, types: Collection[str], since: datetime, until: datetime, labels: Labels, *, probes: bool
+    ) -> datetime | None:
+        """When the first event of these types happened; with `probes`, one of a probe too."""
+        ...
+
+    def bearers(self, rule: AlertRule, until: datetime) -> Sequence[Labels]:
+        """The labels of all that the rule may have an alert for, of a rule with one for each."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measurements:
     """Everything that a verdict is made of."""
 
-    #: Users' executions by length of window, none from before the latest resolve.
-    windows: Mapping[timedelta, Counts]
-    #: Users' executions in the resolve window.
-    recovery: Counts
+    #: Good and bad by what is counted and the window's length, none from before the latest resolve.
+    counts: Mapping[tuple[View, timedelta], Counts] = field(default_factory=dict)
     #: Probes in the resolve window.
-    probes: Counts
-    #: Users' executions over the objective's whole window, whatever was resolved.
-    budget: Counts
+    probes: Counts = field(default_factory=Counts)
+    #: Peaks by length of window.
+    memory: Mapping[timedelta, Memory] = field(default_factory=dict)
+    #: Events by id of the condition that counts them.
+    events: Mapping[str, int] = field(default_factory=dict)
+    #: By id of the condition: since when its level is raised, or its timer runs.
+    since: Mapping[str, datetime] = field(default_factory=dict)
+
+
+def bears(labels: Labels, agent_id: str, cli_type: str) -> bool:
+    """True for what happened to an agent and a CLI type with these labels."""
+    return labels.get(By.AGENT, agent_id) == agent_id and labels.get(By.CLI_TYPE, cli_type) == cli_type
+
+
+def distinct(rule: AlertRule, found: Iterable[tuple[str, str]]) -> list[Labels]:
+    """The labels of each of the rule's alerts that these agents and CLI types are of, in their order."""
+    named = [{By.AGENT: agent_id, By.CLI_TYPE: cli_type} for agent_id, cli_type in found]
+    keys = {tuple((by, one[by]) for by in rule.by) for one in named}
+    return [dict(key) for key in sorted(keys)]
+
+
+def view_of(objective: Objective, part: Condition | Recovered) -> View:
+    """What a condition, or a recovery, counts as good."""
+    within = part.within if isinstance(part, Rate | Recovered) else None
+    return View(objective.id, (within or objective.threshold) if objective.id is SloId.LATENCY else None)
+
+
+def windows(rule: AlertRule, objective: Objective) -> Iterator[tuple[View, timedelta]]:
+    """Everything that the rule counts good and bad ones in."""
+    for part in (*rule.conditions, rule.resolve):
+        match part:
+            case Rate() | Budget() | Recovered():
+                yield view_of(objective, part), part.window
+            case Burn():
+                yield view_of(objective, part), part.long
+                yield view_of(objective, part), part.short
 
 
 def measure(
-    rule: AlertRule, objective: Objective, source: Source, *, now: datetime, windows_from: datetime | None
+    rule: AlertRule,
+    objective: Objective | None,
+    source: Source,
+    labels: Labels,
+    *,
+    now: datetime,
+    windows_from: datetime | None,
 ) -> Measurements:
-    """Count every window that `rule` looks at, as of `now`."""
-    until = now + MILLISECOND
+    """Count every window that `rule` looks at, as of `now`, for the alert with `labels`."""
+    until, resolve = now + MILLISECOND, rule.resolve
 
-    def back(length: timedelta) -> Counts:
-        return source.counts(window_start(now, length, windows_from), until)
+    def since(length: timedelta) -> datetime:
+        return window_start(now, length, windows_from)
 
-    recovery_since = window_start(now, rule.resolve.window, windows_from)
+    asked = set() if objective is None else set(windows(rule, objective))
+    means = [part for part in (*rule.conditions, resolve) if isinstance(part, Mean | Lower)]
     return Measurements(
-        windows={length: back(length) for length in set(rule.windows())},
-        recovery=back(rule.resolve.window),
-        probes=source.probes(recovery_since, until),
-        budget=source.counts(until - objective.window, until),
+        counts={(view, length): counted(source, view, since(length), now, labels) for view, length in asked},
+        probes=source.probes(since(resolve.window), until, labels)
+        if isinstance(resolve, Recovered) and rule.slo is SloId.AVAILABILITY
+        else Counts(),
+        memory={part.window: source.memory(since(part.window), until, labels) for part in means},
+        events={
+            part.id: source.how_many(part.of, since(part.window), until, labels)
+            for part in rule.conditions
+            if isinstance(part, Count)
+        },
+        since=dict(_since(rule, source, until, labels)),
     )
+
+
+def counted(source: Source, view: View, since: datetime, now: datetime, labels: Labels) -> Counts:
+    """Good and bad ones from `since` to `now`. One that still runs past the threshold is slow already."""
+    found = source.counts(view, since, now + MILLISECOND, labels)
+    if view.within is None:
+        return found
+    slow = sum(start + view.within < now for start in source.running(now + MILLISECOND, labels))
+    return found + Counts(bad=slow)
 
 
 def window_start(now: datetime, length: timedelta, windows_from: datetime | None) -> datetime:
@@ -94,3 +176,20 @@ def window_start(now: datetime, length: timedelta, windows_from: datetime | None
     """
     since = now - length if windows_from is None else max(now - length, windows_from)
     return since + MILLISECOND
+
+
+def _since(
+    rule: AlertRule, source: Source, until: datetime, labels: Labels
+) -> Iterator[tuple[str, datetime]]:
+    for part in rule.conditions:
+        match part:
+            case Level():
+                begun = source.last(part.raised_by, until, labels)
+                over = source.last(part.lowered_by, until, labels)
+            case Timer():
+                begun = source.last(part.started_by, until, labels)
+                over = source.last(part.ended_by, until, labels)
+            case _:
+                continue
+        if begun is not None and (over is None or begun > over):
+            yield part.id, begun.at

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Mapping
 from datetime import timedelta
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Discriminator, Field, Tag
 
+from kokino.alerts.conditions import Condition, Id, Resolve, Share, beginnings, types_of
 from kokino.alerts.model import Phase
-from kokino.config import Length, Settings
-from kokino.ids import ID_PATTERN
+from kokino.config import Length, Settings, Whole
 from kokino.slo.model import SloId
-
-Id = Annotated[str, Field(pattern=f"^{ID_PATTERN}$")]
-Share = Annotated[float, Field(gt=0, lt=1)]
-#: The chance that a gated condition may be wrong when the SLO is kept.
-Alpha = Annotated[float, Field(gt=0, lt=1)]
+from kokino.telemetry.model import BAD_ENDS, END_TYPES, GOOD_ENDS, JUDGED, EventType, Scope
 
 
 class NoData(StrEnum):
@@ -31,6 +27,23 @@ class NoData(StrEnum):
     OK = "ok"
 
 
+class By(StrEnum):
+    """What tells the alerts of one rule apart: one alert for each."""
+
+    AGENT = "agent"
+    CLI_TYPE = "cli_type"
+
+
+class Severity(StrEnum):
+    """Who is disturbed: DESIGN.md gives P1 a page, P2 a message and a review, P3 a message."""
+
+    P1 = "P1"
+    P2 = "P2"
+    P3 = "P3"
+    #: Nobody: it is there to be seen by a machine.
+    NONE = "none"
+
+
 class Gate(Settings):
     """How improbable failures must be under the SLO before they page."""
 
@@ -39,51 +52,12 @@ class Gate(Settings):
     p: Share
 
 
-class Rate(Settings):
-    """Good over valid executions is under a share, over one window."""
+class Inhibits(Settings):
+    """While this rule's alert fires, another's tells nobody: it is a symptom of the same trouble."""
 
-    kind: Literal["rate"]
-    id: Id
-    below: Share
-    window: Length
-    alpha: Alpha | None = None
-
-
-class Budget(Settings):
-    """More than a share of the whole error budget went within one window."""
-
-    kind: Literal["budget"]
-    id: Id
-    share: Share
-    window: Length
-    alpha: Alpha | None = None
-
-
-class Burn(Settings):
-    """The error budget burns too fast over a long window, and still does over a short one."""
-
-    kind: Literal["burn"]
-    id: Id
-    #: How many times faster than allowed.
-    rate: float = Field(gt=0)
-    long: Length
-    short: Length
-    alpha: Alpha | None = None
-
-
-Condition = Annotated[Rate | Budget | Burn, Field(discriminator="kind")]
-
-
-class Resolve(Settings):
-    """When a firing alert is over. The windows of the conditions then start anew."""
-
-    at_least: Share
-    window: Length
-    #: Recovery is proved by successes, never by the absence of failures. Probes may prove it where fewer
-    #: executions than this ran.
-    min_successes: int = Field(ge=1)
-    #: How long the condition must hold without a break.
-    hold: Length = timedelta(0)
+    rule: Id
+    #: Only where these labels are the same in both; none: always.
+    equal: tuple[str, ...] = ()
 
 
 class Ends(Settings):
@@ -91,9 +65,46 @@ class Ends(Settings):
 
     at: Length
     outcome: Literal["good", "bad"]
-    count: int = Field(1, ge=1, le=100_000)
+    count: Whole = Field(1, ge=1, le=100_000)
     every: Length = timedelta(seconds=1)
     label: Literal["probe"] | None = None
+    took: Length | None = None
+    memory_mb: Whole | None = Field(None, ge=0)
+    agent: str = "agent-1"
+    cli_type: str = "cli-1"
+
+
+class Happens(Settings):
+    """Other events in a rule's test."""
+
+    at: Length
+    event: EventType
+    count: Whole = Field(1, ge=1, le=100_000)
+    every: Length = timedelta(seconds=1)
+    agent: str = ""
+    cli_type: str = ""
+
+
+class Runs(Settings):
+    """An execution that starts in a rule's test, and goes on until it ends."""
+
+    starts: Length
+    ends: Length | None = None
+    agent: str = "agent-1"
+    cli_type: str = "cli-1"
+
+
+def _shape_of(value: Any) -> str | None:
+    """Which of them an entry is, by the key that only it has: its own faults are told, not all three's."""
+    keys = value if isinstance(value, Mapping) else type(value).model_fields
+    return next((tag for key, tag in _OWN_KEYS.items() if key in keys), "ends")
+
+
+_OWN_KEYS = {"event": "happens", "starts": "runs", "outcome": "ends"}
+Happening = Annotated[
+    Annotated[Ends, Tag("ends")] | Annotated[Happens, Tag("happens")] | Annotated[Runs, Tag("runs")],
+    Discriminator(_shape_of),
+]
 
 
 class Expectation(Settings):
@@ -103,13 +114,15 @@ class Expectation(Settings):
     state: Phase
     #: The condition that made it fire.
     condition: Id | None = None
+    #: Which of the rule's alerts is meant, of a rule that has one for each agent or CLI type.
+    labels: dict[By, str] = Field(default_factory=dict)
 
 
 class RuleTest(Settings):
-    """Executions in virtual time, and the states that they must lead to."""
+    """What happens in virtual time, and the states that it must lead to."""
 
     name: str
-    events: tuple[Ends, ...] = ()
+    events: tuple[Happening, ...] = ()
     expect: tuple[Expectation, ...] = Field(min_length=1)
 
 
@@ -120,22 +133,26 @@ class AlertRule(Settings):
     kind: Literal["AlertRule"]
     id: Id
     title: str
-    severity: Literal["P1", "P2", "P3"]
+    severity: Severity
     owner: str
-    channel: str
+    channel: str | None = None
     #: Id of the playbook to follow.
-    playbook: Id
-    #: The service level whose executions it counts.
-    slo: Literal[SloId.AVAILABILITY]
-    #: What tells this alert from others of the same rule.
+    playbook: Id | None = None
+    #: The service level whose good and bad ones its conditions count.
+    slo: SloId | None = None
+    #: What tells this alert from those of other rules.
     labels: dict[str, str] = Field(default_factory=dict)
-    gate: Gate | Literal["none"]
+    #: One alert for each of these; none: one alert.
+    by: Annotated[tuple[By, ...], Field(max_length=2)] = ()
+    gate: Gate | Literal["none"] = "none"
     #: The alert fires when one of them holds; the first that does is named.
     conditions: tuple[Condition, ...] = Field(min_length=1)
     #: How long a condition must hold before the alert fires.
     pending_for: Length = timedelta(0)
     resolve: Resolve
-    no_data: NoData
+    no_data: NoData = NoData.FREEZE
+    #: Alerts that tell nobody while this one fires.
+    inhibits: tuple[Inhibits, ...] = ()
     tests: tuple[RuleTest, ...] = ()
 
     @property
@@ -143,14 +160,26 @@ class AlertRule(Settings):
         """The gate's failure share; None in the ungated form."""
         return self.gate.p if isinstance(self.gate, Gate) else None
 
-    def windows(self) -> Iterator[timedelta]:
-        """Every window that the conditions look at."""
-        for condition in self.conditions:
-            yield long_window(condition)
-            if isinstance(condition, Burn):
-                yield condition.short
+    def listens_to(self) -> frozenset[str]:
+        """The types of event that can change what it says; all else is a matter of time."""
+        named = frozenset[str]().union(*(types_of(condition) for condition in self.conditions))
+        if self.slo is None:
+            return named
+        # A slow execution is known by its start, before its end; one that is cancelled runs no more.
+        starts = _RUNS if self.slo is SloId.LATENCY else frozenset[str]()
+        return named | COUNTED[self.slo] | starts
+
+    def begun_by(self) -> frozenset[str]:
+        """The events that can make an alert of it; none, for a rule that counts a service level."""
+        return frozenset[str]().union(*(beginnings(condition) for condition in self.conditions))
 
 
-def long_window(condition: Rate | Budget | Burn) -> timedelta:
-    """The window that a condition's evidence is weighed over."""
-    return condition.long if isinstance(condition, Burn) else condition.window
+_RUNS = frozenset[str]({EventType.EXECUTION_STARTED, *END_TYPES.values()})
+#: The events that each service level counts.
+COUNTED: dict[SloId, frozenset[str]] = {
+    SloId.AVAILABILITY: GOOD_ENDS | BAD_ENDS,
+    SloId.LATENCY: GOOD_ENDS | BAD_ENDS,
+    SloId.RESOURCES: frozenset(END_TYPES.values()),
+    SloId.CORRECTNESS: JUDGED[Scope.SHADOW],
+    SloId.INTEGRITY: JUDGED[Scope.CHECKS],
+}

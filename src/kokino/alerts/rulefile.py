@@ -3,72 +3,142 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
 from importlib.resources import files
+from pathlib import Path
 
-from kokino.alerts.rule import AlertRule, Burn
+from kokino.alerts.conditions import Burn, Lower, Mean, OfLevel, Rate, Recovered
+from kokino.alerts.rule import AlertRule
+from kokino.clock import MILLISECOND
 from kokino.errors import ConfigInvalid, Fault
+from kokino.slo.model import SloId
+from kokino.slo.yamlfile import Path as Place
 from kokino.slo.yamlfile import YamlFile, parse, read
+from kokino.slo.yamlfolder import SUFFIX, texts
+from kokino.telemetry.histogram import EXACT_EDGES
+
+#: Folder in the package, and in a home.
+SHIPPED_FOLDER = "rules"
+HOME_FOLDER = "alerts"
+#: Service levels of executions; the others are no agent's and no CLI type's.
+_OF_EXECUTIONS = frozenset({SloId.AVAILABILITY, SloId.LATENCY, SloId.RESOURCES})
 
 
 def read_rule(name: str, text: str, faults: list[Fault]) -> AlertRule | None:
     """The rule in a file; None when it has faults, which are then in `faults`, each with its line."""
-    file = parse(name, text, faults)
-    rule = None if file is None else read(file, AlertRule, faults)
-    if file is None or rule is None:
-        return None
-    found = [*_faults(file, rule)]
-    faults.extend(found)
-    return None if found else rule
+    found = _read(name, text, faults)
+    return None if found is None else found[1]
 
 
-@cache
-def packaged() -> tuple[AlertRule, ...]:
-    """The rules that ship with Kokino.
+def load_rules(home: Path | None) -> tuple[AlertRule, ...]:
+    """All rules; ``<home>/alerts/ID.yaml`` takes the place of the shipped file of that name.
 
     Raises `ConfigInvalid` with every fault of every file.
     """
     faults: list[Fault] = []
-    folder = files("kokino.alerts") / "rules"
-    shipped = sorted(
-        (file for file in folder.iterdir() if file.name.endswith(".yaml")), key=lambda file: file.name
-    )
-    rules = [read_rule(file.name, file.read_text(encoding="utf-8"), faults) for file in shipped]
+    own = None if home is None else home / HOME_FOLDER
+    found: list[tuple[YamlFile, AlertRule]] = []
+    for each in texts(files("kokino.alerts") / SHIPPED_FOLDER, own, faults):
+        if (one := _read(each.name, each.text, faults)) is None:
+            continue
+        found.append(one)
+        if one[1].id != each.stem:
+            said = f"must be the name of the file without {SUFFIX}, {each.stem!r}"
+            faults.append(one[0].fault(["id"], said))
+    faults.extend(_inhibition_faults(found))
     if faults:
         raise ConfigInvalid(faults)
-    return tuple(rule for rule in rules if rule is not None)
+    return tuple(rule for _, rule in found)
 
 
-def _faults(file: YamlFile, rule: AlertRule) -> Iterator[Fault]:
+@cache
+def packaged() -> tuple[AlertRule, ...]:
+    """The rules that ship with Kokino, in the order of their ids."""
+    return load_rules(None)
+
+
+def packaged_rule(rule_id: str) -> AlertRule:
+    """The shipped rule of that id. Raises `KeyError`."""
+    return {rule.id: rule for rule in packaged()}[rule_id]
+
+
+def _read(name: str, text: str, faults: list[Fault]) -> tuple[YamlFile, AlertRule] | None:
+    file = parse(name, text, faults)
+    rule = None if file is None else read(file, AlertRule, faults)
+    if file is None or rule is None:
+        return None
+    found = [file.fault(place, said) for place, said in _faults(rule)]
+    faults.extend(found)
+    return None if found else (file, rule)
+
+
+def _faults(rule: AlertRule) -> Iterator[tuple[Place, str]]:
     """What is wrong between values that are right each by itself."""
-    yield from _alpha_faults(file, rule)
-    yield from _condition_faults(file, rule)
-    yield from _test_faults(file, rule)
-
-
-def _alpha_faults(file: YamlFile, rule: AlertRule) -> Iterator[Fault]:
-    for number, condition in enumerate(rule.conditions):
-        if rule.p is not None and condition.alpha is None:
-            yield file.fault(
-                ("conditions", number, "alpha"), "is missing: a gated condition says how sure it must be"
-            )
-
-
-def _condition_faults(file: YamlFile, rule: AlertRule) -> Iterator[Fault]:
     times = Counter(condition.id for condition in rule.conditions)
     for number, condition in enumerate(rule.conditions):
+        place = ("conditions", number)
         if times[condition.id] > 1:
-            yield file.fault(("conditions", number, "id"), f"{condition.id!r} stands here more than once")
+            yield (*place, "id"), f"{condition.id!r} stands here more than once"
         if isinstance(condition, Burn) and condition.short >= condition.long:
-            yield file.fault(("conditions", number, "short"), "must be shorter than the long window")
+            yield (*place, "short"), "must be shorter than the long window"
+        if isinstance(condition, OfLevel) and rule.p is not None and condition.alpha is None:
+            yield (*place, "alpha"), "is missing: a gated condition says how sure it must be"
+        yield from _level_faults(rule, condition, place)
+    yield from _level_faults(rule, rule.resolve, ("resolve",))
+    yield from _by_faults(rule)
+    yield from _test_faults(rule)
 
 
-def _test_faults(file: YamlFile, rule: AlertRule) -> Iterator[Fault]:
+def _level_faults(rule: AlertRule, part: object, place: Place) -> Iterator[tuple[Place, str]]:
+    """A part that counts a service level needs one, and the right one."""
+    if isinstance(part, OfLevel | Recovered) and rule.slo is None:
+        yield (*place, "kind"), "counts a service level: the rule must say which, slo: availability"
+    if isinstance(part, Mean | Lower) and rule.slo is not SloId.RESOURCES:
+        yield (*place, "kind"), "is about what executions take: the rule must say slo: resources"
+    if isinstance(part, Rate | Recovered) and part.within is not None:
+        if rule.slo is not SloId.LATENCY:
+            yield (*place, "within"), "belongs to a rule with slo: latency"
+        elif part.within / MILLISECOND not in EXACT_EDGES:
+            exact = ", ".join(f"{edge / 1000:g}s" for edge in EXACT_EDGES)
+            yield (*place, "within"), f"must be one of the lengths that are counted exactly: {exact}"
+
+
+def _by_faults(rule: AlertRule) -> Iterator[tuple[Place, str]]:
+    if len(set(rule.by)) < len(rule.by):
+        yield ("by",), "says one of them twice"
+    if not rule.by or rule.slo is None:
+        return
+    if rule.slo not in _OF_EXECUTIONS:
+        yield ("by",), f"cannot be: {rule.slo} is no agent's and no CLI type's"
+    elif len(rule.by) > 1:
+        yield ("by",), "takes one of them where the rule has a service level"
+    if rule.begun_by():
+        yield ("by",), "cannot be where some conditions count a service level and others name events"
+
+
+def _test_faults(rule: AlertRule) -> Iterator[tuple[Place, str]]:
     known = {condition.id for condition in rule.conditions}
     for number, test in enumerate(rule.tests):
-        for place, expected in enumerate(test.expect):
+        for expectation, expected in enumerate(test.expect):
+            place = ("tests", number, "expect", expectation)
             if expected.condition is not None and expected.condition not in known:
-                path = ("tests", number, "expect", place, "condition")
                 listed = ", ".join(sorted(known))
-                yield file.fault(path, f"{expected.condition!r} is no condition; known: {listed}")
+                yield (*place, "condition"), f"{expected.condition!r} is no condition; known: {listed}"
+            if set(expected.labels) != set(rule.by):
+                asked = ", ".join(rule.by) or "none"
+                yield (*place, "labels"), f"must name what the rule has alerts by: {asked}"
+
+
+def _inhibition_faults(found: Iterable[tuple[YamlFile, AlertRule]]) -> Iterator[Fault]:
+    """Whom a rule keeps quiet must be there, and never each other: then nobody would hear of anything."""
+    rules = {rule.id: rule for _, rule in found}
+    for file, rule in found:
+        for number, inhibits in enumerate(rule.inhibits):
+            place = ("inhibits", number, "rule")
+            other = rules.get(inhibits.rule)
+            if other is None:
+                yield file.fault(place, f"there is no rule {inhibits.rule!r}; there are: {', '.join(rules)}")
+            elif other.id == rule.id or rule.id in {back.rule for back in other.inhibits}:
+                said = f"{other.id} would keep this rule quiet too, and nobody hear of either"
+                yield file.fault(place, said)

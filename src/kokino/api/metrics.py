@@ -18,7 +18,6 @@ from kokino.api.services import Given, Services
 from kokino.api.shapes import Cursor, Shape, Time, utc
 from kokino.clock import MILLISECOND
 from kokino.executions import store as execution_store
-from kokino.executions.model import State
 from kokino.telemetry import exposition, probe_store, store, streak_store
 from kokino.telemetry.model import Counts, Scope
 
@@ -194,8 +193,7 @@ async def latency_by_agent(given: Given, minutes: Minutes = WINDOW) -> list[Late
 
 def running_for(conn: Connection, now: datetime) -> list[timedelta]:
     """How long each of the users' running executions has run so far."""
-    running = execution_store.in_state(conn, State.RUNNING)
-    return [now - one.started_at for one in running if one.started_at is not None and one.label is None]
+    return [now - one.started_at for one in execution_store.users_running(conn)]
 
 
 def _window(given: Services, minutes: int) -> tuple[datetime, datetime]:

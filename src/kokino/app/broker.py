@@ -14,7 +14,7 @@ import structlog
 from fastapi import FastAPI
 
 from kokino import web
-from kokino.agents import store as agent_store
+from kokino.agents import roster
 from kokino.agents.drivers import registry
 from kokino.api.services import Services
 from kokino.app.ground import Ground, World, open_ground
@@ -154,7 +154,10 @@ class Broker:
 
     async def _begin(self) -> None:
         """Take over what an earlier broker left, then answer: the first request finds everything at work."""
-        await self.services.storage.write(lambda conn: agent_store.take_configured(conn, self.checked.agents))
+        now = self.services.clock.now()
+        await self.services.storage.write(
+            lambda conn: roster.take_configured(conn, self.checked.agents, now=now)
+        )
         await self._warn_of_environment()
         await self.dispatch.start()
         await self.services.engine.start()

@@ -34,6 +34,7 @@ from kokino.executions.probes import Probes
 from kokino.executions.runner import Runner
 from kokino.executions.service import Executions
 from kokino.executions.sessions import Sessions, SessionSweep
+from kokino.executions.store import users_running
 from kokino.executions.versions import Versions
 from kokino.executions.watch import Watch
 from kokino.executions.workshop import Workshop
@@ -96,7 +97,13 @@ def wire(checked: Checked, ground: Ground) -> tuple[Services, LocalDispatch, Fas
         (
             probes,
             Parking(ground.storage, on_change=bells.changed),
-            AlertRules(ground.storage, ground.world.ids, rulefile.packaged(), defaults()),
+            AlertRules(
+                ground.storage,
+                ground.world.ids,
+                rulefile.packaged(),
+                defaults(),
+                knows_running=users_running,
+            ),
             Incidents(
                 ground.storage,
                 desk.rules,
@@ -162,6 +169,7 @@ def _executions(checked: Checked, ground: Ground, bells: Bells) -> Executions:
         changes=folder / "changes",
         versions=Versions(warden=ground.warden, storage=ground.storage, spool=folder / "spool"),
         environment=checked.environment,
+        on_event=bells.wake,
     )
     runner = Runner(workshop=workshop, watch=watch, on_end=bells.ended)
     dispatch = LocalDispatch(

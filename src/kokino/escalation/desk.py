@@ -9,6 +9,7 @@ from typing import Protocol
 
 from sqlalchemy import Connection
 
+from kokino.alerts import rule as alert_rule
 from kokino.escalation import message
 from kokino.escalation.model import Escalation, Subject, dedup_key
 from kokino.escalation.policy import Policies, Policy
@@ -34,8 +35,8 @@ class EscalatedRule(RuleFacts, Protocol):
         ...
 
     @property
-    def playbook(self) -> str:
-        """Id of the playbook to follow."""
+    def playbook(self) -> str | None:
+        """Id of the playbook to follow, if there is one."""
         ...
 
 
@@ -46,7 +47,7 @@ class GoneRule:
     title: str
     severity: str
     owner: str
-    playbook: str
+    playbook: str | None = None
     channel: str | None = None
 
 
@@ -62,6 +63,11 @@ class Desk:
     installation: str
     #: ``server.public_url``.
     public_url: str
+
+    def disturbs(self, rule_id: str) -> bool:
+        """True for a rule that somebody has to hear of; one that is gone disturbs nobody anew."""
+        rule = self.rules.get(rule_id)
+        return rule is not None and str(rule.severity) != alert_rule.Severity.NONE
 
     def policy(self, conn: Connection, subject: Subject) -> Policy:
         """The chain for an alert."""
@@ -79,7 +85,6 @@ class Desk:
             title=subject.rule_id,
             severity=Severity.P3 if incident is None else incident.severity,
             owner="" if incident is None else incident.owner,
-            playbook=subject.rule_id,
         )
 
     def tell(

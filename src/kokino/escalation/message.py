@@ -19,8 +19,8 @@ class Page:
     #: ``Availability SLO Breach (agent reviewer)``.
     title: str
     rule_id: str
-    #: Id of the playbook to follow.
-    playbook: str
+    #: Id of the playbook to follow; None where there is none.
+    playbook: str | None
     #: What the rule measured when it last looked.
     measured: Mapping[str, Any]
     #: ``INC-7``; None for an alert that opens none.
@@ -58,14 +58,14 @@ def _of_slo(page: Page) -> Message:
         reason=_reason(page),
         probable_cause=page.probable_cause,
         dashboard_url=_dashboard(page).url,
-        playbook_url=_playbook(page).url,
+        playbook_url=None if page.playbook is None else _playbook(page, page.playbook).url,
         rule=page.rule_id,
     )
     return text.page(breach, source=page.source)
 
 
 def _of_rule(page: Page) -> Message:
-    links = (_dashboard(page), _playbook(page))
+    links = (_dashboard(page), *(() if page.playbook is None else (_playbook(page, page.playbook),)))
     lines = [f"{page.severity}: {page.title}", f"Condition: {_reason(page)}"]
     return Message(
         severity=page.severity,
@@ -103,5 +103,5 @@ def _dashboard(page: Page) -> Link:
     return Link(text="Dashboard", url=f"{page.public_url.rstrip('/')}/{place}")
 
 
-def _playbook(page: Page) -> Link:
-    return Link(text="Runbook", url=f"{page.public_url.rstrip('/')}/playbooks/{page.playbook}")
+def _playbook(page: Page, playbook: str) -> Link:
+    return Link(text="Runbook", url=f"{page.public_url.rstrip('/')}/playbooks/{playbook}")

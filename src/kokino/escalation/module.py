@@ -128,7 +128,7 @@ class Escalations:
         return [
             episode
             for episode in episode_store.firing(conn)
-            if episode.rule_id in self._desk.rules and store.get(conn, episode.episode_id) is None
+            if self._desk.disturbs(episode.rule_id) and store.get(conn, episode.episode_id) is None
         ]
 
     async def _start(self, episode: Episode, now: datetime) -> None:

@@ -18,8 +18,8 @@ from kokino.executions.agent_log import AgentLog
 from kokino.executions.channel import Channel
 from kokino.executions.ending import Stop, decide
 from kokino.executions.exchange import POLITE, Exchange
-from kokino.executions.follow import MIB, Follow
-from kokino.executions.model import Ending, Execution, State, Waiting
+from kokino.executions.follow import Follow
+from kokino.executions.model import MIB, Ending, Execution, State, Waiting
 from kokino.executions.spool import Spool
 from kokino.executions.stuck import Stuck
 from kokino.executions.workshop import Workshop
@@ -144,7 +144,9 @@ class Attempt:
 
     def judge(self) -> Ending:
         """What it came to, now that its tree is gone."""
-        return decide(self.reader, self._ended, self.follow.stop, self.limits)
+        ending = decide(self.reader, self._ended, self.follow.stop, self.limits)
+        cli_type = self.workshop.cli_types.get(self.execution.cli_type)
+        return ending if cli_type is None else replace(ending, memory_slo_mb=cli_type.memory_slo_mb)
 
     async def _wait(self) -> Ended | None:
         """How the processes ended, once all are gone; None when nobody saw it."""
@@ -194,10 +196,12 @@ class Attempt:
     async def _tell_stuck(self, found: Stuck) -> None:
         execution, now = self.execution, self.workshop.clock.now()
         await self.workshop.write(lambda conn: notices.tell_stuck(conn, execution, found, now=now))
+        self.workshop.on_event()
 
     async def _note_waiting(self, waiting: Waiting | None) -> None:
         execution, now = self.execution, self.workshop.clock.now()
         await self.workshop.write(lambda conn: notices.note_waiting(conn, execution, waiting, now=now))
+        self.workshop.on_event()
 
     def _launch(self, agent: Agent) -> Launch:
         cli_type, flags, model = self._configured(agent)

@@ -19,7 +19,7 @@ from kokino.executions.agent_log import AgentLog
 from kokino.executions.ending import Stop
 from kokino.executions.exchange import Exchange
 from kokino.executions.lines import Line
-from kokino.executions.model import Execution, Record
+from kokino.executions.model import MIB, Execution, Record
 from kokino.executions.space import Space, is_whole
 from kokino.executions.spool import Spool, Tail, read_line
 from kokino.executions.stuck import Activity
@@ -37,7 +37,6 @@ LOOK_AGAIN = 0.05
 #: Records that are read back at a time. Each may hold `KEPT` characters, and forty executions may be adopted
 #: at once: megabytes for each of them, not a hundred.
 RECORDS_AT_ONCE = 64
-MIB = 1024 * 1024
 
 
 @dataclass(slots=True)

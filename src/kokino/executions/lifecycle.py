@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,7 +19,7 @@ from kokino.agents.routing import Route, Traffic
 from kokino.conversations import store as conversation_store
 from kokino.conversations.model import Role
 from kokino.executions import store, taken
-from kokino.executions.model import Ending, Execution, State
+from kokino.executions.model import MIB, Ending, Execution, State
 from kokino.ids import Ids
 from kokino.telemetry import store as telemetry
 from kokino.telemetry.model import END_TYPES, PROBE, Event, EventType
@@ -68,7 +69,7 @@ def end(
         lock_store.release(conn, ended.agent_id, ended.lock_token)
     if ending.began_anew is not None:
         telemetry.append(conn, _replaced_event(ended, ending.began_anew, now))
-    telemetry.append(conn, _end_event(ended, now))
+    telemetry.append(conn, _end_event(ended, ending, now))
     if ended.started_at is not None and ended.label != PROBE:
         kind = ended.kind.value if ended.kind else None
         circuits.note_end(conn, _trier(ended), _verdict(ended), kind=kind, error=ended.error, now=now)
@@ -204,8 +205,9 @@ def _verdict(ended: Execution) -> Verdict:
     return Verdict.BAD if ended.kind is None or ended.kind.counts_for_breaker else Verdict.NEITHER
 
 
-def _end_event(ended: Execution, now: datetime) -> Event:
+def _end_event(ended: Execution, ending: Ending, now: datetime) -> Event:
     duration = None if ended.started_at is None else ended.duration
+    peak = ended.peak_memory_bytes
     return Event(
         type=END_TYPES[ended.state.value],
         at=now,
@@ -216,6 +218,8 @@ def _end_event(ended: Execution, now: datetime) -> Event:
         label=ended.label,
         kind=ended.kind.value if ended.kind else None,
         duration_ms=None if duration is None else round(duration.total_seconds() * 1000),
+        memory_mb=None if peak is None else math.ceil(peak / MIB),
+        memory_slo_mb=ending.memory_slo_mb,
         message=ended.error,
     )
 

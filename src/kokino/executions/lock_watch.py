@@ -42,6 +42,7 @@ async def _tell(process: Headless, found: Overdue) -> None:
         else:
             break
     if is_news:
+        workshop.on_event()
         log.warning(
             "lock timeout", agent=execution.agent_id, execution=execution.execution_id, reason=found.message
         )

@@ -41,6 +41,9 @@ TRANSITIONS: Mapping[State, frozenset[State]] = {
     ),
 }
 
+#: Bytes of a mebibyte, in which limits are given.
+MIB = 1024 * 1024
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Waiting:
@@ -140,6 +143,8 @@ class Ending:
     cost_usd: float | None = None
     cli_version: str | None = None
     peak_memory_bytes: int | None = None
+    #: What its CLI type should stay under.
+    memory_slo_mb: int | None = None
     cpu_ms: int | None = None
     changes: Mapping[str, Any] | None = None
     #: Usage and cost count from the session's first turn on.

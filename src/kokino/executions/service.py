@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from kokino.agents import circuit_store, session_store
+from kokino.agents import roster, session_store
 from kokino.agents import store as agent_store
 from kokino.agents.failures import FailureKind
 from kokino.agents.model import Agent
@@ -259,9 +259,9 @@ class Executions:
 
         def forget(conn: Connection) -> None:
             session_store.forget(conn, agent_id)
-            circuit_store.forget(conn, agent_id)
             idempotency_store.forget_agent(conn, agent_id)
-            agent_store.forget(conn, agent_id)
+            if (agent := agent_store.get(conn, agent_id)) is not None:
+                roster.remove(conn, agent, reason="it was removed", now=self.clock.now())
 
         await self.storage.write(forget)
 

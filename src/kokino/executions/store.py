@@ -13,7 +13,7 @@ from kokino.agents.failures import FailureKind
 from kokino.clock import MILLISECOND
 from kokino.executions.model import TRANSITIONS, Ending, Execution, Record, State
 from kokino.storage.schema import executions, records
-from kokino.telemetry.model import PROBE
+from kokino.telemetry.model import PROBE, Running
 
 
 def accept(conn: Connection, execution: Execution) -> Execution:
@@ -47,6 +47,19 @@ def page(
     if before is not None:
         query = query.where(executions.c.number < before)
     return [_execution(row) for row in conn.execute(query)]
+
+
+def users_running(conn: Connection) -> list[Running]:
+    """The users' executions that run, as alert rules and ``/metrics`` count them."""
+    query = select(executions.c.started_at, executions.c.agent_id, executions.c.cli_type).where(
+        executions.c.state == State.RUNNING.value,
+        executions.c.label.is_(None),
+        executions.c.started_at.is_not(None),
+    )
+    return [
+        Running(started_at=started_at, agent_id=agent_id, cli_type=cli_type)
+        for started_at, agent_id, cli_type in conn.execute(query)
+    ]
 
 
 def in_state(conn: Connection, state: State) -> list[Execution]:

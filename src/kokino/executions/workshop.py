@@ -42,6 +42,8 @@ class Workshop:
     #: Below it each execution that changed a git repository has a folder with the objects that tell what.
     changes: Path
     versions: Versions
+    #: Called after an event that an alert rule may wait for.
+    on_event: Callable[[], None]
     #: What every CLI inherits, before its CLI type's and agent's own variables.
     environment: Mapping[str, str]
 

@@ -12,8 +12,8 @@ from kokino.incidents.impact import Impact
 from kokino.incidents.model import Incident
 from kokino.slo.budget import budget
 from kokino.slo.model import Objective
-from kokino.telemetry import rollup_store
-from kokino.telemetry.model import BAD, Counts, Scope
+from kokino.telemetry import rollup_store, window_store
+from kokino.telemetry.model import BAD_ENDS, Counts, Scope
 
 #: The rules look back an hour at most to find what makes them fire.
 LOOK_BACK = timedelta(hours=1)
@@ -24,13 +24,13 @@ _INSTANT = timedelta(milliseconds=1)
 def impact(conn: Connection, incident: Incident, *, until: datetime, availability: Objective) -> Impact:
     """What the incident cost up to `until`, from the first failure that its alert can have counted."""
     end = until + _INSTANT
-    since = rollup_store.oldest_at(conn, _horizon(conn, incident), end, states=BAD)
+    since = window_store.first_at(conn, _horizon(conn, incident), end, BAD_ENDS)
     if since is None:
         return Impact(since=None, until=until, failed=0, valid=0)
     by_cli = rollup_store.totals_by(conn, since, end, Scope.CLI)
     by_agent = rollup_store.totals_by(conn, since, end, Scope.AGENT)
     everything = rollup_store.totals(conn, since, end, Scope.ALL)
-    window = rollup_store.counts(conn, end - availability.window, end)
+    window = window_store.counts(conn, end - availability.window, end)
     own = Counts(good=window.total - everything.bad, bad=everything.bad)
     return Impact(
         since=since,

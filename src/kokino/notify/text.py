@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import unicodedata
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -39,7 +40,8 @@ class Breach:
     #: What the playbook found, once it has.
     probable_cause: str | None = None
     dashboard_url: str
-    playbook_url: str
+    #: None where there is no playbook.
+    playbook_url: str | None
     #: Name of the rule that fired.
     rule: str | None = None
 
@@ -67,10 +69,7 @@ def page(breach: Breach, *, source: str) -> Message:
     """The message that pages a person for `breach`; `source` names the installation."""
     title = f"{plain(breach.slo)} SLO breach detected"
     summary = tuple(_summary(breach))
-    links = (
-        Link(text="Dashboard", url=breach.dashboard_url),
-        Link(text="Runbook", url=breach.playbook_url),
-    )
+    links = tuple(_links(breach))
     lines = [f"{_MARKS[breach.severity]} {breach.severity}: {title}"]
     lines += [f"{label}: {text}" for label, text in summary]
     if breach.probable_cause:
@@ -125,6 +124,12 @@ def percent(value: float, target: float) -> str:
     cut = math.floor(value * 100 * 10**decimals + 1e-6) / 10**decimals
     shown = f"{cut:.{decimals}f}".rstrip("0").rstrip(".")
     return f"{shown}%"
+
+
+def _links(breach: Breach) -> Iterator[Link]:
+    yield Link(text="Dashboard", url=breach.dashboard_url)
+    if breach.playbook_url is not None:
+        yield Link(text="Runbook", url=breach.playbook_url)
 
 
 def _summary(breach: Breach) -> list[tuple[str, str]]:

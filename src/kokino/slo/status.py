@@ -24,7 +24,7 @@ from kokino.slo.answers import (
 )
 from kokino.slo.budget import budget, burn_rate
 from kokino.slo.model import Objective, Objectives, SloId
-from kokino.telemetry import rollup_store
+from kokino.telemetry import rollup_store, window_store
 from kokino.telemetry.histogram import Histogram
 from kokino.telemetry.model import Counts, Scope
 
@@ -104,7 +104,7 @@ def _including(now: datetime) -> datetime:
 
 def _availability(conn: Connection, until: datetime, objective: Objective, alert_state: str) -> Availability:
     def back(length: timedelta) -> Counts:
-        return rollup_store.counts(conn, until - length, until)
+        return window_store.counts(conn, until - length, until)
 
     current, whole = back(CURRENT).ratio, back(objective.window)
     spent = budget(whole, objective)

@@ -285,6 +285,9 @@ events = Table(
     Column("state", String(16)),
     Column("kind", String(32)),
     Column("duration_ms", BigInteger),
+    # Peak of the process tree, and what its CLI type should stay under, in MiB.
+    Column("memory_mb", Integer),
+    Column("memory_slo_mb", Integer),
     Column("message", Text),
     Column("data", Document),
     Index(None, "at"),
@@ -292,11 +295,24 @@ events = Table(
     Index(None, "agent_id", "at"),
 )
 
-# Sums of users' executions, kept up to date in the transaction of each event (docs/decisions/0002).
+# The last event of each type that tells of an agent and a CLI type ("" where it tells of none): whether
+# something is so now is answered by two rows, whatever happened before. Labelled events are not among them.
+latest_events = Table(
+    "latest_events",
+    metadata,
+    Column("type", String(64), primary_key=True),
+    _id("agent_id", primary_key=True),
+    _id("cli_type", primary_key=True),
+    Column("at", Instant, nullable=False),
+    Column("event_id", BigInteger, nullable=False),
+)
+
+# Sums of what counts for service levels, kept up to date in the transaction of each event
+# (docs/decisions/0002).
 rollups = Table(
     "rollups",
     metadata,
-    # "all", "cli" or "agent"; the id of "all" is empty.
+    # "all", "cli" or "agent" for executions, "shadow", "checks"; only "cli" and "agent" have ids.
     Column("scope", String(8), primary_key=True),
     Column("scope_id", String(160), primary_key=True),
     # "minute", "hour" or "day", starting on those of UTC; "ever" is one row from 1970 that is never deleted.
@@ -312,6 +328,10 @@ rollups = Table(
     Column("durations", Document, nullable=False),
     Column("duration_sum_ms", BigInteger, nullable=False),
     Column("duration_max_ms", BigInteger, nullable=False),
+    # Process trees whose peak stayed within what their CLI type should, or not; and the sum of the peaks.
+    Column("memory_within", BigInteger, nullable=False, server_default="0"),
+    Column("memory_over", BigInteger, nullable=False, server_default="0"),
+    Column("memory_sum_mb", BigInteger, nullable=False, server_default="0"),
     Index(None, "scope", "grain", "bucket_at"),
 )
 

@@ -16,7 +16,7 @@ from prometheus_client.registry import Collector
 from sqlalchemy import Connection
 
 from kokino.clock import MILLISECOND
-from kokino.telemetry import rollup_store
+from kokino.telemetry import rollup_store, window_store
 from kokino.telemetry.histogram import EXACT_EDGES, Histogram
 from kokino.telemetry.model import Scope, Totals
 
@@ -45,7 +45,7 @@ def snapshot(conn: Connection, *, now: datetime, running: Sequence[timedelta] = 
     until = now + MILLISECOND
     latest = rollup_store.totals(conn, until - LATENCY_WINDOW, until, Scope.ALL).durations
     return Snapshot(
-        availability=rollup_store.counts(conn, until - AVAILABILITY_WINDOW, until).ratio,
+        availability=window_store.counts(conn, until - AVAILABILITY_WINDOW, until).ratio,
         latency_p95_ms=(latest + _slow(running)).quantile(0.95),
         ever=rollup_store.ever(conn),
     )

@@ -1,4 +1,4 @@
-"""What an event is, and which events decide about availability."""
+"""What an event is, and which events are summed up to what."""
 
 from __future__ import annotations
 
@@ -41,6 +41,23 @@ class EventType(StrEnum):
     EXECUTION_STUCK = "EXECUTION_STUCK"
     #: Its CLI asked for a permission that a person has to give.
     EXECUTION_WAITING = "EXECUTION_WAITING"
+    #: An agent is no more: what was told of it is over.
+    AGENT_REMOVED = "AGENT_REMOVED"
+    #: Both ways of running a prompt came to the same, or did not; or one got much slower.
+    SHADOW_SUCCESS = "SHADOW_SUCCESS"
+    SHADOW_MISMATCH = "SHADOW_MISMATCH"
+    SHADOW_LATENCY_REGRESSION = "SHADOW_LATENCY_REGRESSION"
+    #: A conversation has a fault; a turn belongs to none.
+    CONVERSATION_INTEGRITY_FAIL = "CONVERSATION_INTEGRITY_FAIL"
+    ORPHAN_DETECTED = "ORPHAN_DETECTED"
+    #: An integrity check came to its end, with `data` of ``{"conversations", "faulty"}``.
+    INTEGRITY_CHECK_PASSED = "INTEGRITY_CHECK_PASSED"
+    INTEGRITY_CHECK_FAILED = "INTEGRITY_CHECK_FAILED"
+    #: The doctor looked at a CLI type: one check, and what all of them together mean.
+    ENV_CHECK_PASSED = "ENV_CHECK_PASSED"
+    ENV_CHECK_FAILED = "ENV_CHECK_FAILED"
+    ENV_DEGRADED = "ENV_DEGRADED"
+    ENV_RESTORED = "ENV_RESTORED"
 
 
 #: The end state that each type tells of. An execution has exactly one such event.
@@ -60,6 +77,9 @@ PROBE = "probe"
 #: Which end states count for and against availability; cancelled is neither.
 GOOD = frozenset({"completed"})
 BAD = frozenset({"failed", "timeout", "refused", "lost"})
+#: The events that tell of them.
+GOOD_ENDS = frozenset(END_TYPES[state] for state in GOOD)
+BAD_ENDS = frozenset(END_TYPES[state] for state in BAD)
 #: The bad ones that ran. One that was refused tells nothing of a CLI type or an agent: it never reached them.
 RAN_BADLY = BAD - {"refused"}
 
@@ -88,6 +108,10 @@ class Event:
     kind: str | None = None
     #: How long the execution ran; None where it never did.
     duration_ms: int | None = None
+    #: The most memory that its process tree took at one time, in MiB; None where it never ran.
+    memory_mb: int | None = None
+    #: What its CLI type should stay under, in MiB.
+    memory_slo_mb: int | None = None
     #: What the CLI or the broker said, for people.
     message: str | None = None
     #: Whatever else belongs to this type of event.
@@ -112,8 +136,17 @@ class Event:
 
     @property
     def is_counted(self) -> bool:
-        """True for the end of a user's execution: only these are summed."""
+        """True for the end of a user's execution: only these count for the users' service levels."""
         return self.label is None and self.type in END_STATES
+
+    @property
+    def scopes(self) -> Mapping[Scope, str]:
+        """The sums that it belongs to, and the id in each."""
+        if self.is_counted:
+            return {Scope.ALL: "", Scope.CLI: self.cli_type or "", Scope.AGENT: self.agent_id or ""}
+        if self.label is not None:
+            return {}
+        return {scope: "" for scope, types in JUDGED.items() if self.type in types}
 
     @property
     def is_good(self) -> bool:
@@ -129,9 +162,41 @@ class Event:
 class Scope(StrEnum):
     """What a sum is over."""
 
+    #: Users' executions: all, those on one CLI type, those of one agent.
     ALL = "all"
     CLI = "cli"
     AGENT = "agent"
+    #: Comparisons of shadow mode.
+    SHADOW = "shadow"
+    #: Conversations that integrity checks have looked at.
+    CHECKS = "checks"
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Whose sums are meant."""
+
+    scope: Scope = Scope.ALL
+    #: The CLI type or agent; the other scopes have none.
+    id: str = ""
+
+
+EVERYBODY = Owner()
+
+#: The events that are summed beside executions.
+JUDGED: Mapping[Scope, frozenset[str]] = {
+    Scope.SHADOW: frozenset({EventType.SHADOW_SUCCESS, EventType.SHADOW_MISMATCH}),
+    Scope.CHECKS: frozenset({EventType.INTEGRITY_CHECK_PASSED, EventType.INTEGRITY_CHECK_FAILED}),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Running:
+    """One of the users' executions that still runs: it has no end yet, and may count all the same."""
+
+    started_at: datetime
+    agent_id: str
+    cli_type: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,6 +223,32 @@ class Counts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Memory:
+    """What process trees took at most, of a window's executions that ran."""
+
+    #: Those that stayed within what their CLI type should, and those that did not.
+    within: int = 0
+    over: int = 0
+    #: Sum of all peaks, in MiB.
+    sum_mb: int = 0
+
+    @property
+    def count(self) -> int:
+        """How many peaks there are."""
+        return self.within + self.over
+
+    @property
+    def mean_mb(self) -> float | None:
+        """Their mean; None without any."""
+        return self.sum_mb / self.count if self.count else None
+
+    def __add__(self, other: Memory) -> Memory:
+        return Memory(
+            within=self.within + other.within, over=self.over + other.over, sum_mb=self.sum_mb + other.sum_mb
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Totals:
     """Everything that is summed over a window, or in one rollup bucket."""
 
@@ -171,6 +262,8 @@ class Totals:
     durations: Histogram = field(default_factory=Histogram)
     #: Sum of these durations.
     duration_sum: timedelta = timedelta(0)
+    #: Peaks of those whose process tree was measured.
+    memory: Memory = field(default_factory=Memory)
 
     @property
     def counts(self) -> Counts:
@@ -190,6 +283,7 @@ class Totals:
             kinds=added(self.kinds, other.kinds),
             durations=self.durations + other.durations,
             duration_sum=self.duration_sum + other.duration_sum,
+            memory=self.memory + other.memory,
         )
 
 
@@ -199,7 +293,12 @@ def added(first: Mapping[str, int], second: Mapping[str, int]) -> dict[str, int]
 
 
 def totals_of(event: Event) -> Totals:
-    """What one counted event adds to every bucket that it falls in."""
+    """What one event adds to every bucket that it falls in."""
+    if event.type in JUDGED[Scope.SHADOW]:
+        is_match = event.type == EventType.SHADOW_SUCCESS
+        return Totals(good=int(is_match), bad=int(not is_match))
+    if event.type in JUDGED[Scope.CHECKS]:
+        return _checked(event.data or {})
     ran = event.duration_ms if event.is_good or event.is_bad else None
     return Totals(
         good=int(event.is_good),
@@ -208,4 +307,18 @@ def totals_of(event: Event) -> Totals:
         kinds={event.kind or "unknown": 1} if event.is_bad else {},
         durations=Histogram.of([] if ran is None else [ran]),
         duration_sum=timedelta(milliseconds=ran or 0),
+        memory=_memory(event),
     )
+
+
+def _checked(data: Mapping[str, Any]) -> Totals:
+    """An integrity check counts every conversation that it looked at."""
+    faulty = int(data.get("faulty", 0))
+    return Totals(good=max(0, int(data.get("conversations", 0)) - faulty), bad=faulty)
+
+
+def _memory(event: Event) -> Memory:
+    if event.memory_mb is None or event.memory_slo_mb is None:
+        return Memory()
+    is_within = event.memory_mb <= event.memory_slo_mb
+    return Memory(within=int(is_within), over=int(not is_within), sum_mb=event.memory_mb)

@@ -6,28 +6,32 @@ and no watermark has to be trusted (docs/decisions/0002-rollups-at-write.md).
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, bindparam, or_, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from kokino.clock import MILLISECOND
 from kokino.storage.schema import events, rollups
 from kokino.telemetry.histogram import Histogram
-from kokino.telemetry.model import BAD, END_STATES, END_TYPES, GOOD, Counts, Event, Scope, Totals, totals_of
+from kokino.telemetry.model import (
+    END_STATES,
+    JUDGED,
+    Event,
+    Memory,
+    Scope,
+    Totals,
+    totals_of,
+)
 from kokino.telemetry.windows import Cut, Grain, Span, cut, floor
 
 #: The order in which an event's rows are written, the same for all writers: none waits for another in a ring.
-#: What was ever counted is only read per CLI type.
-WRITTEN = tuple(
-    (scope, grain)
-    for scope in Scope
-    for grain in (Grain.DAY, Grain.HOUR, Grain.MINUTE, Grain.EVER)
-    if grain is not Grain.EVER or scope is Scope.CLI
-)
+GRAINS = (Grain.DAY, Grain.HOUR, Grain.MINUTE, Grain.EVER)
+#: What was ever counted is only read of these.
+EVER = frozenset({Scope.CLI, Scope.SHADOW, Scope.CHECKS})
 
 KEY = (rollups.c.scope, rollups.c.scope_id, rollups.c.grain, rollups.c.bucket_at)
 _Key = tuple[str, str, str, datetime]
@@ -37,25 +41,23 @@ def _name(column: ColumnElement[Any], number: int) -> str:
     return f"{column.key}_{number}"
 
 
-#: The rows of one event. Built once, as building it costs as much as running it; and not a tuple IN, for
-#: which SQLite would read the whole table.
-_PRESENT = select(rollups).where(
-    or_(
-        *(
-            and_(*(column == bindparam(_name(column, number)) for column in KEY))
-            for number in range(len(WRITTEN))
-        )
-    )
-)
+@cache
+def _present(count: int) -> Select[Any]:
+    """The rows of one event: so many.
 
-#: The end of a user's execution that counted.
-COUNTED = and_(events.c.label.is_(None), events.c.type.in_(list(END_STATES)))
+    Built once, as building it costs as much as running it; and not a tuple IN, for which SQLite would read
+    the whole table.
+    """
+    rows = ([column == bindparam(_name(column, number)) for column in KEY] for number in range(count))
+    return select(rollups).where(or_(*(and_(*row) for row in rows)))
 
 
 def add(conn: Connection, event: Event) -> None:
-    """Add one counted event to every bucket that it falls in."""
+    """Add one event to every bucket that it falls in; none, for one that is summed nowhere."""
     keys = list(_keys(event))
-    present = {_key(row): _totals(row) for row in conn.execute(_PRESENT, _named(keys))}
+    if not keys:
+        return
+    present = {_key(row): _totals(row) for row in conn.execute(_present(len(keys)), _named(keys))}
     more = totals_of(event)
     conn.execute(
         _upsert(conn.dialect.name), [_values(key, present.get(key, Totals()) + more) for key in keys]
@@ -80,51 +82,6 @@ def totals_by(
     return found
 
 
-def counts(conn: Connection, since: datetime, until: datetime) -> Counts:
-    """Good and bad of all users' executions in [since, until), summed by the database."""
-    pieces = cut(since, until)
-    summed = Counts()
-    if pieces.buckets:
-        columns = (func.coalesce(func.sum(rollups.c.good), 0), func.coalesce(func.sum(rollups.c.bad), 0))
-        good, bad = conn.execute(select(*columns).where(_in_buckets(pieces, Scope.ALL, ""))).one()
-        summed += Counts(good=int(good), bad=int(bad))
-    for span in pieces.edges:
-        summed += count_events(conn, span.since, span.until, label=None)
-    return summed
-
-
-def count_events(conn: Connection, since: datetime, until: datetime, *, label: str | None) -> Counts:
-    """Good and bad executions with a label in [since, until), counted event by event."""
-    rows = conn.execute(
-        select(events.c.state, func.count())
-        .where(_within(Span(since, until)), events.c.label.is_not_distinct_from(label))
-        .where(events.c.type.in_(list(END_STATES)))
-        .group_by(events.c.state)
-    )
-    by_state = {str(state): int(number) for state, number in rows}
-    return Counts(
-        good=sum(by_state.get(state, 0) for state in GOOD), bad=sum(by_state.get(state, 0) for state in BAD)
-    )
-
-
-def oldest_at(
-    conn: Connection,
-    since: datetime,
-    until: datetime,
-    *,
-    states: Collection[str],
-    labels: Collection[str] = (),
-) -> datetime | None:
-    """When the first execution of [since, until) ended in one of `states`; a user's, or one so labelled."""
-    types = [END_TYPES[state].value for state in states]
-    found: datetime | None = conn.execute(
-        select(func.min(events.c.at))
-        .where(events.c.type.in_(types), _within(Span(since, until)))
-        .where(or_(events.c.label.is_(None), events.c.label.in_(list(labels))))
-    ).scalar_one()
-    return found
-
-
 def ever(conn: Connection) -> dict[str, Totals]:
     """Everything since the first event by CLI type; survives retention and restarts."""
     rows = conn.execute(select(rollups).where(rollups.c.scope == Scope.CLI, rollups.c.grain == Grain.EVER))
@@ -132,9 +89,10 @@ def ever(conn: Connection) -> dict[str, Totals]:
 
 
 def _keys(event: Event) -> Iterator[_Key]:
-    ids = {Scope.ALL: "", Scope.CLI: event.cli_type or "", Scope.AGENT: event.agent_id or ""}
-    for scope, grain in WRITTEN:
-        yield scope.value, ids[scope], grain.value, floor(event.at, grain)
+    for scope, scope_id in event.scopes.items():
+        for grain in GRAINS:
+            if grain is not Grain.EVER or scope in EVER:
+                yield scope.value, scope_id, grain.value, floor(event.at, grain)
 
 
 def _named(keys: Sequence[_Key]) -> dict[str, Any]:
@@ -163,6 +121,9 @@ def _values(key: _Key, sums: Totals) -> dict[str, Any]:
         "durations": sums.durations.to_document(),
         "duration_sum_ms": sums.duration_sum // MILLISECOND,
         "duration_max_ms": sums.durations.max_ms,
+        "memory_within": sums.memory.within,
+        "memory_over": sums.memory.over,
+        "memory_sum_mb": sums.memory.sum_mb,
     }
 
 
@@ -208,11 +169,15 @@ def _edge_totals(
 ) -> Iterator[tuple[str, Totals]]:
     if not edges:
         return
-    query = select(events).where(COUNTED, or_(*(_within(span) for span in edges)))
+    types = JUDGED.get(scope, END_STATES)
+    query = select(events).where(
+        events.c.label.is_(None), events.c.type.in_(list(types)), or_(*(_within(span) for span in edges))
+    )
     for row in conn.execute(query):
-        owner = {Scope.ALL: "", Scope.CLI: row.cli_type, Scope.AGENT: row.agent_id}[scope]
+        event = Event.from_row(row)
+        owner = event.scopes[scope]
         if scope_id in {None, owner}:
-            yield owner, totals_of(Event.from_row(row))
+            yield owner, totals_of(event)
 
 
 def _within(span: Span) -> ColumnElement[bool]:
@@ -227,4 +192,5 @@ def _totals(row: Row[Any]) -> Totals:
         kinds=row.kinds,
         durations=Histogram.from_document(row.durations, row.duration_max_ms),
         duration_sum=timedelta(milliseconds=row.duration_sum_ms),
+        memory=Memory(within=row.memory_within, over=row.memory_over, sum_mb=row.memory_sum_mb),
     )

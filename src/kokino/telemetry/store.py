@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, func, select, tuple_
 
 from kokino.storage.schema import events
-from kokino.telemetry import rollup_store
+from kokino.telemetry import latest_store, rollup_store
 from kokino.telemetry.model import END_TYPES, RAN_BADLY, Event, Scope, Totals
 
 #: The event types that count against a CLI type or an agent.
@@ -64,10 +64,11 @@ class AgentLatency:
 def append(conn: Connection, event: Event) -> int:
     """Write an event down, with the sums that it changes, and return its number."""
     values = {name: getattr(event, name) for name in Event.__slots__ if name != "event_id"}
-    number = conn.execute(_INSERT, values).scalar_one()
-    if event.is_counted:
-        rollup_store.add(conn, event)
-    return int(number)
+    number = int(conn.execute(_INSERT, values).scalar_one())
+    rollup_store.add(conn, event)
+    if event.label is None:
+        latest_store.note(conn, event, number)
+    return number
 
 
 def recent(

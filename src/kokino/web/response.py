@@ -10,9 +10,10 @@ from sqlalchemy import Connection
 
 from kokino.alerts import store as alert_store
 from kokino.alerts.model import Alert, Phase
-from kokino.alerts.rule import AlertRule
+from kokino.alerts.rule import AlertRule, Severity
 from kokino.escalation import store as escalation_store
 from kokino.incidents import store as incident_store
+from kokino.incidents.rules import title
 from kokino.notify import receiver_store
 from kokino.notify.model import DeliveryState
 from kokino.notify.receiver_store import Fared
@@ -30,8 +31,8 @@ class AlertRow:
     title: str
     severity: str
     owner: str
-    channel: str
-    playbook: str
+    channel: str | None
+    playbook: str | None
     state: str
     since: datetime
     #: In plain English, why it is in this state.
@@ -85,9 +86,9 @@ class Receivers:
 
 
 def read_alerts(conn: Connection, *, now: datetime, rules: Mapping[str, AlertRule]) -> Alerts:
-    """What fires, or is about to."""
+    """What fires, or is about to, and disturbs somebody."""
     found = alert_store.listed(conn, (Phase.FIRING, Phase.PENDING))
-    rows = [_alert(conn, alert, rules, now) for alert in found]
+    rows = [_alert(conn, alert, rules, now) for alert in found if not _is_for_machines(alert, rules)]
     return Alerts(active=tuple(sorted(rows, key=lambda row: (row.state != Phase.FIRING, row.severity))))
 
 
@@ -128,6 +129,11 @@ def health(fared: Fared | None) -> str:
     return "waiting" if fared.waiting else "ok"
 
 
+def _is_for_machines(alert: Alert, rules: Mapping[str, AlertRule]) -> bool:
+    rule = rules.get(alert.rule_id)
+    return rule is not None and rule.severity is Severity.NONE
+
+
 def _type(routing: Routing, name: str) -> str:
     receiver = routing.receivers.get(name)
     return "log" if receiver is None else type(receiver).__name__.removesuffix("Receiver").lower()
@@ -141,11 +147,11 @@ def _alert(conn: Connection, alert: Alert, rules: Mapping[str, AlertRule], now: 
     is_acknowledged = is_firing and is_acknowledged_at(alert, now)
     return AlertRow(
         alert_id=alert.alert_id,
-        title=rule.title if rule else alert.rule_id,
+        title=title(rule.title, alert.labels) if rule else alert.rule_id,
         severity=rule.severity if rule else "P3",
         owner=rule.owner if rule else "",
-        channel=rule.channel if rule else "",
-        playbook=rule.playbook if rule else alert.rule_id,
+        channel=rule.channel if rule else None,
+        playbook=rule.playbook if rule else None,
         state=alert.state.value,
         since=alert.since,
         reason=str(alert.measured.get("reason") or ""),

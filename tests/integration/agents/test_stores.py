@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from kokino.agents import lock_store, session_store, store, traffic_store
+from kokino.agents import lock_store, roster, session_store, store, traffic_store
 from kokino.agents.model import Agent, CliType, Fallback, Limits, Pause, Scope, Session, Source
 from kokino.agents.service import Agents
 from kokino.errors import Conflict, Invalid, NotFound
@@ -60,8 +60,8 @@ async def test_the_file_rules_its_own_agents_and_leaves_the_apis_alone(storage: 
     first = [agent("a", source=Source.CONFIG), agent("b", source=Source.CONFIG)]
     for one in (agent("api"), agent("probe.claude", source=Source.BROKER)):
         await storage.write(lambda conn, one=one: store.put(conn, one))  # type: ignore[misc]
-    await storage.write(lambda conn: store.take_configured(conn, first))
-    await storage.write(lambda conn: store.take_configured(conn, first[1:]))
+    await storage.write(lambda conn: roster.take_configured(conn, first, now=NOW))
+    await storage.write(lambda conn: roster.take_configured(conn, first[1:], now=NOW))
     assert [one.agent_id for one in await storage.read(store.everyone)] == ["api", "b"]
     assert await storage.read(lambda conn: store.get(conn, "probe.claude")) is not None
 

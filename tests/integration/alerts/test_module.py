@@ -11,13 +11,16 @@ from hypothesis import strategies as st
 from sqlalchemy import create_engine
 
 from kokino.alerts import episode_store, store
+from kokino.alerts.look import look, unseen
 from kokino.alerts.model import Alert, Phase
-from kokino.alerts.module import AlertRules, look, unseen
-from kokino.alerts.observe import Stored
-from kokino.alerts.rehearse import START, Ended, Timeline
-from kokino.alerts.rulefile import packaged
+from kokino.alerts.module import AlertRules
+from kokino.alerts.rehearse import START
+from kokino.alerts.rulefile import packaged_rule
+from kokino.alerts.stored import Stored
+from kokino.alerts.timeline import Timeline
 from kokino.barrier import Faults
 from kokino.errors import Conflict, NotFound
+from kokino.executions.store import users_running
 from kokino.ids import RandomIds
 from kokino.slo.defaults import defaults
 from kokino.storage import Storage, open_storage
@@ -29,7 +32,7 @@ from kokino.testing.ids import SequentialIds
 T = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
 MINUTE = timedelta(minutes=1)
-[RULE] = packaged()
+RULE = packaged_rule("availability-slo-breach")
 
 
 def ended(at: datetime, *, good: bool = False, label: str | None = None) -> Event:
@@ -48,7 +51,7 @@ class Broker:
 
     def __init__(self, storage: Storage) -> None:
         self.storage = storage
-        self.module = AlertRules(storage, SequentialIds(), packaged(), defaults())
+        self.module = AlertRules(storage, SequentialIds(), (RULE,), defaults(), knows_running=users_running)
 
     async def happen(self, *events: Event) -> None:
         """These executions end, without a look at the rules."""
@@ -115,7 +118,7 @@ async def test_a_restart_keeps_what_fires_and_does_not_fire_it_again(broker: Bro
     """A new module on the same database goes on with the same episode."""
     await broker.outage()
     before = await broker.alert()
-    reborn = AlertRules(broker.storage, SequentialIds(), packaged(), defaults())
+    reborn = AlertRules(broker.storage, SequentialIds(), (RULE,), defaults(), knows_running=users_running)
     await reborn.run(T + SECOND)
     assert (await broker.alert()).episode_id == before.episode_id
     assert len(await broker.storage.read(lambda conn: store.why(conn, before.alert_id))) == 1
@@ -230,7 +233,7 @@ async def test_a_killed_broker_finds_its_alert_firing(storage_url: str) -> None:
 async def test_an_alert_whose_rule_is_gone_is_resolved_at_the_first_run(broker: Broker) -> None:
     """The file was removed or renamed while it fired: its episode ends, and ``why`` says so."""
     await broker.outage()
-    without = AlertRules(broker.storage, SequentialIds(), (), defaults())
+    without = AlertRules(broker.storage, SequentialIds(), (), defaults(), knows_running=users_running)
     await without.run(T + MINUTE)
     alert = await broker.alert()
     assert (alert.state, alert.resolved_at) == (Phase.RESOLVED, T + MINUTE)
@@ -243,7 +246,7 @@ async def test_an_alert_with_labels_that_its_rule_has_no_more_is_resolved(broker
     """The rule looks at another alert now, which fires by itself."""
     await broker.outage()
     changed = RULE.model_copy(update={"labels": {"slo": "availability", "site": "b"}})
-    await AlertRules(broker.storage, RandomIds(), (changed,), defaults()).run(T)
+    await AlertRules(broker.storage, RandomIds(), (changed,), defaults(), knows_running=users_running).run(T)
     states = {alert.labels.get("site"): alert.state for alert in await broker.storage.read(store.listed)}
     assert states == {None: Phase.RESOLVED, "b": Phase.FIRING}
 
@@ -251,7 +254,9 @@ async def test_an_alert_with_labels_that_its_rule_has_no_more_is_resolved(broker
 async def test_a_rule_that_cannot_be_looked_at_keeps_no_other_from_firing(broker: Broker) -> None:
     """The others are looked at, and the module's health tells of the one."""
     broken = RULE.model_copy(update={"id": "broken", "slo": "nonsense"})
-    rules = AlertRules(broker.storage, SequentialIds(), (broken, RULE), defaults())
+    rules = AlertRules(
+        broker.storage, SequentialIds(), (broken, RULE), defaults(), knows_running=users_running
+    )
     await broker.happen(ended(T), ended(T))
     with pytest.raises(Faults, match="broken: "):
         await rules.run(T)
@@ -261,7 +266,7 @@ async def test_a_rule_that_cannot_be_looked_at_keeps_no_other_from_firing(broker
 async def test_a_look_that_changes_nothing_draws_no_ids(broker: Broker) -> None:
     """Reading is reading: names are made where something is written down."""
     ids = SequentialIds()
-    await AlertRules(broker.storage, ids, packaged(), defaults()).run(T)
+    await AlertRules(broker.storage, ids, (RULE,), defaults(), knows_running=users_running).run(T)
     assert (ids.new("alert"), ids.uuid()) == (SequentialIds().new("alert"), SequentialIds().uuid())
 
 
@@ -290,9 +295,11 @@ async def test_an_episode_tells_how_it_began_and_ended(broker: Broker) -> None:
     assert await broker.storage.read(episode_store.firing) == []
 
 
-ENDS = st.lists(
+EVENTS = st.lists(
     st.builds(
-        lambda seconds, good, probe: Ended(START + seconds * SECOND, good, probe),
+        lambda seconds, good, probe: ended(
+            START + seconds * SECOND, good=good, label="probe" if probe else None
+        ),
         st.integers(0, 8 * 3_600),
         st.booleans(),
         st.booleans(),
@@ -302,22 +309,20 @@ ENDS = st.lists(
 
 
 @settings(max_examples=25)
-@given(ENDS, st.lists(st.integers(0, 9 * 3_600), min_size=1, max_size=5))
-def test_a_rehearsal_sees_what_the_database_sees(ends: list[Ended], instants: list[int]) -> None:
+@given(EVENTS, st.lists(st.integers(0, 9 * 3_600), min_size=1, max_size=5))
+def test_a_rehearsal_sees_what_the_database_sees(events: list[Event], instants: list[int]) -> None:
     """Rule tests' timeline and the store give the same verdict, reaction and due instant at any time."""
     engine = create_engine("sqlite://")
     try:
         with engine.begin() as conn:
             metadata.create_all(conn)
-            for end in ends:
-                telemetry.append(
-                    conn, ended(end.at, good=end.is_good, label="probe" if end.is_probe else None)
-                )
-            alert = unseen(RULE, now=START, alert_id="alert-1")
+            for event in events:
+                telemetry.append(conn, event)
+            alert = unseen(RULE, {}, now=START, alert_id="alert-1")
             for now in (START + seconds * SECOND for seconds in sorted(instants)):
                 stored, rehearsed = (
                     look(RULE, defaults(), alert, source, now=now, episode_id=f"episode at {now}")
-                    for source in (Stored(conn), Timeline(ends))
+                    for source in (Stored(conn, users_running), Timeline(events))
                 )
                 assert stored == rehearsed
                 alert = stored.reaction.alert

@@ -19,6 +19,7 @@ from kokino.escalation.desk import Desk
 from kokino.escalation.model import Escalation, EscalationState
 from kokino.escalation.module import Escalations
 from kokino.escalation.policy import packaged
+from kokino.executions.store import users_running
 from kokino.incidents import store as incident_store
 from kokino.incidents.model import EntryKind, Pattern
 from kokino.notify import store as outbox
@@ -388,7 +389,7 @@ async def test_what_a_rule_began_that_is_gone_is_finished(
     episode = await episodes.fire(START)
     await broker.at(0)
     await broker.answer(0, oncall=DeliveryState.DELIVERED)
-    await AlertRules(storage, SequentialIds(), (), defaults()).run(after(3))
+    await AlertRules(storage, SequentialIds(), (), defaults(), knows_running=users_running).run(after(3))
     without = Broker(storage, replace(DESK, rules={}))
     assert await without.at(3) is None
 

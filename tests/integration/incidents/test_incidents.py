@@ -12,6 +12,7 @@ from kokino.agents import traffic_store
 from kokino.agents.model import Fallback
 from kokino.alerts.module import AlertRules
 from kokino.barrier import Faults
+from kokino.executions.store import users_running
 from kokino.incidents import Incidents, store
 from kokino.incidents.evidence import Evidence, Repair
 from kokino.incidents.model import EntryKind, Incident, IncidentState, Pattern
@@ -188,7 +189,9 @@ async def test_an_incident_ends_with_its_alert_when_the_rule_is_gone(
     """It needs nothing more of the rule, and says why its alert cleared."""
     await episodes.fire(START)
     await incidents_of(storage).run(START)
-    await AlertRules(storage, SequentialIds(), (), defaults()).run(START + minutes(4))
+    await AlertRules(storage, SequentialIds(), (), defaults(), knows_running=users_running).run(
+        START + minutes(4)
+    )
     await incidents_of(storage, rules={}).run(START + minutes(4))
     [incident] = await all_incidents(storage)
     assert (incident.state, incident.resolved_at) == (IncidentState.RESOLVED, START + minutes(4))

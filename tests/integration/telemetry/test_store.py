@@ -13,7 +13,7 @@ from kokino.clock import EPOCH
 from kokino.storage import Storage
 from kokino.storage.schema import events, rollups
 from kokino.telemetry import rollup_store as sums
-from kokino.telemetry import store
+from kokino.telemetry import store, window_store
 from kokino.telemetry.model import END_TYPES, Counts, Event, EventType, Scope, Totals
 
 T = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
@@ -98,7 +98,7 @@ async def test_probes_are_kept_but_not_summed(storage: Storage) -> None:
     """Probes are found by their label only."""
     await append(storage, [ended("completed", T, label="probe"), ended("failed", T, label="probe")])
     assert (await totals(storage, T - HOUR, T + HOUR)).total == 0
-    probes = await storage.read(lambda conn: sums.count_events(conn, T - HOUR, T + HOUR, label="probe"))
+    probes = await storage.read(lambda conn: window_store.labelled(conn, T - HOUR, T + HOUR, "probe"))
     assert probes == Counts(good=1, bad=1)
 
 

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from kokino.alerts.evaluate import Verdict, evaluate
-from kokino.alerts.observe import Measurements
+from kokino.alerts.measured import with_budget
+from kokino.alerts.observe import Measurements, View
 from kokino.alerts.rule import NoData
-from kokino.alerts.rulefile import packaged
+from kokino.alerts.rulefile import packaged_rule
 from kokino.alerts.words import percent
 from kokino.slo.defaults import defaults
+from kokino.slo.model import SloId
 from kokino.telemetry.model import Counts
 
-[RULE] = packaged()
+RULE = packaged_rule("availability-slo-breach")
+T = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
+VIEW = View(SloId.AVAILABILITY)
 NOTHING = Counts()
 
 
@@ -25,22 +29,20 @@ def judged(
     six_hours: Counts | None = None,
     half: Counts = NOTHING,
     probes: Counts = NOTHING,
-    month: Counts | None = None,
     no_data: NoData = NoData.FREEZE,
 ) -> Verdict:
     """The verdict on these counts; longer windows hold what the hour holds unless said otherwise."""
+    by_window = {
+        timedelta(minutes=5): five,
+        timedelta(minutes=30): half,
+        timedelta(hours=1): hour,
+        timedelta(hours=6): six_hours or hour,
+    }
     measurements = Measurements(
-        windows={
-            timedelta(minutes=5): five,
-            timedelta(minutes=30): half,
-            timedelta(hours=1): hour,
-            timedelta(hours=6): six_hours or hour,
-        },
-        recovery=five,
-        probes=probes,
-        budget=month or hour,
+        counts={(VIEW, window): counted for window, counted in by_window.items()}, probes=probes
     )
-    return evaluate(RULE.model_copy(update={"no_data": no_data}), defaults().availability, measurements)
+    rule = RULE.model_copy(update={"no_data": no_data})
+    return evaluate(rule, defaults().availability, measurements, now=T)
 
 
 def counts(bad: int, total: int) -> Counts:
@@ -113,7 +115,8 @@ def test_what_the_gate_holds_back_is_told_with_its_chance() -> None:
 
 def test_what_was_measured_carries_all_that_a_page_says() -> None:
     """Current, target, budget spent and left in minutes, counts, burn rates: all plain values."""
-    document = judged(counts(9, 500), month=counts(18, 8_000)).measured.to_document()
+    measured = judged(counts(9, 500)).measured
+    document = with_budget(measured, defaults().availability, counts(18, 8_000)).to_document()
     assert {
         key: document[key] for key in ("current", "target", "good", "bad", "total", "window_seconds")
     } == {

@@ -10,15 +10,15 @@ import pytest
 
 from kokino.alerts.evaluate import Verdict, evaluate
 from kokino.alerts.lifecycle import TRANSITIONS, Input, Reaction, advance, react, retire
+from kokino.alerts.look import unseen
 from kokino.alerts.model import Alert, Phase, fingerprint
-from kokino.alerts.module import unseen
-from kokino.alerts.observe import Measurements
+from kokino.alerts.observe import Measurements, windows
 from kokino.alerts.rule import AlertRule
-from kokino.alerts.rulefile import packaged
+from kokino.alerts.rulefile import packaged_rule
 from kokino.slo.defaults import defaults
 from kokino.telemetry.model import Counts
 
-[RULE] = packaged()
+RULE = packaged_rule("availability-slo-breach")
 PATIENT = RULE.model_copy(
     update={
         "pending_for": timedelta(minutes=2),
@@ -28,17 +28,16 @@ PATIENT = RULE.model_copy(
 T = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
 
-_NOTHING = Measurements(
-    windows=dict.fromkeys(RULE.windows(), Counts()), recovery=Counts(), probes=Counts(), budget=Counts()
-)
-QUIET: Verdict = evaluate(RULE, defaults().availability, _NOTHING)
+_AVAILABILITY = defaults().availability
+_NOTHING = Measurements(counts=dict.fromkeys(windows(RULE, _AVAILABILITY), Counts()))
+QUIET: Verdict = evaluate(RULE, _AVAILABILITY, _NOTHING, now=T)
 BREACH = replace(QUIET, fires=True, condition="rate-1h", reason="availability 0.00 % over 1 h is under 99 %")
 CLEAR = replace(QUIET, clears=True, clear_reason="recovered: 5 of 5 executions over 5 min succeeded")
 
 
 def fresh() -> Alert:
     """An alert that nothing happened to."""
-    return unseen(RULE, now=T, alert_id="alert-1")
+    return unseen(RULE, {}, now=T, alert_id="alert-1")
 
 
 def take(alert: Alert, verdict: Verdict, now: datetime, rule: AlertRule = RULE) -> Reaction:

@@ -1,0 +1,107 @@
+"""What a rule asks for, from the database. What a look costs does not grow with what happened."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from sqlalchemy import Connection
+
+from kokino.alerts.observe import Labels, Moment, View, bears, distinct
+from kokino.alerts.rule import AlertRule, By
+from kokino.clock import MILLISECOND
+from kokino.slo.model import SloId
+from kokino.telemetry import latest_store, rollup_store, window_store
+from kokino.telemetry.latest_store import Latest
+from kokino.telemetry.model import EVERYBODY, PROBE, Counts, Memory, Owner, Running, Scope
+
+#: Who knows what runs; executions are a noun above this one.
+KnowsRunning = Callable[[Connection], Sequence[Running]]
+
+_SCOPES = {SloId.CORRECTNESS: Scope.SHADOW, SloId.INTEGRITY: Scope.CHECKS}
+
+
+@dataclass(slots=True)
+class Stored:
+    """One look's answers. Each question is put to the database once, whatever number of alerts ask it."""
+
+    conn: Connection
+    knows_running: KnowsRunning
+    _latest: dict[frozenset[str], list[Latest]] = field(default_factory=dict)
+    _running: list[Running] | None = None
+
+    def counts(self, view: View, since: datetime, until: datetime, labels: Labels) -> Counts:
+        owner = Owner(_SCOPES[view.slo]) if view.slo in _SCOPES else _owner(labels)
+        if owner.scope is Scope.CHECKS:
+            return rollup_store.totals(self.conn, since, until, owner.scope).counts
+        if view.slo is SloId.RESOURCES:
+            peaks = window_store.memory(self.conn, since, until, owner)
+            return Counts(good=peaks.within, bad=peaks.over)
+        if view.within is not None:
+            limit_ms = view.within // MILLISECOND
+            return window_store.within(self.conn, since, until, limit_ms, owner)
+        return window_store.counts(self.conn, since, until, owner)
+
+    def probes(self, since: datetime, until: datetime, labels: Labels) -> Counts:
+        return window_store.labelled(self.conn, since, until, PROBE, **_names(labels))
+
+    def memory(self, since: datetime, until: datetime, labels: Labels) -> Memory:
+        return window_store.memory(self.conn, since, until, _owner(labels))
+
+    def how_many(self, types: Collection[str], since: datetime, until: datetime, labels: Labels) -> int:
+        return window_store.how_many(self.conn, since, until, types, **_names(labels))
+
+    def last(self, types: Collection[str], until: datetime, labels: Labels) -> Moment | None:
+        found = [
+            Moment(one.at, one.event_id)
+            for one in self._last_of(types)
+            if one.at < until and bears(labels, one.agent_id, one.cli_type)
+        ]
+        return max(found, default=None)
+
+    def running(self, until: datetime, labels: Labels) -> Sequence[datetime]:
+        if self._running is None:
+            self._running = sorted(self.knows_running(self.conn), key=lambda one: one.started_at)
+        return [
+            one.started_at
+            for one in self._running
+            if one.started_at < until and bears(labels, one.agent_id, one.cli_type)
+        ]
+
+    def first_at(
+        self, types: Collection[str], since: datetime, until: datetime, labels: Labels, *, probes: bool
+    ) -> datetime | None:
+        found = [
+            window_store.first_at(self.conn, since, until, types, label=label, **_names(labels))
+            for label in ([None, PROBE] if probes else [None])
+        ]
+        return min((at for at in found if at is not None), default=None)
+
+    def bearers(self, rule: AlertRule, until: datetime) -> Sequence[Labels]:
+        if rule.begun_by():
+            found = [(one.agent_id, one.cli_type) for one in self._last_of(rule.begun_by())]
+            return distinct(rule, found)
+        if rule.by == (By.AGENT,):
+            return [{By.AGENT: name} for name in window_store.ids(self.conn, Scope.AGENT)]
+        if rule.by == (By.CLI_TYPE,):
+            return [{By.CLI_TYPE: name} for name in window_store.ids(self.conn, Scope.CLI)]
+        return [{}]
+
+    def _last_of(self, types: Collection[str]) -> list[Latest]:
+        asked = frozenset(map(str, types))
+        if asked not in self._latest:
+            self._latest[asked] = latest_store.of_types(self.conn, asked)
+        return self._latest[asked]
+
+
+def _owner(labels: Labels) -> Owner:
+    if By.AGENT in labels:
+        return Owner(Scope.AGENT, labels[By.AGENT])
+    if By.CLI_TYPE in labels:
+        return Owner(Scope.CLI, labels[By.CLI_TYPE])
+    return EVERYBODY
+
+
+def _names(labels: Labels) -> dict[str, str | None]:
+    return {"agent_id": labels.get(By.AGENT), "cli_type": labels.get(By.CLI_TYPE)}

@@ -1,0 +1,62 @@
+"""The last event of each type: whether something is so now, whatever and however much happened before."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from typing import Any
+
+from sqlalchemy import Connection, select
+from sqlalchemy.dialects import postgresql, sqlite
+
+from kokino.storage.schema import events, latest_events
+from kokino.telemetry.model import Event
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class Latest:
+    """The last event of one type about one agent and CLI type; of two at one instant the later told."""
+
+    at: datetime
+    event_id: int
+    type: str
+    #: Empty where it tells of none.
+    agent_id: str
+    cli_type: str
+
+
+def note(conn: Connection, event: Event, event_id: int) -> None:
+    """An event was appended; one that happened before the last one changes nothing."""
+    values = {
+        "type": event.type,
+        "agent_id": event.agent_id or "",
+        "cli_type": event.cli_type or "",
+        "at": event.at,
+        "event_id": event_id,
+    }
+    conn.execute(_upsert(conn.dialect.name), values)
+
+
+def of_types(conn: Connection, types: Collection[str]) -> list[Latest]:
+    """The last events of these types, one for each agent and CLI type."""
+    query = select(latest_events).where(latest_events.c.type.in_(sorted(types)))
+    return [Latest(**row._mapping) for row in conn.execute(query)]  # noqa: SLF001 - SQLAlchemy's public name
+
+
+def types_since(conn: Connection, event_id: int) -> tuple[set[str], int]:
+    """The types of all events after `event_id`, and the number of the last one."""
+    rows = conn.execute(select(events.c.type, events.c.event_id).where(events.c.event_id > event_id)).all()
+    return {row.type for row in rows}, max((row.event_id for row in rows), default=event_id)
+
+
+@cache
+def _upsert(dialect: str) -> Any:
+    insert: Any = postgresql.insert if dialect == "postgresql" else sqlite.insert
+    statement = insert(latest_events)
+    return statement.on_conflict_do_update(
+        index_elements=[latest_events.c.type, latest_events.c.agent_id, latest_events.c.cli_type],
+        set_={"at": statement.excluded.at, "event_id": statement.excluded.event_id},
+        where=statement.excluded.at >= latest_events.c.at,
+    )
