@@ -19,6 +19,7 @@ from pydantic.fields import FieldInfo
 from kokino.agents.settings import AgentSettings, CliTypeSettings, LimitSettings
 from kokino.api.app import ROUTERS
 from kokino.app.settings import (
+    AlertingSettings,
     CalendarSettings,
     ProcessSettings,
     ServerSettings,
@@ -33,6 +34,7 @@ SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("[storage]", StorageSettings),
     ("[process]", ProcessSettings),
     ("[sessions]", SessionSettings),
+    ("[alerting]", AlertingSettings),
     ("[calendar]", CalendarSettings),
     ("[cli_types.NAME]", CliTypeSettings),
     ("[[agents]]", AgentSettings),

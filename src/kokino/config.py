@@ -29,6 +29,7 @@ SECTIONS = (
     "process",
     "sessions",
     "calendar",
+    "alerting",
     "cli_types",
     "agents",
     "receivers",

@@ -141,8 +141,9 @@ class Outage:
         return [entry["text"] for entry in (await self.incident())["timeline"] if entry["kind"] == kind]
 
     async def alert(self) -> Any:
-        """The only alert there is."""
-        (alert,) = await self.broker.get("/api/alerts")
+        """The alert on availability."""
+        alerts = await self.broker.get("/api/alerts")
+        (alert,) = [one for one in alerts if one["ruleId"] == "availability-slo-breach"]
         return alert
 
     async def pattern(self) -> str | None:

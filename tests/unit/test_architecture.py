@@ -62,7 +62,7 @@ TABLES = {
     "conversations": frozenset({"conversations", "turns"}),
     "agents": frozenset({"agents", "sessions", "agent_locks", "circuits", "fallbacks", "pauses"}),
     "executions": frozenset({"executions", "records", "idempotency_keys"}),
-    "alerts": frozenset({"alerts", "alert_transitions"}),
+    "alerts": frozenset({"alerts", "alert_transitions", "silences"}),
     "incidents": frozenset({"incidents", "incident_episodes", "timeline"}),
     "playbooks": frozenset({"playbook_runs", "playbook_steps"}),
     "escalation": frozenset({"escalations"}),

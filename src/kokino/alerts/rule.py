@@ -58,6 +58,8 @@ class Inhibits(Settings):
     rule: Id
     #: Only where these labels are the same in both; none: always.
     equal: tuple[str, ...] = ()
+    #: For so long after this rule's alert is resolved, for what began to fire before that.
+    linger: Length = timedelta(minutes=15)
 
 
 class Ends(Settings):

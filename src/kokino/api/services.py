@@ -13,6 +13,7 @@ from fastapi import Depends, Request
 from kokino.agents.model import CliType
 from kokino.agents.service import Agents
 from kokino.alerts.rule import AlertRule
+from kokino.alerts.silencing import Silencing
 from kokino.clock import Clock
 from kokino.doctor.supervision import SupervisionChecks
 from kokino.engine.loop import Engine
@@ -76,6 +77,7 @@ class Services:
     incidents: IncidentResponse
     acknowledgements: Acknowledgements
     escalations: Escalations
+    silencing: Silencing
     desk: Desk
     warden: Warden
     supervision: SupervisionChecks

@@ -96,6 +96,14 @@ class CalendarSettings(Settings):
         return value
 
 
+class AlertingSettings(Settings):
+    """``[alerting]``: what holds for all alert rules."""
+
+    longest_silence: Length = Field(
+        timedelta(days=7), gt=timedelta(0), description="no silence lasts longer; it can be made anew"
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checked:
     """The whole configuration, ready to build from."""
@@ -106,6 +114,7 @@ class Checked:
     process: ProcessSettings
     sessions: SessionSettings
     calendar: CalendarSettings
+    alerting: AlertingSettings
     cli_types: Mapping[str, CliType]
     agents: tuple[Agent, ...]
     routing: Routing
@@ -123,6 +132,7 @@ def check(config: Config, environment: Mapping[str, str], *, now: datetime) -> C
     process = config.section("process").read(ProcessSettings, faults)
     sessions = config.section("sessions").read(SessionSettings, faults)
     calendar = config.section("calendar").read(CalendarSettings, faults)
+    alerting = config.section("alerting").read(AlertingSettings, faults)
     cli_types = read_cli_types(config, faults)
     agents = read_agents(config, cli_types, faults, now=now)
     routing = read_routing(config, faults, environment)
@@ -134,6 +144,7 @@ def check(config: Config, environment: Mapping[str, str], *, now: datetime) -> C
         process=process or ProcessSettings(),
         sessions=sessions or SessionSettings(),
         calendar=calendar or CalendarSettings(),
+        alerting=alerting or AlertingSettings(),
         cli_types=cli_types,
         agents=tuple(agents),
         routing=routing,

@@ -14,6 +14,7 @@ from kokino.agents.parking import Parking
 from kokino.agents.service import Agents
 from kokino.alerts import rulefile
 from kokino.alerts.module import AlertRules
+from kokino.alerts.silencing import Silencing
 from kokino.api.app import create_api
 from kokino.api.guard import Rules, is_loopback
 from kokino.api.services import INCIDENTS, Restarts, Services
@@ -26,6 +27,7 @@ from kokino.escalation import policy
 from kokino.escalation.acknowledge import Acknowledgements
 from kokino.escalation.desk import Desk
 from kokino.escalation.module import Escalations
+from kokino.escalation.silences import Silences
 from kokino.executions.change_sweep import ChangeSweep
 from kokino.executions.idempotency import IdempotencyKeys
 from kokino.executions.local import LocalDispatch
@@ -110,6 +112,7 @@ def wire(checked: Checked, ground: Ground) -> tuple[Services, LocalDispatch, Fas
                 availability=defaults().availability,
                 runs=evidence_store,
             ),
+            Silences(ground.storage, desk),
             escalations,
             runs,
             _deliveries(checked, ground, bells),
@@ -138,6 +141,13 @@ def wire(checked: Checked, ground: Ground) -> tuple[Services, LocalDispatch, Fas
         incidents=IncidentResponse(storage=ground.storage, clock=ground.world.clock, on_change=bells.wake),
         acknowledgements=Acknowledgements(ground.storage, desk, on_change=bells.wake),
         escalations=escalations,
+        silencing=Silencing(
+            storage=ground.storage,
+            clock=ground.world.clock,
+            ids=ground.world.ids,
+            longest=checked.alerting.longest_silence,
+            on_change=bells.wake,
+        ),
         desk=desk,
         warden=ground.warden,
         supervision=SupervisionChecks(ground.world.clock, self_check(checked, ground.runtime_folder)),

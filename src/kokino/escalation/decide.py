@@ -16,6 +16,10 @@ class Action(StrEnum):
 
     #: Nothing yet.
     WAIT = "wait"
+    #: Keep everybody back: it is silenced or inhibited.
+    KEEP_QUIET = "keep_quiet"
+    #: Leave it to the messages of the one that it has joined.
+    JOIN = "join"
     #: Keep further tiers back: it is acknowledged.
     HOLD = "hold"
     #: Tell the next tier.
@@ -46,6 +50,8 @@ class Decision:
 #: The state that each action leaves behind; waiting changes nothing but the time.
 STATES = {
     Action.WAIT: EscalationState.ACTIVE,
+    Action.KEEP_QUIET: EscalationState.QUIET,
+    Action.JOIN: EscalationState.JOINED,
     Action.HOLD: EscalationState.HELD,
     Action.ADVANCE: EscalationState.ACTIVE,
     Action.REMIND: EscalationState.ACTIVE,
@@ -55,11 +61,18 @@ STATES = {
 
 
 def decide(policy: Policy, escalation: Escalation, facts: Facts, now: datetime) -> Decision:
-    """What `escalation`, whose first tier has been told, needs at `now`."""
+    """What `escalation` needs at `now`."""
     if not facts.is_firing:
         return Decision(action=Action.FINISH, reason="the alert is resolved")
+    if escalation.joined_to is not None:
+        return Decision(action=Action.JOIN, reason=escalation.reason)
     if facts.incident_state not in {None, IncidentState.OPEN}:
         return Decision(action=Action.STOP, reason=f"the incident is {facts.incident_state}")
+    if facts.quiet is not None:
+        return Decision(action=Action.KEEP_QUIET, reason=facts.quiet.reason, due_at=facts.quiet.ends_at)
+    if escalation.state is EscalationState.QUIET or escalation.tier < 0:
+        action = Action.ADVANCE if escalation.tier < 0 else Action.REMIND
+        return Decision(action=action, reason="it fires, and nothing keeps it quiet any more")
     if escalation.state is EscalationState.STOPPED:
         return Decision(action=Action.REMIND, reason="the incident was opened again")
     if (held := _held(policy, facts, now)) is not None:
@@ -67,12 +80,23 @@ def decide(policy: Policy, escalation: Escalation, facts: Facts, now: datetime) 
     return _due(policy, escalation, facts, now) or _wait(policy, escalation, facts, now)
 
 
+def begun_at(policy: Policy, escalation: Escalation, decision: Decision, now: datetime) -> datetime:
+    """From when the delays of the tiers count: anew once nothing keeps the alert quiet any more.
+
+    Whoever is told then has as much time as at any other time before the next tier hears of it.
+    """
+    if escalation.state is not EscalationState.QUIET or not decision.tells:
+        return escalation.started_at
+    return now - policy.tiers[max(escalation.tier, 0)].after
+
+
 def on_hand_over(
     policy: Policy, escalation: Escalation, facts: Facts, reason: str, now: datetime
 ) -> Decision:
     """What follows when a playbook can do no more: somebody new hears of it, or those who know it do."""
     is_open = facts.is_firing and facts.incident_state in {None, IncidentState.OPEN}
-    if not is_open or _held(policy, facts, now) is not None:
+    is_kept_back = facts.quiet is not None or escalation.joined_to is not None
+    if not is_open or is_kept_back or _held(policy, facts, now) is not None:
         return Decision(action=Action.WAIT, reason=reason)
     action = Action.ADVANCE if _next_tier(policy, escalation) else Action.REMIND
     return Decision(action=action, reason=reason)

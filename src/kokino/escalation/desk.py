@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Protocol
 
 from sqlalchemy import Connection
 
 from kokino.alerts import rule as alert_rule
+from kokino.alerts import store as alert_store
+from kokino.alerts.rule import Inhibits
 from kokino.escalation import message
 from kokino.escalation.model import Escalation, Subject, dedup_key
 from kokino.escalation.policy import Policies, Policy
@@ -24,6 +26,10 @@ from kokino.notify.settings import Routing
 
 #: More than one episode ever needs: tiers times rounds times receivers.
 ALL = 10_000
+
+
+#: Of many alerts that are told of together so many are named.
+NAMED = 10
 
 
 class EscalatedRule(RuleFacts, Protocol):
@@ -49,6 +55,7 @@ class GoneRule:
     owner: str
     playbook: str | None = None
     channel: str | None = None
+    inhibits: tuple[Inhibits, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,15 +95,23 @@ class Desk:
         )
 
     def tell(
-        self, conn: Connection, subject: Subject, escalation: Escalation, *, reason: str, now: datetime
+        self,
+        conn: Connection,
+        subject: Subject,
+        escalation: Escalation,
+        *,
+        reason: str,
+        now: datetime,
+        also: Sequence[Subject] = (),
     ) -> None:
-        """Tell the tier that `escalation` stands at, in its round."""
+        """Tell the tier that `escalation` stands at, in its round; `also` fire with it."""
         rule = self.rule(conn, subject)
         owner = self.policy(conn, subject).tiers[escalation.tier].owner
         receivers = self.routing.receivers_for(owner, Severity(str(rule.severity)), rule.channel)
         is_first = escalation.tier == 0 and escalation.round == 0
         escalated = () if is_first else (("Escalated", f"to {owner}: {reason}"),)
-        content = message.build(self._page(conn, subject), *escalated)
+        others = (("Also firing", self._named(conn, also)),) if also else ()
+        content = message.build(self._page(conn, subject), *escalated, *others)
         key = dedup_key(self.installation, escalation.episode_id, escalation.tier, escalation.round)
         self._enqueue(conn, subject, [(name, key) for name in receivers], Action.TRIGGER, content, now=now)
         if escalation.incident is not None:
@@ -108,6 +123,21 @@ class Desk:
                 author=BROKER,
                 text=self._told(owner, receivers, reason="" if is_first else reason),
                 data={"tier": escalation.tier, "round": escalation.round, "receivers": list(receivers)},
+            )
+
+    def tell_also(self, conn: Connection, first: Escalation, subject: Subject, *, now: datetime) -> None:
+        """Tell those who were told of `first` that another alert of its rule fires too."""
+        told = replace(Subject.of(alert_store.get(conn, first.alert_id)), episode_id=first.episode_id)
+        self.follow_up(conn, told, Action.UPDATE, now, ("Also firing", self._named(conn, [subject])))
+        if (incident := self.incident(conn, subject)) is not None:
+            with_it = self._named(conn, [told])
+            incident_store.append(
+                conn,
+                incident.number,
+                at=now,
+                kind=EntryKind.PAGED,
+                author=BROKER,
+                text=f"Told of together with {with_it}",
             )
 
     def follow_up(
@@ -140,6 +170,12 @@ class Desk:
     def incident(self, conn: Connection, subject: Subject) -> Incident | None:
         """The incident that covers the alert's episode."""
         return None if subject.episode_id is None else incident_store.of_episode(conn, subject.episode_id)
+
+    def _named(self, conn: Connection, subjects: Sequence[Subject]) -> str:
+        """The titles of some alerts, the first few of many."""
+        titles = [title(self.rule(conn, one).title, one.labels) for one in subjects]
+        more = len(titles) - NAMED
+        return "; ".join(titles[:NAMED]) + (f"; and {more} more" if more > 0 else "")
 
     def _page(self, conn: Connection, subject: Subject) -> message.Page:
         rule = self.rule(conn, subject)

@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Any, Self
 
 from kokino.alerts.model import Alert, Phase
+from kokino.alerts.quiet import Quiet
 from kokino.incidents.model import IncidentState
 
 
@@ -18,6 +19,10 @@ class EscalationState(StrEnum):
 
     #: The next tier goes when it is due.
     ACTIVE = "active"
+    #: Kept back by a silence, or by an alert that inhibits this one.
+    QUIET = "quiet"
+    #: Told of by the messages of another one: alerts of one rule that came together.
+    JOINED = "joined"
     #: Kept back by an acknowledgement.
     HELD = "held"
     #: The incident is mitigated or over; goes on only if it is opened again.
@@ -35,18 +40,20 @@ class Escalation:
     policy: str
     incident: int | None
     state: EscalationState
-    #: Number of the tier that was told last, from 0.
+    #: Number of the tier that was told last, from 0; -1 while nobody was told.
     tier: int
     #: Grows whenever a tier is told again: a receiver that has acknowledged a key is not woken by it again.
     round: int
     #: When it must be looked at again; None when only an event can change it.
     due_at: datetime | None
-    #: When the first tier was told: the delays of the others count from here.
+    #: When the first tier was told: the delays of the others count from here. Later for one that was quiet.
     started_at: datetime
     #: Why it is in this state.
     reason: str
     #: The timeline entry up to which a playbook's handing over was passed on.
     handed_over_up_to: int = 0
+    #: The episode whose messages tell of this one too.
+    joined_to: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,11 +116,13 @@ class Telling:
 class Facts:
     """Everything beside the escalation itself that its next step depends on."""
 
-    #: False once the alert's episode has ended.
+    #: False once the alert's episode has ended, and those of all that are told of with it.
     is_firing: bool
     #: None for an alert that opens no incident.
     incident_state: IncidentState | None = None
     acknowledgement: Acknowledgement | None = None
+    #: Why nobody is told for now; None where people are.
+    quiet: Quiet | None = None
     #: In the order in which they were queued.
     tellings: tuple[Telling, ...] = ()
 

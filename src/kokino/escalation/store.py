@@ -45,6 +45,29 @@ def unfinished(conn: Connection) -> list[str]:
     return list(conn.scalars(query.order_by(escalations.c.started_at, escalations.c.episode_id)))
 
 
+def to_join(conn: Connection, policy: str, *, since: datetime, but_not: str) -> Escalation | None:
+    """The escalation of a policy, begun after `since`, whose messages can tell of another alert too.
+
+    None that is about the alert `but_not` itself: its earlier episode is another story.
+    """
+    query = select(escalations).where(
+        escalations.c.policy == policy,
+        escalations.c.alert_id != but_not,
+        escalations.c.joined_to.is_(None),
+        escalations.c.tier >= 0,
+        escalations.c.started_at > since,
+        escalations.c.state.in_([EscalationState.ACTIVE.value, EscalationState.HELD.value]),
+    )
+    row = conn.execute(query.order_by(escalations.c.started_at, escalations.c.episode_id).limit(1)).first()
+    return None if row is None else _escalation(row)
+
+
+def joined(conn: Connection, episode_id: str) -> list[Escalation]:
+    """The escalations that are told of with this episode's, in the order of their start."""
+    query = select(escalations).where(escalations.c.joined_to == episode_id)
+    return [_escalation(row) for row in conn.execute(query.order_by(escalations.c.started_at))]
+
+
 def handed_over_up_to(conn: Connection) -> int:
     """The timeline entry up to which every handing over was passed on."""
     return conn.scalar(select(func.max(escalations.c.handed_over_up_to))) or 0
@@ -68,6 +91,7 @@ def _values(escalation: Escalation) -> dict[str, Any]:
         "started_at": escalation.started_at,
         "reason": escalation.reason,
         "handed_over_up_to": escalation.handed_over_up_to,
+        "joined_to": escalation.joined_to,
     }
 
 
@@ -84,4 +108,5 @@ def _escalation(row: Row[Any]) -> Escalation:
         started_at=row.started_at,
         reason=row.reason,
         handed_over_up_to=row.handed_over_up_to,
+        joined_to=row.joined_to,
     )

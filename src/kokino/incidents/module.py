@@ -10,7 +10,9 @@ from sqlalchemy import Connection
 
 from kokino.agents import traffic_store
 from kokino.alerts import episode_store
+from kokino.alerts import store as alert_store
 from kokino.alerts.episode import Episode
+from kokino.alerts.inhibition import INHIBITING, inhibition
 from kokino.alerts.model import Transition
 from kokino.barrier import Barrier
 from kokino.incidents import impact_store, lessons, store, words
@@ -52,12 +54,14 @@ class Incidents:
         self._runs = runs
 
     async def run(self, now: datetime) -> datetime | None:
-        """Open, join and resolve what is due; nothing here waits for time alone.
+        """Open, join and resolve what is due.
+
+        Nothing here waits for time alone but a symptom, and its escalation is due at the same instant.
 
         Raises `Faults` once each episode and incident had its turn.
         """
         with Barrier() as barrier:
-            uncovered = await self._storage.read(self._uncovered)
+            uncovered = await self._storage.read(partial(self._uncovered, now=now))
             await barrier.each(uncovered, partial(self._cover, now=now), name=lambda one: one.episode_id)
             unresolved = await self._storage.read(_unresolved)
             await barrier.each(unresolved, self._follow, name=incident_id)
@@ -70,16 +74,24 @@ class Incidents:
         if await self._storage.read(partial(self._has_news, number=number)):
             await self._storage.write(partial(self._take_down, number=number))
 
-    def _uncovered(self, conn: Connection) -> list[Episode]:
+    def _uncovered(self, conn: Connection, now: datetime) -> list[Episode]:
         return [
             episode
             for episode in episode_store.firing(conn)
-            if self._opens_incident(episode) and store.of_episode(conn, episode.episode_id) is None
+            if self._opens_incident(episode)
+            and store.of_episode(conn, episode.episode_id) is None
+            and not self._is_symptom(conn, episode, now)
         ]
 
     def _opens_incident(self, episode: Episode) -> bool:
         rule = self._rules.get(episode.rule_id)
         return rule is not None and str(rule.severity) in REVIEW_WITHIN
+
+    def _is_symptom(self, conn: Connection, episode: Episode, now: datetime) -> bool:
+        """True while another alert's incident is about the same trouble."""
+        alert = alert_store.get(conn, episode.alert_id)
+        others = alert_store.listed(conn, INHIBITING)
+        return inhibition(alert, others, self._rules, now=now) is not None
 
     def _join_or_open(self, conn: Connection, episode: Episode, now: datetime) -> None:
         if store.of_episode(conn, episode.episode_id) is not None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol
 
+from kokino.alerts.rule import Inhibits
+
 
 class RuleFacts(Protocol):
     """A rule, as far as an incident knows it."""
@@ -22,6 +24,11 @@ class RuleFacts(Protocol):
     @property
     def owner(self) -> str:
         """``@backend-team``."""
+        ...
+
+    @property
+    def inhibits(self) -> tuple[Inhibits, ...]:
+        """Rules whose alerts are symptoms of this one's."""
         ...
 
 

@@ -379,6 +379,25 @@ alert_transitions = Table(
     Index(None, "episode_id"),
 )
 
+# Alerts that all matchers fit tell nobody while it lasts.
+silences = Table(
+    "silences",
+    metadata,
+    _id("silence_id", primary_key=True),
+    # A list of documents with a name, a value and whether that is a regular expression.
+    Column("matchers", Document, nullable=False),
+    Column("comment", Text, nullable=False),
+    Column("created_by", Text, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("ends_at", Instant, nullable=False),
+    # It ends with the alerts that it fits, if that is earlier.
+    Column("until_resolved", Boolean, nullable=False),
+    Column("ended_at", Instant),
+    # When people were told that it is about to end.
+    Column("noticed_at", Instant),
+    Index(None, "ends_at"),
+)
+
 # --- incidents ---------------------------------------------------------------------------------------
 
 incidents = Table(
@@ -482,9 +501,11 @@ escalations = Table(
     _id("alert_id", nullable=False),
     _id("policy", nullable=False),
     Column("incident", Serial, ForeignKey("incidents.number")),
-    # active, held, stopped, finished.
+    # active, quiet, joined, held, stopped, finished.
     Column("state", String(16), nullable=False),
-    # Number of the tier that was told last, from 0.
+    # The episode whose messages tell of this one too: alerts of one rule that came together.
+    _id("joined_to"),
+    # Number of the tier that was told last, from 0; -1 while nobody was told.
     Column("tier", Integer, nullable=False),
     Column("round", Integer, nullable=False),
     Column("due_at", Instant),

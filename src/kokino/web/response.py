@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 
 from kokino.alerts import store as alert_store
 from kokino.alerts.model import Alert, Phase
+from kokino.alerts.quiet import quiet
 from kokino.alerts.rule import AlertRule, Severity
 from kokino.escalation import store as escalation_store
 from kokino.incidents import store as incident_store
@@ -46,6 +47,8 @@ class AlertRow:
     escalation: str | None
     #: When somebody is told next; None when nothing is due.
     escalation_due_at: datetime | None
+    #: Why it tells nobody: silenced, or inhibited by another alert. None where people hear of it.
+    quiet: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +56,8 @@ class Alerts:
     """The alerts that fire or are about to, the gravest first."""
 
     active: tuple[AlertRow, ...]
+    #: Those that fire and tell nobody.
+    quiet: tuple[AlertRow, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,7 +94,11 @@ def read_alerts(conn: Connection, *, now: datetime, rules: Mapping[str, AlertRul
     """What fires, or is about to, and disturbs somebody."""
     found = alert_store.listed(conn, (Phase.FIRING, Phase.PENDING))
     rows = [_alert(conn, alert, rules, now) for alert in found if not _is_for_machines(alert, rules)]
-    return Alerts(active=tuple(sorted(rows, key=lambda row: (row.state != Phase.FIRING, row.severity))))
+    ordered = sorted(rows, key=lambda row: (row.state != Phase.FIRING, row.severity, row.title))
+    return Alerts(
+        active=tuple(row for row in ordered if row.quiet is None),
+        quiet=tuple(row for row in ordered if row.quiet is not None),
+    )
 
 
 def read_resolved(conn: Connection, *, now: datetime, rules: Mapping[str, AlertRule]) -> Resolved:
@@ -145,6 +154,7 @@ def _alert(conn: Connection, alert: Alert, rules: Mapping[str, AlertRule], now: 
     incident = incident_store.of_episode(conn, str(alert.episode_id)) if alert.episode_id else None
     escalation = escalation_store.get(conn, str(alert.episode_id)) if is_firing else None
     is_acknowledged = is_firing and is_acknowledged_at(alert, now)
+    keeps_quiet = quiet(conn, alert, rules, now=now) if is_firing else None
     return AlertRow(
         alert_id=alert.alert_id,
         title=title(rule.title, alert.labels) if rule else alert.rule_id,
@@ -160,6 +170,7 @@ def _alert(conn: Connection, alert: Alert, rules: Mapping[str, AlertRule], now: 
         incident=None if incident is None else incident.id,
         escalation=None if escalation is None else escalation.reason,
         escalation_due_at=None if escalation is None else escalation.due_at,
+        quiet=None if keeps_quiet is None else keeps_quiet.reason,
     )
 
 

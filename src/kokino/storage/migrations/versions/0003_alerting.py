@@ -1,4 +1,4 @@
-"""what alert rules count: memory, comparisons, checks, the last event of each type."""
+"""what alert rules count, silences, alerts that are told together."""
 
 from __future__ import annotations
 
@@ -25,6 +25,21 @@ def upgrade() -> None:
         sa.Column("event_id", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("type", "agent_id", "cli_type", name=op.f("pk_latest_events")),
     )
+    op.create_table(
+        "silences",
+        sa.Column("silence_id", sa.String(length=160), nullable=False),
+        sa.Column("matchers", sa.JSON(none_as_null=True), nullable=False),
+        sa.Column("comment", sa.Text(), nullable=False),
+        sa.Column("created_by", sa.Text(), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("ends_at", sa.BigInteger(), nullable=False),
+        sa.Column("until_resolved", sa.Boolean(), nullable=False),
+        sa.Column("ended_at", sa.BigInteger(), nullable=True),
+        sa.Column("noticed_at", sa.BigInteger(), nullable=True),
+        sa.PrimaryKeyConstraint("silence_id", name=op.f("pk_silences")),
+    )
+    op.create_index(op.f("ix_silences_ends_at"), "silences", ["ends_at"])
+    op.add_column("escalations", sa.Column("joined_to", sa.String(length=160), nullable=True))
     # What stood open before this table was there stands open still.
     op.execute(
         "INSERT INTO latest_events (type, agent_id, cli_type, at, event_id)"

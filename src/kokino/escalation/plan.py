@@ -1,0 +1,173 @@
+"""What one escalation needs now: everything that its next step depends on, read together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection
+
+from kokino.alerts import store as alert_store
+from kokino.alerts.model import Alert
+from kokino.alerts.quiet import Quiet, quiet
+from kokino.escalation import decide, store
+from kokino.escalation.decide import STATES, Decision
+from kokino.escalation.desk import Desk
+from kokino.escalation.model import Escalation, EscalationState, Facts, Subject
+from kokino.escalation.tellings import tellings
+from kokino.notify.model import Action, Delivery
+
+#: Alerts of one rule that fire within this time of the first are told of by its messages: Alertmanager's
+#: default for a group's interval.
+JOIN_WITHIN = timedelta(minutes=5)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Member:
+    """One alert of those that are told of together, as it stands."""
+
+    alert: Alert
+    subject: Subject
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What one escalation needs now, and how it stands afterwards."""
+
+    subject: Subject
+    #: Others that its messages tell of, and that fire.
+    also: tuple[Subject, ...]
+    before: Escalation
+    after: Escalation
+    decision: Decision
+    facts: Facts
+    #: The probable cause, found since people were told and not passed on yet.
+    news: str | None
+
+    @property
+    def is_due(self) -> bool:
+        """True when there is anything to be done or written down."""
+        return self.before != self.after or self.decision.tells or self.news is not None
+
+
+def make(conn: Connection, desk: Desk, episode_id: str, now: datetime) -> Plan | None:
+    """The plan for an episode's escalation at `now`; None where it has none."""
+    escalation = store.get(conn, episode_id)
+    if escalation is None:
+        return None
+    group = _group(conn, escalation)
+    own, firing = group[0], [one for one in group if one.subject.is_firing]
+    # What people say and do is about the one that still fires, be it the first or one that joined it.
+    present = firing[0] if firing else own
+    incident = desk.incident(conn, present.subject)
+    deliveries = desk.deliveries(conn, own.subject)
+    facts = Facts(
+        is_firing=bool(firing),
+        incident_state=None if incident is None else incident.state,
+        acknowledgement=present.subject.acknowledgement if firing else None,
+        quiet=_quiet(conn, desk, firing, now),
+        tellings=tellings(deliveries, desk.routing),
+    )
+    policy = desk.policy(conn, own.subject)
+    decision = decide.decide(policy, escalation, facts, now)
+    begun = decide.begun_at(policy, escalation, decision, now)
+    return Plan(
+        subject=own.subject,
+        also=tuple(one.subject for one in firing if one is not own),
+        before=escalation,
+        after=_after(escalation, decision, None if incident is None else incident.number, begun),
+        decision=decision,
+        facts=facts,
+        news=_news(conn, desk, own.subject, deliveries) if firing and facts.quiet is None else None,
+    )
+
+
+def begin(conn: Connection, desk: Desk, alert: Alert, now: datetime) -> tuple[Escalation, Escalation | None]:
+    """How the escalation of a firing alert's episode begins, and the one that it joins, if any."""
+    subject = Subject.of(alert)
+    keeps_quiet = quiet(conn, alert, desk.rules, now=now)
+    policy = desk.policy(conn, subject).id
+    first = None if keeps_quiet else _first_of(conn, policy, subject, now)
+    state, reason = _beginning(keeps_quiet, first)
+    incident = desk.incident(conn, subject)
+    escalation = Escalation(
+        episode_id=str(alert.episode_id),
+        alert_id=alert.alert_id,
+        policy=policy,
+        incident=None if incident is None else incident.number,
+        state=state,
+        tier=0 if state is EscalationState.ACTIVE else -1,
+        round=0,
+        due_at=now if keeps_quiet is None else keeps_quiet.ends_at,
+        started_at=now,
+        reason=reason,
+        joined_to=None if first is None else first.episode_id,
+    )
+    return escalation, first
+
+
+def _first_of(conn: Connection, policy: str, subject: Subject, now: datetime) -> Escalation | None:
+    """The escalation of the same rule that this alert joins, if one began just before."""
+    return store.to_join(conn, policy, since=now - JOIN_WITHIN, but_not=subject.alert_id)
+
+
+def _beginning(keeps_quiet: Quiet | None, first: Escalation | None) -> tuple[EscalationState, str]:
+    if keeps_quiet is not None:
+        return EscalationState.QUIET, keeps_quiet.reason
+    if first is not None:
+        return EscalationState.JOINED, f"told of together with alert {first.alert_id}"
+    return EscalationState.ACTIVE, "the alert fired"
+
+
+def _quiet(conn: Connection, desk: Desk, firing: Sequence[_Member], now: datetime) -> Quiet | None:
+    """What keeps all that fire quiet; None where one of them is not."""
+    found = [quiet(conn, one.alert, desk.rules, now=now) for one in firing]
+    return found[0] if found and all(one is not None for one in found) else None
+
+
+def _news(conn: Connection, desk: Desk, subject: Subject, deliveries: list[Delivery]) -> str | None:
+    """The probable cause, unless some message has told it."""
+    cause = desk.probable_cause(conn, subject)
+    is_told = any(delivery.message.probable_cause == cause for delivery in deliveries)
+    was_updated = any(delivery.action is Action.UPDATE for delivery in deliveries)
+    return None if is_told or was_updated or not desk.can_update(deliveries) else cause
+
+
+def _group(conn: Connection, escalation: Escalation) -> list[_Member]:
+    """The escalation's own alert, and those that joined it."""
+    return [_member(conn, one) for one in (escalation, *store.joined(conn, escalation.episode_id))]
+
+
+def _member(conn: Connection, escalation: Escalation) -> _Member:
+    alert = alert_store.get(conn, escalation.alert_id)
+    row = Subject.of(alert)
+    # The alert may fire anew by now; this escalation is about the episode before.
+    is_firing = row.is_firing and row.episode_id == escalation.episode_id
+    return _Member(alert=alert, subject=replace(row, episode_id=escalation.episode_id, is_firing=is_firing))
+
+
+def told_again(escalation: Escalation, decision: Decision, *, up_to: int) -> Escalation:
+    """After a hand-over: its state is the next look's to decide."""
+    return replace(
+        escalation,
+        tier=escalation.tier + (decision.action is decide.Action.ADVANCE),
+        round=escalation.round + (decision.action is decide.Action.REMIND),
+        reason=decision.reason if decision.tells else escalation.reason,
+        handed_over_up_to=up_to,
+    )
+
+
+def _after(escalation: Escalation, decision: Decision, incident: int | None, begun: datetime) -> Escalation:
+    is_advance = decision.action is decide.Action.ADVANCE
+    is_reminder = decision.action is decide.Action.REMIND
+    return replace(
+        escalation,
+        incident=incident,
+        state=STATES[decision.action],
+        tier=escalation.tier + is_advance,
+        round=escalation.round + is_reminder,
+        due_at=decision.due_at,
+        started_at=begun,
+        reason=decision.reason,
+    )

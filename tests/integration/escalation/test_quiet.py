@@ -1,0 +1,216 @@
+"""Alerts that tell nobody for a while, and alerts that are told of together, on both databases."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+import pytest
+
+from kokino.alerts import silence_store
+from kokino.alerts.rule import Inhibits
+from kokino.alerts.silence import Matcher, Silence
+from kokino.escalation.model import EscalationState
+from kokino.escalation.silences import Silences
+from kokino.incidents.model import EntryKind
+from kokino.notify.model import Action, DeliveryState
+from kokino.storage import Storage
+from tests.fixtures.episodes import RULES, Episodes, alert_id_of
+from tests.integration.escalation.test_escalations import DESK, START, Broker, after
+
+P1 = "availability-slo-breach"
+BREAKER = "circuit-breaker-opened"
+SYMPTOM = Inhibits(rule=BREAKER, linger=timedelta(minutes=15))
+QUIETING = replace(DESK, rules={**RULES, P1: replace(RULES[P1], inhibits=(SYMPTOM,))})
+
+
+class Quieted(Broker):
+    """A broker in which an outage keeps circuit breakers quiet, and people make silences."""
+
+    async def silence(self, minutes: float, *, until: float, until_resolved: bool = False) -> None:
+        """Silence the availability rule's alert."""
+        silence = Silence(
+            silence_id=f"silence-{minutes}",
+            matchers=(Matcher(name="rule", value=P1),),
+            comment="a load test",
+            created_by="ada",
+            created_at=after(minutes),
+            ends_at=after(until),
+            until_resolved=until_resolved,
+        )
+        await self.storage.write(lambda conn: silence_store.add(conn, silence))
+
+    async def keep_silences(self, minutes: float) -> datetime | None:
+        """Run the module that looks after silences."""
+        return await Silences(self.storage, self.desk).run(after(minutes))
+
+    async def triggers(self) -> list[str]:
+        """The dedup keys of what told somebody of something new, each once."""
+        keys = [sent.dedup_key for sent in await self.sent() if sent.action is Action.TRIGGER]
+        return list(dict.fromkeys(keys))
+
+    async def lines(self, label: str) -> list[str]:
+        """What messages say under a label."""
+        return [text for sent in await self.sent() for name, text in sent.message.summary if name == label]
+
+
+@pytest.fixture
+def broker(storage: Storage) -> Quieted:
+    """Everything between an alert and the outbox."""
+    return Quieted(storage, QUIETING)
+
+
+async def test_a_silenced_alert_tells_nobody_until_its_silence_ends(
+    episodes: Episodes, broker: Quieted
+) -> None:
+    """Then the first tier hears of it, and the next one 15 minutes after that."""
+    await broker.silence(0, until=60)
+    episode = await episodes.fire(after(1))
+    assert await broker.at(1) == after(60)
+    assert (await broker.triggers(), (await broker.escalation(episode)).state) == ([], EscalationState.QUIET)
+    assert "silenced by ada until" in (await broker.escalation(episode)).reason
+
+    await broker.at(60)
+    assert await broker.pages() == [("oncall", f"{episode}:t0:r0")]
+    await broker.answer(60, oncall=DeliveryState.DELIVERED)
+    await broker.at(74)
+    assert len(await broker.pages()) == 1
+    await broker.at(75)
+    assert await broker.pages() == [("oncall", f"{episode}:t0:r0"), ("leads", f"{episode}:t1:r0")]
+
+
+async def test_a_silence_that_comes_later_holds_the_next_tier_and_tells_again_at_its_end(
+    episodes: Episodes, broker: Quieted
+) -> None:
+    """Whoever was told before hears that it still fires."""
+    episode = await episodes.fire(START)
+    await broker.at(0)
+    await broker.answer(0.1, oncall=DeliveryState.DELIVERED)
+    await broker.silence(5, until=60)
+    await broker.at(20)
+    assert len(await broker.pages()) == 1
+    await broker.at(60)
+    assert await broker.pages() == [("oncall", f"{episode}:t0:r0"), ("oncall", f"{episode}:t0:r1")]
+
+
+async def test_an_alert_that_ends_in_silence_was_never_told_of(episodes: Episodes, broker: Quieted) -> None:
+    """Nothing is taken back from people who never heard of it."""
+    await broker.silence(0, until=60)
+    episode = await episodes.fire(after(1))
+    await broker.at(1)
+    await episodes.resolve(episode, after(5))
+    assert await broker.at(5) is None
+    assert await broker.sent() == []
+    assert (await broker.escalation(episode)).state is EscalationState.FINISHED
+
+
+async def test_people_hear_before_a_silence_ends(episodes: Episodes, broker: Quieted) -> None:
+    """Once, in the posts; nobody is paged for it."""
+    await episodes.fire(START)
+    await broker.at(0)
+    await broker.silence(5, until=65)
+    assert await broker.keep_silences(5) == after(59)
+    for minutes in (59, 60):
+        await broker.keep_silences(minutes)
+    said = await broker.lines("Silence")
+    assert said == ["by ada ends at 2026-01-05T10:05:00.000Z: a load test"]
+
+
+async def test_a_silence_until_resolved_ends_with_its_alert(
+    episodes: Episodes, broker: Quieted, storage: Storage
+) -> None:
+    """The next episode is told of at once."""
+    await broker.silence(0, until=600, until_resolved=True)
+    episode = await episodes.fire(START)
+    await broker.at(0)
+    await broker.keep_silences(0)
+    await episodes.resolve(episode, after(5))
+    await broker.keep_silences(5)
+    assert await storage.read(lambda conn: silence_store.active(conn, now=after(5))) == []
+    again = await episodes.fire(after(6))
+    await broker.at(6)
+    assert await broker.pages() == [("oncall", f"{again}:t0:r0")]
+
+
+async def test_a_symptom_tells_nobody_while_its_cause_fires_and_opens_no_incident(
+    episodes: Episodes, broker: Quieted, storage: Storage
+) -> None:
+    """One outage, one page, one incident."""
+    outage = await episodes.fire(START)
+    symptom = await episodes.fire(after(1), rule_id=BREAKER, labels={"agent": "a"})
+    await broker.at(1)
+    assert await broker.triggers() == [f"test:{outage}:t0:r0"]
+    assert (await broker.escalation(symptom)).incident is None
+    assert "inhibited by availability-slo-breach" in (await broker.escalation(symptom)).reason
+
+    await episodes.resolve(symptom, after(3))
+    await broker.at(3)
+    assert (await broker.escalation(symptom)).state is EscalationState.FINISHED
+
+
+async def test_a_symptom_that_outlives_its_cause_is_told_of_a_while_after(
+    episodes: Episodes, broker: Quieted
+) -> None:
+    """With an incident of its own then."""
+    outage = await episodes.fire(START)
+    symptom = await episodes.fire(after(1), rule_id=BREAKER, labels={"agent": "a"})
+    await broker.at(1)
+    await episodes.resolve(outage, after(10))
+    assert await broker.at(10) == after(25)
+    assert f"test:{symptom}:t0:r0" not in await broker.triggers()
+    await broker.at(25)
+    assert f"test:{symptom}:t0:r0" in await broker.triggers()
+    assert (await broker.escalation(symptom)).incident == 2
+
+
+async def test_alerts_of_one_rule_that_come_together_are_told_of_together(
+    episodes: Episodes, broker: Quieted
+) -> None:
+    """One message for the first, a line for each of the others, one end when all are over."""
+    first = await episodes.fire(START, rule_id=BREAKER, labels={"agent": "a"})
+    await broker.at(0)
+    others = [await episodes.fire(after(2), rule_id=BREAKER, labels={"agent": name}) for name in ("b", "c")]
+    await broker.at(2)
+    assert await broker.triggers() == [f"test:{first}:t0:r0"]
+    assert sorted(await broker.lines("Also firing")) == [
+        "Circuit Breaker Opened (agent b)",
+        "Circuit Breaker Opened (agent c)",
+    ]
+    assert {(await broker.escalation(one)).joined_to for one in others} == {first}
+
+    await episodes.resolve(first, after(3))
+    await broker.at(3)
+    assert not [sent for sent in await broker.sent() if sent.action is Action.RESOLVE]
+    await broker.at(16)
+    assert await broker.triggers() == [f"test:{first}:t0:r0", f"test:{first}:t1:r0"]
+    assert "Circuit Breaker Opened (agent b); Circuit Breaker Opened (agent c)" in await broker.lines(
+        "Also firing"
+    )
+
+    for one in others:
+        await episodes.resolve(one, after(20))
+    await broker.at(20)
+    assert {(await broker.escalation(one)).state for one in (first, *others)} == {EscalationState.FINISHED}
+    assert any("and 2 more with it" in said for said in await broker.lines("Resolved"))
+
+
+async def test_an_alert_of_the_same_rule_that_comes_later_is_told_of_by_itself(
+    episodes: Episodes, broker: Quieted
+) -> None:
+    """After five minutes it is news."""
+    first = await episodes.fire(START, rule_id=BREAKER, labels={"agent": "a"})
+    await broker.at(0)
+    second = await episodes.fire(after(6), rule_id=BREAKER, labels={"agent": "b"})
+    await broker.at(6)
+    assert await broker.triggers() == [f"test:{first}:t0:r0", f"test:{second}:t0:r0"]
+
+
+async def test_an_incident_of_one_that_joined_says_so(episodes: Episodes, broker: Quieted) -> None:
+    """Whoever reads only this incident finds out who was told."""
+    await episodes.fire(START, rule_id=BREAKER, labels={"agent": "a"})
+    await broker.at(0)
+    await episodes.fire(after(1), rule_id=BREAKER, labels={"agent": "b"})
+    await broker.at(1)
+    told = await broker.told(EntryKind.PAGED)
+    assert len(told) == 1
+    assert alert_id_of(BREAKER, {"agent": "b"}) == f"{BREAKER}-b"
