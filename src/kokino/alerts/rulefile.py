@@ -31,12 +31,11 @@ def read_rule(name: str, text: str, faults: list[Fault]) -> AlertRule | None:
     return None if found is None else found[1]
 
 
-def load_rules(home: Path | None) -> tuple[AlertRule, ...]:
+def load_rules(home: Path | None, faults: list[Fault]) -> tuple[AlertRule, ...]:
     """All rules; ``<home>/alerts/ID.yaml`` takes the place of the shipped file of that name.
 
-    Raises `ConfigInvalid` with every fault of every file.
+    Those whose files have faults are left out, with every fault of every file in `faults`.
     """
-    faults: list[Fault] = []
     own = None if home is None else home / HOME_FOLDER
     found: list[tuple[YamlFile, AlertRule]] = []
     for each in texts(files("kokino.alerts") / SHIPPED_FOLDER, own, faults):
@@ -47,15 +46,20 @@ def load_rules(home: Path | None) -> tuple[AlertRule, ...]:
             said = f"must be the name of the file without {SUFFIX}, {each.stem!r}"
             faults.append(one[0].fault(["id"], said))
     faults.extend(_inhibition_faults(found))
-    if faults:
-        raise ConfigInvalid(faults)
     return tuple(rule for _, rule in found)
 
 
 @cache
 def packaged() -> tuple[AlertRule, ...]:
-    """The rules that ship with Kokino, in the order of their ids."""
-    return load_rules(None)
+    """The rules that ship with Kokino, in the order of their ids.
+
+    Raises `ConfigInvalid` with every fault of every file.
+    """
+    faults: list[Fault] = []
+    rules = load_rules(None, faults)
+    if faults:
+        raise ConfigInvalid(faults)
+    return rules
 
 
 def packaged_rule(rule_id: str) -> AlertRule:

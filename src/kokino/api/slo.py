@@ -63,14 +63,16 @@ class LatencyShape(Shape):
     window: WindowShape
 
 
-class UnmeasuredShape(Shape):
-    """A service level that nothing has fed yet."""
+class CountedShape(Shape):
+    """Correctness, integrity or resources over the objective's window."""
 
-    current: None
+    current: float | None
     target: float
     breached: bool
     alert_state: str
     state: str
+    error_budget_remaining: float | None
+    window: WindowShape
 
 
 class StatusShape(Shape):
@@ -78,9 +80,9 @@ class StatusShape(Shape):
 
     availability: AvailabilityShape
     latency: LatencyShape
-    correctness: UnmeasuredShape
-    integrity: UnmeasuredShape
-    resources: UnmeasuredShape
+    correctness: CountedShape
+    integrity: CountedShape
+    resources: CountedShape
     timestamp: Time
 
 
@@ -93,7 +95,7 @@ class LevelShape(Shape):
     total: int
     state: str
     compliant: bool | None
-    error_budget: BudgetShape | None
+    error_budget: BudgetShape
     quantiles: dict[str, int | None] | None
 
 

@@ -12,6 +12,7 @@ from pydantic import Field, field_validator
 
 from kokino.agents.model import Agent, CliType
 from kokino.agents.settings import read_agents, read_cli_types
+from kokino.app.documents import Documents, read_documents
 from kokino.config import Config, Faults, Length, Settings, Whole
 from kokino.errors import StorageError
 from kokino.executions.sessions import LONGEST_AGE
@@ -118,6 +119,7 @@ class Checked:
     cli_types: Mapping[str, CliType]
     agents: tuple[Agent, ...]
     routing: Routing
+    documents: Documents
     #: What every agent inherits: our own environment without our own secrets.
     environment: Mapping[str, str]
 
@@ -136,7 +138,9 @@ def check(config: Config, environment: Mapping[str, str], *, now: datetime) -> C
     cli_types = read_cli_types(config, faults)
     agents = read_agents(config, cli_types, faults, now=now)
     routing = read_routing(config, faults, environment)
+    documents = read_documents(config.home, faults.found)
     faults.raise_if_any()
+    assert documents is not None  # noqa: S101 - it is None only with faults
     return Checked(
         config=config,
         server=server or ServerSettings(),
@@ -148,6 +152,7 @@ def check(config: Config, environment: Mapping[str, str], *, now: datetime) -> C
         cli_types=cli_types,
         agents=tuple(agents),
         routing=routing,
+        documents=documents,
         environment=inherited(environment, config.values),
     )
 

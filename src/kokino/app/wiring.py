@@ -12,7 +12,6 @@ from fastapi import FastAPI
 from kokino import web
 from kokino.agents.parking import Parking
 from kokino.agents.service import Agents
-from kokino.alerts import rulefile
 from kokino.alerts.module import AlertRules
 from kokino.alerts.silencing import Silencing
 from kokino.api.app import create_api
@@ -48,9 +47,7 @@ from kokino.notify.module import Deliveries
 from kokino.playbooks import evidence_store
 from kokino.playbooks.course import Course
 from kokino.playbooks.execute import StepRunner
-from kokino.playbooks.library import load_library
 from kokino.playbooks.module import PlaybookRuns
-from kokino.slo.defaults import defaults
 from kokino.tokens import Tokens
 
 
@@ -88,7 +85,8 @@ def wire(checked: Checked, ground: Ground) -> tuple[Services, LocalDispatch, Fas
     tokens = Tokens.open(folder / "token.key")
     desk = _desk(checked, ground)
     escalations = Escalations(ground.storage, desk, on_change=bells.wake)
-    library = load_library(checked.config.home)
+    documents = checked.documents
+    library = documents.playbooks
     course = Course(
         storage=ground.storage, clock=ground.world.clock, runner=_step_runner(checked, ground, tokens)
     )
@@ -102,14 +100,14 @@ def wire(checked: Checked, ground: Ground) -> tuple[Services, LocalDispatch, Fas
             AlertRules(
                 ground.storage,
                 ground.world.ids,
-                rulefile.packaged(),
-                defaults(),
+                documents.rules,
+                documents.objectives,
                 knows_running=users_running,
             ),
             Incidents(
                 ground.storage,
                 desk.rules,
-                availability=defaults().availability,
+                availability=checked.documents.objectives.availability,
                 runs=evidence_store,
             ),
             Silences(ground.storage, desk),
@@ -152,8 +150,8 @@ def wire(checked: Checked, ground: Ground) -> tuple[Services, LocalDispatch, Fas
         warden=ground.warden,
         supervision=SupervisionChecks(ground.world.clock, self_check(checked, ground.runtime_folder)),
         engine=engine,
-        objectives=defaults(),
-        rules={rule.id: rule for rule in rulefile.packaged()},
+        objectives=documents.objectives,
+        rules={rule.id: rule for rule in documents.rules},
         playbooks=library,
         tokens=tokens,
         environment=checked.environment,
@@ -227,7 +225,7 @@ def _documents(checked: Checked, ground: Ground) -> IncidentDocuments:
     return IncidentDocuments(
         ground.storage,
         checked.config.home / INCIDENTS,
-        availability=defaults().availability,
+        availability=checked.documents.objectives.availability,
         runs=evidence_store,
         zone=ZoneInfo(checked.calendar.timezone),
     )
@@ -235,7 +233,7 @@ def _documents(checked: Checked, ground: Ground) -> IncidentDocuments:
 
 def _desk(checked: Checked, ground: Ground) -> Desk:
     return Desk(
-        rules={rule.id: rule for rule in rulefile.packaged()},
+        rules={rule.id: rule for rule in checked.documents.rules},
         policies=policy.packaged(),
         routing=checked.routing,
         installation=ground.installation,

@@ -37,11 +37,19 @@ class Library:
 
 
 def load_library(home: Path | None = None) -> Library:
-    """Read all playbooks; ``<home>/playbooks/<id>.md`` takes the place of the shipped one of that id.
-
-    Raises `ConfigInvalid` with the faults of all files.
-    """
+    """Read all playbooks. Raises `ConfigInvalid` with the faults of all files."""
     faults: list[Fault] = []
+    library = read_library(home, faults)
+    if faults:
+        raise ConfigInvalid(faults)
+    return library
+
+
+def read_library(home: Path | None, faults: list[Fault]) -> Library:
+    """All playbooks; ``<home>/playbooks/<id>.md`` takes the place of the shipped one of that id.
+
+    Those whose files have faults are left out, with every fault of every file in `faults`.
+    """
     found: dict[str, Playbook] = {}
     for source, is_shipped in _sources(home):
         try:
@@ -50,8 +58,6 @@ def load_library(home: Path | None = None) -> Library:
         except ConfigInvalid as error:
             faults += error.faults
     faults += _twice_answered(found.values())
-    if faults:
-        raise ConfigInvalid(faults)
     return Library(playbooks=found)
 
 

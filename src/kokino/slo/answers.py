@@ -89,14 +89,17 @@ class Latency:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Unmeasured:
-    """A service level that nothing feeds yet."""
+class Counted:
+    """Correctness, integrity or resources: a share of what was counted over the objective's window."""
 
+    #: None where nothing was counted.
+    current: float | None
     target: float
+    breached: bool
     alert_state: str
-    current: None = None
-    breached: bool = False
-    state: State = State.NO_DATA
+    state: State
+    error_budget_remaining: float | None
+    window: Window
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,9 +108,9 @@ class SloStatus:
 
     availability: Availability
     latency: Latency
-    correctness: Unmeasured
-    integrity: Unmeasured
-    resources: Unmeasured
+    correctness: Counted
+    integrity: Counted
+    resources: Counted
     timestamp: datetime
 
 
@@ -123,8 +126,8 @@ class Level:
     state: State
     #: True where the target was reached; None without data.
     compliant: bool | None
-    #: The period's error budget; None where nothing is measured yet.
-    error_budget: ErrorBudget | None
+    #: The period's error budget.
+    error_budget: ErrorBudget
     #: Quantiles in ms, for latency.
     quantiles: Mapping[str, int | None] | None = None
 

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from importlib.resources import files
+from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from kokino.clock import MILLISECOND
 from kokino.config import Length, Settings
-from kokino.errors import ConfigInvalid, Fault
-from kokino.slo.model import Objective, SloId
+from kokino.errors import Fault
+from kokino.slo.model import Objective, Objectives, SloId
 from kokino.slo.yamlfile import YamlFile, parse, read
+from kokino.slo.yamlfolder import SUFFIX, texts
 from kokino.telemetry.histogram import EXACT_EDGES
+
+#: Folder in the package, and in a home.
+SHIPPED_FOLDER = "objectives"
+HOME_FOLDER = "slo"
 
 
 class _Metadata(Settings):
@@ -29,7 +35,8 @@ class _TimeWindow(Settings):
 
 class _Promise(Settings):
     display_name: str = Field("", alias="displayName")
-    target: float = Field(gt=0, lt=1)
+    #: 1 is a budget of nothing: any fault breaks the promise.
+    target: float = Field(gt=0, le=1)
     op: Literal["lte"] | None = None
     #: In seconds.
     value: float | None = Field(None, gt=0)
@@ -76,18 +83,22 @@ def read_objective(name: str, text: str, faults: list[Fault]) -> Objective | Non
     return None if found else _objective(document)
 
 
-def packaged(id: SloId) -> Objective:
-    """The objective that Kokino ships for one service level.
+def load_objectives(home: Path | None, faults: list[Fault]) -> Objectives | None:
+    """All objectives; ``<home>/slo/NAME.yaml`` takes the place of the shipped file of that name.
 
-    Raises `ConfigInvalid` when the shipped file has faults.
+    None when a file has faults, which are then in `faults`.
     """
-    faults: list[Fault] = []
-    name = f"{id}.yaml"
-    text = (files("kokino.slo") / "objectives" / name).read_text(encoding="utf-8")
-    objective = read_objective(name, text, faults)
-    if objective is None:
-        raise ConfigInvalid(faults)
-    return objective
+    own = None if home is None else home / HOME_FOLDER
+    found: dict[str, Objective] = {}
+    before = len(faults)
+    for each in texts(files("kokino.slo") / SHIPPED_FOLDER, own, faults):
+        objective = read_objective(each.name, each.text, faults)
+        if objective is not None and objective.id != each.stem:
+            said = f"must be the name of the file without {SUFFIX}, {each.stem!r}"
+            faults.append(Fault(field="metadata.name", message=said, file=each.name))
+        elif objective is not None:
+            found[objective.id.value] = objective
+    return None if len(faults) > before else Objectives(**found)
 
 
 def _threshold_faults(file: YamlFile, document: _Document) -> list[Fault]:

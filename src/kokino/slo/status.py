@@ -13,20 +13,20 @@ from sqlalchemy import Connection
 from kokino.clock import MILLISECOND
 from kokino.slo.answers import (
     Availability,
+    Counted,
     Latency,
     Level,
     Period,
     SloReport,
     SloStatus,
     State,
-    Unmeasured,
     Window,
 )
 from kokino.slo.budget import budget, burn_rate
 from kokino.slo.model import Objective, Objectives, SloId
 from kokino.telemetry import rollup_store, window_store
 from kokino.telemetry.histogram import Histogram
-from kokino.telemetry.model import Counts, Scope
+from kokino.telemetry.model import Counts, Owner, Scope
 
 #: What ``current`` of availability looks back over: its alert's window.
 CURRENT = timedelta(hours=1)
@@ -55,8 +55,8 @@ def status(
     `alert_states` has the state of the alert on each one, `running` the age of every execution that runs.
     """
     until = _including(now)
-    unmeasured = {
-        id: Unmeasured(target=objectives.of(id).target, alert_state=alert_states.get(id, "inactive"))
+    counted = {
+        id: _counted(conn, until, objectives.of(id), alert_states.get(id, "inactive"))
         for id in (SloId.CORRECTNESS, SloId.INTEGRITY, SloId.RESOURCES)
     }
     return SloStatus(
@@ -66,9 +66,9 @@ def status(
         latency=_latency(
             conn, until, objectives.latency, alert_states.get(SloId.LATENCY, "inactive"), running
         ),
-        correctness=unmeasured[SloId.CORRECTNESS],
-        integrity=unmeasured[SloId.INTEGRITY],
-        resources=unmeasured[SloId.RESOURCES],
+        correctness=counted[SloId.CORRECTNESS],
+        integrity=counted[SloId.INTEGRITY],
+        resources=counted[SloId.RESOURCES],
         timestamp=now,
     )
 
@@ -83,7 +83,8 @@ def report(
 ) -> SloReport:
     """How every service level did over the period that ends at `now`."""
     until = _including(now)
-    summed = rollup_store.totals(conn, until - period.length, until, Scope.ALL)
+    since = until - period.length
+    summed = rollup_store.totals(conn, since, until, Scope.ALL)
     durations = summed.durations + _slow(objectives.latency, running)
     return SloReport(
         period=period,
@@ -91,10 +92,35 @@ def report(
         until=now,
         availability=_level(summed.counts, objectives.availability, period),
         latency=_level(_within(objectives.latency, durations), objectives.latency, period, durations),
-        correctness=_level(Counts(), objectives.correctness, period),
-        integrity=_level(Counts(), objectives.integrity, period),
-        resources=_level(Counts(), objectives.resources, period),
+        correctness=_level(_count(conn, SloId.CORRECTNESS, since, until), objectives.correctness, period),
+        integrity=_level(_count(conn, SloId.INTEGRITY, since, until), objectives.integrity, period),
+        resources=_level(_count(conn, SloId.RESOURCES, since, until), objectives.resources, period),
     )
+
+
+def _counted(conn: Connection, until: datetime, objective: Objective, alert_state: str) -> Counted:
+    counts = _count(conn, objective.id, until - objective.window, until)
+    return Counted(
+        current=counts.ratio,
+        target=objective.target,
+        breached=_state(counts.ratio, objective) is State.BREACHED,
+        alert_state=alert_state,
+        state=_state(counts.ratio, objective),
+        error_budget_remaining=budget(counts, objective).remaining,
+        window=_window(counts, objective),
+    )
+
+
+def _count(conn: Connection, id: SloId, since: datetime, until: datetime) -> Counts:
+    """Good and bad ones of a service level that is no execution's outcome or duration."""
+    match id:
+        case SloId.RESOURCES:
+            peaks = window_store.memory(conn, since, until)
+            return Counts(good=peaks.within, bad=peaks.over)
+        case SloId.CORRECTNESS:
+            return window_store.counts(conn, since, until, Owner(Scope.SHADOW))
+        case _:
+            return rollup_store.totals(conn, since, until, Scope.CHECKS).counts
 
 
 def _including(now: datetime) -> datetime:
@@ -152,9 +178,7 @@ def _level(counts: Counts, objective: Objective, period: Period, durations: Hist
         total=counts.total,
         state=state,
         compliant=None if state is State.NO_DATA else state is State.OK,
-        error_budget=budget(counts, over_period)
-        if objective.id in {SloId.AVAILABILITY, SloId.LATENCY}
-        else None,
+        error_budget=budget(counts, over_period),
         quantiles=None if durations is None else _quantiles(durations),
     )
 

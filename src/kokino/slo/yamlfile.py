@@ -14,6 +14,8 @@ from kokino.errors import Fault
 
 M = TypeVar("M", bound=BaseModel)
 
+#: Both build nothing but plain values.
+LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 #: Where a value stands: keys and places in lists, from the top of the document.
 Path = Sequence[str | int]
 
@@ -49,15 +51,19 @@ class YamlFile:
 
 def parse(name: str, text: str, faults: list[Fault]) -> YamlFile | None:
     """The document in `text`; None when it is no YAML, which is then in `faults`."""
+    loader = LOADER(text)
     try:
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
-        values = yaml.safe_load(text)
+        # Once, for the values and the lines; and by libyaml where there is one, thirty times as fast.
+        root = loader.get_single_node()
+        values = None if root is None else loader.construct_document(root)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         said = getattr(error, "problem", None) or str(error)
         line = None if mark is None else mark.line + 1
         faults.append(Fault(field="file", message=f"is not YAML: {said}", file=name, line=line))
         return None
+    finally:
+        loader.dispose()
     duplicates = [*_duplicates(root)]
     faults.extend(
         Fault(field=key.value, message="stands here twice", file=name, line=key.start_mark.line + 1)

@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from kokino.alerts import store as alert_store
 from kokino.executions.summary_store import Summary
 from kokino.slo import status as slo
-from kokino.slo.answers import Availability, Latency, SloStatus, State, Unmeasured
+from kokino.slo.answers import Availability, Counted, Latency, SloStatus
 from kokino.slo.model import Objectives, SloId
 from kokino.telemetry.minute_store import Minute, minutes
 from kokino.web import words
@@ -83,11 +83,15 @@ class LatencyTile:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class UnmeasuredTile:
-    """A service level that nothing feeds."""
+class CountedTile:
+    """Another service level in one line."""
 
     name: str
+    current: str
     target: str
+    #: ``ok``, ``breached`` or ``no_data``.
+    state: str
+    days: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +100,8 @@ class Levels:
 
     availability: AvailabilityTile
     latency: LatencyTile
-    unmeasured: tuple[UnmeasuredTile, ...]
+    #: Correctness, integrity and resources.
+    counted: tuple[CountedTile, ...]
     chart: Chart
 
 
@@ -111,7 +116,7 @@ def read_levels(
     return Levels(
         availability=_availability(found.availability),
         latency=_latency(found.latency),
-        unmeasured=_unmeasured(found),
+        counted=_counted(found),
         chart=chart(minutes(conn, until=now, count=CHARTED)),
     )
 
@@ -169,14 +174,19 @@ def _latency(found: Latency) -> LatencyTile:
     )
 
 
-def _unmeasured(found: SloStatus) -> tuple[UnmeasuredTile, ...]:
-    levels: dict[SloId, Unmeasured] = {
+def _counted(found: SloStatus) -> tuple[CountedTile, ...]:
+    levels: dict[SloId, Counted] = {
         SloId.CORRECTNESS: found.correctness,
         SloId.INTEGRITY: found.integrity,
         SloId.RESOURCES: found.resources,
     }
     return tuple(
-        UnmeasuredTile(name=id.value.capitalize(), target=words.target(level.target))
+        CountedTile(
+            name=id.value.capitalize(),
+            current=words.share(level.current),
+            target=words.target(level.target),
+            state=level.state.value,
+            days=words.length(timedelta(days=level.window.days)),
+        )
         for id, level in levels.items()
-        if level.state is State.NO_DATA
     )

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from kokino.slo.budget import budget, burn_rate, burn_rate_of
-from kokino.slo.defaults import INTEGRITY, defaults
+from kokino.slo.defaults import defaults
 from kokino.telemetry.model import Counts
 
 AVAILABILITY = defaults().availability
@@ -65,5 +65,5 @@ def test_without_executions_nothing_burns() -> None:
 
 def test_a_promise_of_all_has_no_budget_to_lose() -> None:
     """One fault spends all of it at once."""
-    assert budget(Counts(good=9, bad=1), INTEGRITY).remaining == 0.0
-    assert budget(Counts(good=9), INTEGRITY).remaining == 1.0
+    assert budget(Counts(good=9, bad=1), defaults().integrity).remaining == 0.0
+    assert budget(Counts(good=9), defaults().integrity).remaining == 1.0
