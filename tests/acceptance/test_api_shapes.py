@@ -109,7 +109,15 @@ SESSION = {
     "inUse": bool,
 }
 BUDGET = {"minutesTotal": NUMBER, "minutesRemaining": NUMBER, "consumed": NUMBER}
-UNMEASURED = {"current": type(None), "target": NUMBER, "breached": bool, "alertState": str, "state": str}
+COUNTED = {
+    "current": Null(NUMBER),
+    "target": NUMBER,
+    "breached": bool,
+    "alertState": str,
+    "state": str,
+    "errorBudgetRemaining": Null(NUMBER),
+    "window": {"days": NUMBER, "current": Null(NUMBER), "good": int, "total": int},
+}
 LEVEL = {"current": MAYBE_NUMBER, "target": NUMBER, "good": int, "total": int, "state": str}
 FAILURES = {
     "failures": int,
@@ -141,8 +149,24 @@ ALERT = {
     "resolvedAt": Null(TIME),
     "acknowledgedAt": Null(TIME),
     "acknowledgedBy": MAYBE_TEXT,
+    "quiet": Null({"why": str, "reason": str, "endsAt": Null(TIME), "by": str}),
 }
-WHY = {"why": [{"at": TIME, "fromState": str, "toState": str, "reason": str}]}
+WHY = {
+    "why": [{"at": TIME, "fromState": str, "toState": str, "reason": str}],
+    "present": {"fires": bool, "reason": str, "clears": bool, "clearReason": str, "dueAt": Null(TIME)},
+    "escalation": {"state": str, "tier": Null(int), "reason": str, "dueAt": Null(TIME)},
+}
+SILENCE = {
+    "silenceId": str,
+    "matchers": [{"name": str, "value": str, "isRegex": bool}],
+    "comment": str,
+    "createdBy": str,
+    "createdAt": TIME,
+    "endsAt": TIME,
+    "untilResolved": bool,
+    "endedAt": Null(TIME),
+    "active": bool,
+}
 INCIDENT = {
     "id": re.compile(r"INC-\d+"),
     "title": str,
@@ -235,9 +259,9 @@ CASES = (
                 "errorBudget": BUDGET,
             },
             "latency": {"p50": NUMBER, "p95": NUMBER, "p99": NUMBER, "target": NUMBER},
-            "correctness": UNMEASURED,
-            "integrity": UNMEASURED,
-            "resources": UNMEASURED,
+            "correctness": COUNTED,
+            "integrity": COUNTED,
+            "resources": COUNTED,
             "timestamp": TIME,
         },
     ),
@@ -408,6 +432,20 @@ CASES = (
         body={"by": "ada"},
         shape={**ALERT, "acknowledgedBy": re.compile("ada"), "acknowledgedAt": TIME},
     ),
+    Case(
+        route="POST /api/silences",
+        body={
+            "matchers": [{"name": "agent", "value": "build-.*", "isRegex": True}],
+            "comment": "the build farm is moved",
+            "lasts": "2h",
+            "by": "ada",
+        },
+        status=201,
+        shape={**SILENCE, "createdBy": re.compile("ada")},
+    ),
+    Case(route="GET /api/silences", query="?active=true", shape=page(SILENCE)),
+    Case(route="GET /api/silences/{silence_id}", shape=SILENCE),
+    Case(route="DELETE /api/silences/{silence_id}", shape={**SILENCE, "endedAt": TIME}),
     Case(route="GET /api/incidents", query="?state=open", shape=page(INCIDENT)),
     Case(route="GET /api/incidents/{incident_id}", shape={**INCIDENT, **TIMELINE, "playbookRuns": [str]}),
     Case(route="GET /api/incidents/{incident_id}/document", shape=TEXT),
@@ -517,7 +555,15 @@ async def ids(story: Outage) -> dict[str, str]:
     broker = story.broker
     return {
         "execution_id": (await broker.get("/executions?agent=writer"))["items"][0]["executionId"],
-        "alert_id": (await broker.get("/api/alerts"))[0]["alertId"],
+        "alert_id": (await story.alert())["alertId"],
+        "silence_id": (
+            await broker.post(
+                "/api/silences",
+                matchers=[{"name": "agent", "value": "nobody"}],
+                comment="a rehearsal",
+                endsAt="2026-01-05T18:00:00Z",
+            )
+        )["silenceId"],
         "incident_id": "INC-1",
         "playbook_id": "availability-slo-breach",
         "index": "0",

@@ -88,6 +88,10 @@ class AlertRules:
             await barrier.each(asked, partial(self._run, now=now), name=lambda rule: rule.id)
         return min(self._due.values(), default=None)
 
+    def rule(self, rule_id: str) -> AlertRule | None:
+        """The rule of that id, if it is watched."""
+        return next((rule for rule in self.rules if rule.id == rule_id), None)
+
     def examine(
         self, conn: Connection, rule: AlertRule, labels: Labels, now: datetime, new: NewIds = UNNAMED
     ) -> Look:

@@ -13,11 +13,11 @@ from itertools import count
 from kokino.alerts.look import alert_labels, look, unseen
 from kokino.alerts.model import Alert, Phase, Transition
 from kokino.alerts.observe import Labels
-from kokino.alerts.rule import AlertRule, Ends, Expectation, Happens, RuleTest, Runs
+from kokino.alerts.rule import AGENT, CLI_TYPE, AlertRule, Ends, Expectation, Happens, RuleTest, Runs
 from kokino.alerts.timeline import Timeline
 from kokino.clock import MILLISECOND, iso
 from kokino.slo.model import Objectives
-from kokino.telemetry.model import END_TYPES, Event, EventType
+from kokino.telemetry.model import END_STATES, END_TYPES, Event, EventType
 
 #: When the virtual time of every test begins. Any instant will do.
 START = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
@@ -129,7 +129,14 @@ def _execution(group: Ends, at: datetime, number: int) -> Iterator[Event]:
 
 
 def _told(group: Happens, at: datetime) -> Event:
-    return Event(type=group.event, at=at, agent_id=group.agent or None, cli_type=group.cli_type or None)
+    """An execution's end is always one agent's, on one CLI type."""
+    is_end = group.event in END_STATES
+    return Event(
+        type=group.event,
+        at=at,
+        agent_id=group.agent or (AGENT if is_end else None),
+        cli_type=group.cli_type or (CLI_TYPE if is_end else None),
+    )
 
 
 def _running(group: Runs, execution_id: str) -> Iterator[Event]:

@@ -62,6 +62,10 @@ class Inhibits(Settings):
     linger: Length = timedelta(minutes=15)
 
 
+#: Whose executions a rule's test is about where it names nobody.
+AGENT, CLI_TYPE = "agent-1", "cli-1"
+
+
 class Ends(Settings):
     """Executions that end in a rule's test."""
 
@@ -72,8 +76,8 @@ class Ends(Settings):
     label: Literal["probe"] | None = None
     took: Length | None = None
     memory_mb: Whole | None = Field(None, ge=0)
-    agent: str = "agent-1"
-    cli_type: str = "cli-1"
+    agent: str = AGENT
+    cli_type: str = CLI_TYPE
 
 
 class Happens(Settings):
@@ -92,8 +96,8 @@ class Runs(Settings):
 
     starts: Length
     ends: Length | None = None
-    agent: str = "agent-1"
-    cli_type: str = "cli-1"
+    agent: str = AGENT
+    cli_type: str = CLI_TYPE
 
 
 def _shape_of(value: Any) -> str | None:

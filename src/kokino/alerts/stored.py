@@ -79,14 +79,14 @@ class Stored:
         return min((at for at in found if at is not None), default=None)
 
     def bearers(self, rule: AlertRule, until: datetime) -> Sequence[Labels]:
+        if not rule.by:
+            return [{}]
         if rule.begun_by():
             found = [(one.agent_id, one.cli_type) for one in self._last_of(rule.begun_by())]
             return distinct(rule, found)
-        if rule.by == (By.AGENT,):
-            return [{By.AGENT: name} for name in window_store.ids(self.conn, Scope.AGENT)]
-        if rule.by == (By.CLI_TYPE,):
-            return [{By.CLI_TYPE: name} for name in window_store.ids(self.conn, Scope.CLI)]
-        return [{}]
+        [by] = rule.by
+        scope = Scope.AGENT if by is By.AGENT else Scope.CLI
+        return [{by: name} for name in window_store.ids(self.conn, scope)]
 
     def _last_of(self, types: Collection[str]) -> list[Latest]:
         asked = frozenset(map(str, types))

@@ -19,6 +19,7 @@ from kokino.api import (
     playbooks,
     problems,
     sessions,
+    silences,
     slo,
     supervision,
 )
@@ -38,6 +39,7 @@ ROUTERS = (
     metrics.router,
     fallback.router,
     alerts.router,
+    silences.router,
     incidents.router,
     playbooks.router,
     deliveries.router,

@@ -42,6 +42,9 @@ class EventShape(Shape):
     state: str | None
     kind: str | None
     duration_ms: int | None
+    #: The most memory that its process tree took, and what its CLI type should stay under, in MiB.
+    memory_mb: int | None
+    memory_slo_mb: int | None
     message: str | None
     data: dict[str, Any] | None
 

@@ -12,6 +12,7 @@ from fastapi import Depends, Request
 
 from kokino.agents.model import CliType
 from kokino.agents.service import Agents
+from kokino.alerts.module import AlertRules
 from kokino.alerts.rule import AlertRule
 from kokino.alerts.silencing import Silencing
 from kokino.clock import Clock
@@ -77,6 +78,7 @@ class Services:
     incidents: IncidentResponse
     acknowledgements: Acknowledgements
     escalations: Escalations
+    alert_rules: AlertRules
     silencing: Silencing
     desk: Desk
     warden: Warden

@@ -91,19 +91,20 @@ def wire(checked: Checked, ground: Ground) -> tuple[Services, LocalDispatch, Fas
         storage=ground.storage, clock=ground.world.clock, runner=_step_runner(checked, ground, tokens)
     )
     runs = PlaybookRuns(ground.storage, ground.world.ids, library, course, wake=bells.wake)
+    alert_rules = AlertRules(
+        ground.storage,
+        ground.world.ids,
+        documents.rules,
+        documents.objectives,
+        knows_running=users_running,
+    )
     engine = Engine(
         ground.world.clock,
         # In the order in which one's effect is the next one's work.
         (
             probes,
             Parking(ground.storage, on_change=bells.changed),
-            AlertRules(
-                ground.storage,
-                ground.world.ids,
-                documents.rules,
-                documents.objectives,
-                knows_running=users_running,
-            ),
+            alert_rules,
             Incidents(
                 ground.storage,
                 desk.rules,
@@ -139,6 +140,7 @@ def wire(checked: Checked, ground: Ground) -> tuple[Services, LocalDispatch, Fas
         incidents=IncidentResponse(storage=ground.storage, clock=ground.world.clock, on_change=bells.wake),
         acknowledgements=Acknowledgements(ground.storage, desk, on_change=bells.wake),
         escalations=escalations,
+        alert_rules=alert_rules,
         silencing=Silencing(
             storage=ground.storage,
             clock=ground.world.clock,

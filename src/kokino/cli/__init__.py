@@ -8,7 +8,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from kokino import __version__
-from kokino.cli import demo, diff, doctor, playbook, restart, serve, sessions, token
+from kokino.cli import alerts, config, demo, diff, doctor, playbook, restart, serve, sessions, slo, token
 from kokino.cli.commands import Command, Group
 from kokino.errors import KokinoError
 
@@ -26,6 +26,10 @@ app.command("doctor", cls=Command)(doctor.doctor)
 app.command("demo", cls=Command)(demo.demo)
 app.command("diff", cls=Command)(diff.diff)
 app.command("token", cls=Command)(token.token)
+app.command("init", cls=Command)(config.init)
+app.add_typer(alerts.app, name="alerts")
+app.add_typer(slo.app, name="slo")
+app.add_typer(config.app, name="config")
 app.add_typer(playbook.app, name="playbook")
 app.add_typer(sessions.app, name="sessions")
 

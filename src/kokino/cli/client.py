@@ -46,6 +46,11 @@ def post(url: str, path: str, **body: Any) -> Any:
     return _ask("POST", url, path, json=body).json()
 
 
+def delete(url: str, path: str) -> Any:
+    """The JSON that deleting what is at `path` is answered with. Raises as `get` does."""
+    return _ask("DELETE", url, path).json()
+
+
 def pages(url: str, path: str, **query: str | int) -> Iterator[Any]:
     """Every item of a list that is answered in pages. Raises as `get` does."""
     page = get(url, path, **query)

@@ -1,0 +1,197 @@
+"""``kokino alerts``: what fires, why, who looks after it, and what is to be quiet."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from kokino.cli import rules, silences
+from kokino.cli.client import DEFAULT_URL, Url, get, post
+from kokino.cli.commands import Command, Group
+from kokino.cli.sessions import Format, Written
+from kokino.cli.terminal import ago, console, counted, plain, table
+from kokino.clock import SystemClock
+from kokino.errors import KokinoError
+
+app = typer.Typer(
+    cls=Group, help="See what fires and why; acknowledge, silence and test alerts.", no_args_is_help=True
+)
+app.command("test", cls=Command)(rules.run_tests)
+app.command("backtest", cls=Command)(rules.backtest)
+app.command("silence", cls=Command)(silences.silence)
+app.command("silences", cls=Command)(silences.list_silences)
+app.command("unsilence", cls=Command)(silences.unsilence)
+
+Which = Annotated[str, typer.Argument(help="An alert's id, or its rule's where that has one alert.")]
+#: What fires is shown first, then what is about to.
+_ORDER = ("firing", "pending", "resolved", "inactive")
+
+
+@app.command("list", cls=Command)
+def list_alerts(
+    *,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Also what is resolved, and what never fired.")
+    ] = False,
+    format: Written = Format.TABLE,
+    url: Url = DEFAULT_URL,
+) -> None:
+    """Show what fires or is about to, the gravest first. Exit code 0 whatever fires."""
+    found = sorted(get(url, "/api/alerts"), key=_gravity)
+    shown = [one for one in found if everything or _disturbs(one)]
+    if format is Format.JSON:
+        typer.echo(json.dumps(shown, indent=2))
+    elif not shown:
+        typer.echo(f"Nothing fires: {counted(len(found), 'alert')} watched. --all shows them.")
+    else:
+        console().print(_table(shown))
+
+
+@app.command("show", cls=Command)
+def show(which: Which, format: Written = Format.TABLE, url: Url = DEFAULT_URL) -> None:
+    """Show one alert: its state, who is told, what its rule measured."""
+    alert = _find(url, which)
+    if format is Format.JSON:
+        typer.echo(json.dumps(alert, indent=2))
+        return
+    facts = table()
+    facts.show_header = False
+    facts.add_column("", style="dim", no_wrap=True)
+    facts.add_column("", overflow="fold")
+    for name, value in _facts(alert):
+        facts.add_row(name, plain(value))
+    console().print(facts)
+
+
+@app.command("why", cls=Command)
+def why(which: Which, format: Written = Format.TABLE, url: Url = DEFAULT_URL) -> None:
+    """Say why an alert did or did not fire, page or escalate: from recorded reasons, and as of now."""
+    alert = _find(url, which)
+    if format is Format.JSON:
+        kept = ("alertId", "ruleId", "state", "why", "present", "quiet", "escalation")
+        typer.echo(json.dumps({name: alert[name] for name in kept}, indent=2))
+        return
+    console().print(plain(f"{alert['title']} is {alert['state']} since {_when(alert['since'])}."))
+    for line in _said(alert):
+        console().print(plain(line))
+    for change in alert["why"]:
+        turn = f"{change['fromState']} -> {change['toState']}"
+        console().print(f"  {_when(change['at'])}  {turn}", style="bold")
+        console().print(f"    {plain(change['reason'])}")
+
+
+@app.command("ack", cls=Command)
+def acknowledge(
+    which: Which,
+    by: Annotated[str | None, typer.Option("--by", help="Who looks after it.")] = None,
+    url: Url = DEFAULT_URL,
+) -> None:
+    """Say that somebody looks after an alert that fires.
+
+    It stops reminders. A P1's further tiers still go unless its incident is mitigated; a P2's and a P3's are
+    held back until the acknowledgement expires.
+    """
+    alert = _find(url, which)
+    body = {} if by is None else {"by": by}
+    done = post(url, f"/api/alerts/{alert['alertId']}/acknowledge", **body)
+    until = done["acknowledgementEndsAt"]
+    lasts = "for as long as it fires" if until is None else f"until {_when(until)}"
+    typer.echo(f"{done['acknowledgedBy']} looks after {plain(done['title'])} {lasts}.")
+
+
+def _find(url: str, which: str) -> Any:
+    """One alert in full, by its own id or its rule's. Raises `KokinoError` where that is no single one."""
+    found = [one for one in get(url, "/api/alerts") if which in {one["alertId"], one["ruleId"]}]
+    if not found:
+        raise KokinoError(f"there is no alert {which!r}: `kokino alerts list --all` shows what there is")
+    firing = [one for one in found if one["state"] in {"firing", "pending"}]
+    if len(found) > 1 and len(firing) != 1:
+        ids = ", ".join(f"{one['alertId']} ({_labels(one)})" for one in found[:10])
+        raise KokinoError(f"{which!r} has {counted(len(found), 'alert')}: name one by its id: {ids}")
+    chosen = firing[0] if firing and len(found) > 1 else found[0]
+    return get(url, f"/api/alerts/{chosen['alertId']}")
+
+
+def _disturbs(alert: Mapping[str, Any]) -> bool:
+    """True for what fires, or is about to, for people to see; the watchdog is there for machines."""
+    return alert["state"] in {"firing", "pending"} and alert["severity"] != "none"
+
+
+def _gravity(alert: Mapping[str, Any]) -> tuple[int, str]:
+    return _ORDER.index(alert["state"]), alert["severity"] or ""
+
+
+def _table(found: list[Any]) -> Table:
+    shown = table()
+    shown.add_column("Sev", no_wrap=True)
+    shown.add_column("State", no_wrap=True)
+    shown.add_column("Since", no_wrap=True)
+    shown.add_column("Alert", overflow="fold")
+    shown.add_column("Why", overflow="fold")
+    for one in found:
+        shown.add_row(
+            one["severity"] if one["severity"] not in {None, "none"} else "-",
+            _state(one),
+            ago(_age_ms(one["since"])),
+            plain(one["title"] + (f" ({_labels(one)})" if _labels(one) else "")),
+            plain((one["quiet"] or {}).get("reason") or one["measured"].get("reason", "")),
+        )
+    return shown
+
+
+def _state(alert: Mapping[str, Any]) -> str:
+    if alert["quiet"] is not None:
+        return str(alert["quiet"]["why"])
+    return "acknowledged" if alert["acknowledgedBy"] and alert["state"] == "firing" else str(alert["state"])
+
+
+def _labels(alert: Mapping[str, Any]) -> str:
+    named = (alert["labels"].get(name) for name in ("agent", "cli_type"))
+    return ", ".join(value for value in named if value)
+
+
+def _facts(alert: Mapping[str, Any]) -> list[tuple[str, str]]:
+    measured, escalation, quiet = alert["measured"], alert["escalation"], alert["quiet"]
+    facts = [
+        ("Alert", f"{alert['title']} ({alert['ruleId']}, {alert['alertId']})"),
+        ("State", f"{alert['state']} since {_when(alert['since'])}"),
+        ("Severity", str(alert["severity"])),
+        ("Owner", " ".join(filter(None, [alert["owner"], alert["channel"]]))),
+        ("Labels", ", ".join(f"{name}={value}" for name, value in sorted(alert["labels"].items()))),
+        ("Playbook", alert["playbook"] or ""),
+        ("Looked after by", alert["acknowledgedBy"] or ""),
+        ("Quiet", "" if quiet is None else quiet["reason"]),
+        ("Escalation", "" if escalation is None else f"{escalation['state']}: {escalation['reason']}"),
+        ("Measured", measured.get("reason", "")),
+    ]
+    return [(name, value) for name, value in facts if value]
+
+
+def _said(alert: Mapping[str, Any]) -> list[str]:
+    """What holds at this moment."""
+    said = []
+    present, quiet, escalation = alert["present"], alert["quiet"], alert["escalation"]
+    if present is not None:
+        said.append(f"Now: {present['clearReason'] if alert['state'] == 'firing' else present['reason']}.")
+        if present["dueAt"] is not None:
+            said.append(f"Time alone can change that at {_when(present['dueAt'])}.")
+    if quiet is not None:
+        said.append(f"It tells nobody: {quiet['reason']}.")
+    if escalation is not None and alert["state"] == "firing":
+        due = "" if escalation["dueAt"] is None else f", looked at again at {_when(escalation['dueAt'])}"
+        said.append(f"People: {escalation['reason']}{due}.")
+    return said
+
+
+def _when(said: str) -> str:
+    return f"{datetime.fromisoformat(said).astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def _age_ms(said: str) -> int:
+    age = SystemClock().now() - datetime.fromisoformat(said)
+    return max(0, age // timedelta(milliseconds=1))
