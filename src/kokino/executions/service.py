@@ -264,6 +264,7 @@ class Executions:
                 roster.remove(conn, agent, reason="it was removed", now=self.clock.now())
 
         await self.storage.write(forget)
+        self.runner.workshop.on_event()
 
     async def _is_over(self, execution_id: str) -> bool:
         state = await self.storage.read(lambda conn: store.state_of(conn, execution_id))
