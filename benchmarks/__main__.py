@@ -13,11 +13,18 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import durable_events, execution_overhead, hostile_agents, machine, many_executions
+from benchmarks import (
+    durable_events,
+    execution_overhead,
+    hostile_agents,
+    machine,
+    many_executions,
+    page_latency,
+)
 from benchmarks.result import Benchmark, Figure, Unit
 from kokino.log import start_logging
 
-MODULES = (execution_overhead, many_executions, hostile_agents, durable_events)
+MODULES = (execution_overhead, many_executions, hostile_agents, durable_events, page_latency)
 ALL = {module.BENCHMARK.name: module.BENCHMARK for module in MODULES}
 DIGITS = {Unit.RATIO: 2, Unit.MILLISECONDS: 2, Unit.PER_SECOND: 0}
 #: Not a temporary folder of the system, which may lie in memory, where a commit costs nothing.
