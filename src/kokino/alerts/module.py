@@ -15,7 +15,7 @@ from kokino.alerts.lifecycle import Reaction, retire
 from kokino.alerts.look import Look, alert_labels, labels_of, look, looks_at, unseen
 from kokino.alerts.model import Alert, Phase, fingerprint
 from kokino.alerts.observe import Labels
-from kokino.alerts.rule import AlertRule
+from kokino.alerts.rule import AlertRule, Severity
 from kokino.alerts.stored import KnowsRunning, Stored
 from kokino.barrier import Barrier
 from kokino.clock import MILLISECOND
@@ -133,7 +133,7 @@ class AlertRules:
             return found
 
         taken = await self._storage.write(take)
-        _tell(taken.reaction)
+        _tell(taken.reaction, rule)
         return taken
 
     def _left(self, conn: Connection) -> list[Alert]:
@@ -145,13 +145,15 @@ class AlertRules:
         is_known = alert.rule_id in {rule.id for rule in self.rules}
         reaction = retire(alert, reason=RULE_CHANGED if is_known else RULE_GONE, now=now)
         await self._storage.write(lambda conn: store.save(conn, reaction.alert, reaction.transition))
-        _tell(reaction)
+        _tell(reaction, None)
 
 
-def _tell(reaction: Reaction) -> None:
+def _tell(reaction: Reaction, rule: AlertRule | None) -> None:
+    """Write a change into the log; what disturbs nobody does not stand out there either."""
     change = reaction.transition
     if change is not None:
-        log.warning(
+        write = log.info if rule is not None and rule.severity is Severity.NONE else log.warning
+        write(
             "alert changed its state",
             rule=reaction.alert.rule_id,
             alert=change.alert_id,
