@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Annotated, Any
 
 import typer
 from rich.table import Table
 
 from kokino.cli import rules, silences
+from kokino.cli.answers import Format, Written, instant
 from kokino.cli.client import DEFAULT_URL, Url, get, post
 from kokino.cli.commands import Command, Group
-from kokino.cli.sessions import Format, Written
 from kokino.cli.terminal import ago, console, counted, plain, table
 from kokino.clock import SystemClock
 from kokino.errors import KokinoError
@@ -76,12 +76,12 @@ def why(which: Which, format: Written = Format.TABLE, url: Url = DEFAULT_URL) ->
         kept = ("alertId", "ruleId", "state", "why", "present", "quiet", "escalation")
         typer.echo(json.dumps({name: alert[name] for name in kept}, indent=2))
         return
-    console().print(plain(f"{alert['title']} is {alert['state']} since {_when(alert['since'])}."))
+    console().print(plain(f"{alert['title']} is {alert['state']} since {instant(alert['since'])}."))
     for line in _said(alert):
         console().print(plain(line))
     for change in alert["why"]:
         turn = f"{change['fromState']} -> {change['toState']}"
-        console().print(f"  {_when(change['at'])}  {turn}", style="bold")
+        console().print(f"  {instant(change['at'])}  {turn}", style="bold")
         console().print(f"    {plain(change['reason'])}")
 
 
@@ -100,7 +100,7 @@ def acknowledge(
     body = {} if by is None else {"by": by}
     done = post(url, f"/api/alerts/{alert['alertId']}/acknowledge", **body)
     until = done["acknowledgementEndsAt"]
-    lasts = "for as long as it fires" if until is None else f"until {_when(until)}"
+    lasts = "for as long as it fires" if until is None else f"until {instant(until)}"
     typer.echo(f"{done['acknowledgedBy']} looks after {plain(done['title'])} {lasts}.")
 
 
@@ -159,7 +159,7 @@ def _facts(alert: Mapping[str, Any]) -> list[tuple[str, str]]:
     measured, escalation, quiet = alert["measured"], alert["escalation"], alert["quiet"]
     facts = [
         ("Alert", f"{alert['title']} ({alert['ruleId']}, {alert['alertId']})"),
-        ("State", f"{alert['state']} since {_when(alert['since'])}"),
+        ("State", f"{alert['state']} since {instant(alert['since'])}"),
         ("Severity", str(alert["severity"])),
         ("Owner", " ".join(filter(None, [alert["owner"], alert["channel"]]))),
         ("Labels", ", ".join(f"{name}={value}" for name, value in sorted(alert["labels"].items()))),
@@ -179,17 +179,13 @@ def _said(alert: Mapping[str, Any]) -> list[str]:
     if present is not None:
         said.append(f"Now: {present['clearReason'] if alert['state'] == 'firing' else present['reason']}.")
         if present["dueAt"] is not None:
-            said.append(f"Time alone can change that at {_when(present['dueAt'])}.")
+            said.append(f"Time alone can change that at {instant(present['dueAt'])}.")
     if quiet is not None:
         said.append(f"It tells nobody: {quiet['reason']}.")
     if escalation is not None and alert["state"] == "firing":
-        due = "" if escalation["dueAt"] is None else f", looked at again at {_when(escalation['dueAt'])}"
+        due = "" if escalation["dueAt"] is None else f", looked at again at {instant(escalation['dueAt'])}"
         said.append(f"People: {escalation['reason']}{due}.")
     return said
-
-
-def _when(said: str) -> str:
-    return f"{datetime.fromisoformat(said).astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def _age_ms(said: str) -> int:

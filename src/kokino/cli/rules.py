@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table
 
+from kokino.cli.answers import Format, Written
 from kokino.cli.client import DEFAULT_URL, Url, get
 from kokino.cli.serve import Home, chosen_home
-from kokino.cli.sessions import Format, Written
 from kokino.cli.terminal import console, counted, in_words, plain, table
 from kokino.cli.words import parsed_length
 from kokino.clock import iso

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
 from rich.table import Table
 
+from kokino.cli.answers import Format, Written
 from kokino.cli.client import DEFAULT_URL, Url, pages, post
 from kokino.cli.commands import Command, Group
 from kokino.cli.terminal import ago, console, counted, in_words, plain, table
@@ -25,15 +25,7 @@ AT_ONCE = 1000
 STAYS = "Their conversations stay, and so do the files that their CLIs keep."
 
 
-class Format(StrEnum):
-    """How an answer is written."""
-
-    TABLE = "table"
-    JSON = "json"
-
-
 Agent = Annotated[str | None, typer.Option("--agent", help="Only this agent's sessions.")]
-Written = Annotated[Format, typer.Option("--format", help="A table for people, JSON for programs.")]
 
 
 @app.command("list", cls=Command)

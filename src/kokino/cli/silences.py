@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
 from rich.table import Table
 
+from kokino.cli.answers import Format, Written, instant
 from kokino.cli.client import DEFAULT_URL, Url, delete, get, pages, post
-from kokino.cli.sessions import Format, Written
 from kokino.cli.terminal import console, plain, table
 from kokino.cli.words import parsed_length
 from kokino.errors import KokinoError
@@ -44,7 +43,9 @@ def silence(
     body.update(_meant(url, which, match or []))
     made = post(url, "/api/silences", **body)
     until = "it is resolved, at the latest " if made["untilResolved"] else ""
-    typer.echo(f"{made['silenceId']} keeps {plain(_words(made))} quiet until {until}{_when(made['endsAt'])}.")
+    typer.echo(
+        f"{made['silenceId']} keeps {plain(_words(made))} quiet until {until}{instant(made['endsAt'])}."
+    )
 
 
 def list_silences(
@@ -115,13 +116,9 @@ def _table(found: list[Any]) -> Table:
     shown.add_column("Why", overflow="fold")
     for one in found:
         over = None if one["active"] else one["endedAt"] or one["endsAt"]
-        until = f"over since {_when(over)}" if over else _when(one["endsAt"])
+        until = f"over since {instant(over)}" if over else instant(one["endsAt"])
         until += " or resolved" if one["untilResolved"] and one["active"] else ""
         shown.add_row(
             one["silenceId"], plain(_words(one)), until, plain(one["createdBy"]), plain(one["comment"])
         )
     return shown
-
-
-def _when(said: str) -> str:
-    return f"{datetime.fromisoformat(said).astimezone(UTC):%Y-%m-%d %H:%M} UTC"

@@ -10,9 +10,9 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
+from kokino.cli.answers import Format, Written
 from kokino.cli.client import DEFAULT_URL, Url, get
 from kokino.cli.commands import Command, Group
-from kokino.cli.sessions import Format, Written
 from kokino.cli.terminal import console, table
 
 app = typer.Typer(cls=Group, help="See how the service levels stand.", no_args_is_help=True)
