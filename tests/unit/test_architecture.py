@@ -30,7 +30,7 @@ NARROWER = {"alerts": frozenset({"telemetry", "slo"})}
 #: The command line speaks HTTP to a broker; only these start one, or look as one would where there is
 #: none, and load what that takes when they do.
 CLI_KNOWS = frozenset({"clock", "errors", "ids", "log", "config", "tokens"})
-CLI_STARTERS = frozenset({"cli/serve.py", "cli/demo.py", "cli/findings.py"})
+CLI_STARTERS = frozenset({"cli/serve.py", "cli/demo.py", "cli/findings.py", "cli/rules.py", "cli/config.py"})
 CLI_STARTS = frozenset({"app", "drills"})
 
 CLOCKS = frozenset(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -13,7 +12,6 @@ import typer
 from kokino.cli.commands import Command, Group
 from kokino.cli.serve import Home, chosen_home
 from kokino.cli.terminal import counted, plain
-from kokino.clock import SystemClock
 from kokino.errors import KokinoError
 
 app = typer.Typer(cls=Group, help="Check the files of a home.", no_args_is_help=True)
@@ -33,28 +31,19 @@ def check(home: Home = None) -> None:
     That is kokino.toml, objectives, alert rules with their tests, and playbooks. All faults of all files are
     told at once, each with its file and line. Exit code 1 when there is one.
     """
-    from kokino.alerts.rehearse import rehearse  # noqa: PLC0415 - loads what no other command needs
-    from kokino.app.settings import check as read  # noqa: PLC0415
-    from kokino.config import load  # noqa: PLC0415
+    from kokino.app.trying import check_home  # noqa: PLC0415 - loads what no other command needs
 
-    checked = read(load(chosen_home(home)), os.environ, now=SystemClock().now())
-    documents = checked.documents
-    wrong = [
-        f"{rule.id}: {fault}"
-        for rule in documents.rules
-        for test in rule.tests
-        for fault in rehearse(rule, test, documents.objectives)
-    ]
+    checked, tried = check_home(chosen_home(home))
+    wrong = [f"{one.rule_id}: {fault}" for one in tried for fault in one.faults]
     for fault in wrong:
         typer.echo(f"kokino: {plain(fault)}", err=True)
     if wrong:
         raise typer.Exit(1)
-    tests = sum(len(rule.tests) for rule in documents.rules)
     typer.echo(
         f"Good: {checked.config.file or 'no kokino.toml, so the defaults'};"
         f" {counted(len(checked.agents), 'agent')}, 5 objectives,"
-        f" {counted(len(documents.rules), 'alert rule')} that pass {counted(tests, 'test')},"
-        f" {counted(len(documents.playbooks.playbooks), 'playbook')}."
+        f" {counted(len(tried), 'alert rule')} that pass {counted(sum(one.tests for one in tried), 'test')},"
+        f" {counted(len(checked.documents.playbooks.playbooks), 'playbook')}."
     )
 
 

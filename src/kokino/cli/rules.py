@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 from rich.table import Table
@@ -17,13 +17,6 @@ from kokino.cli.serve import Home, chosen_home
 from kokino.cli.terminal import console, counted, in_words, plain, table
 from kokino.cli.words import parsed_length
 from kokino.clock import iso
-from kokino.errors import ConfigInvalid, Fault, KokinoError
-
-if TYPE_CHECKING:
-    from kokino.alerts.backtest import Backtest
-    from kokino.alerts.rule import AlertRule
-    from kokino.slo.model import Objectives
-    from kokino.telemetry.model import Event
 
 #: The most events that the API gives at a time.
 AT_ONCE = 1000
@@ -37,23 +30,22 @@ Only = Annotated[list[str] | None, typer.Option("--rule", help="Only the rule of
 
 def run_tests(files: Files = None, only: Only = None, home: Home = None) -> None:
     """Run the tests that rule files carry, in virtual time. Exit code 1 when one fails."""
-    from kokino.alerts.rehearse import rehearse  # noqa: PLC0415 - loads what no other command needs
+    # Late: this loads the broker's rules, which no other command needs.
+    from kokino.app import trying  # noqa: PLC0415
 
-    rules, objectives = _read(files, only, home)
+    found = trying.run_tests(files or [], only or [], chosen_home(home))
     shown = table()
     shown.add_column("Rule", overflow="fold")
     shown.add_column("Tests", justify="right")
     shown.add_column("", no_wrap=True)
-    wrong: list[str] = []
-    for rule in rules:
-        found = [fault for one in rule.tests for fault in rehearse(rule, one, objectives)]
-        wrong += [f"{rule.id}: {fault}" for fault in found]
-        verdict = "failed" if found else "passed" if rule.tests else "none"
-        shown.add_row(plain(rule.id), str(len(rule.tests)), verdict)
+    for one in found:
+        verdict = "failed" if one.faults else "passed" if one.tests else "none"
+        shown.add_row(plain(one.rule_id), str(one.tests), verdict)
     console().print(shown)
-    for fault in wrong:
-        typer.echo(f"kokino: {plain(fault)}", err=True)
-    if wrong:
+    for one in found:
+        for fault in one.faults:
+            typer.echo(f"kokino: {plain(f'{one.rule_id}: {fault}')}", err=True)
+    if any(one.faults for one in found):
         raise typer.Exit(1)
 
 
@@ -72,75 +64,28 @@ def backtest(
     happened before it watches anything: give its file. Windows that reach back further than --since begin
     empty there.
     """
-    from kokino.alerts.backtest import backtest as replay  # noqa: PLC0415 - as above
+    from kokino.app import trying  # noqa: PLC0415 - as above
 
-    rules, objectives = _read(files, only, home)
+    length = parsed_length("--since", since)
     # The broker's time, not ours: it dated the events.
-    until = _at(get(url, "/api/slo/status")["timestamp"])
-    begin = until - parsed_length("--since", since)
-    events = [*_events(url, begin)]
-    # What always fires tells nothing of what happened.
-    watched = [rule for rule in rules if rule.listens_to()]
-    found = replay(watched, objectives, events, since=begin, until=until)
+    until = datetime.fromisoformat(get(url, "/api/slo/status")["timestamp"]).astimezone(UTC)
+    rows = _events(url, until - length)
+    found = trying.replay(files or [], only or [], chosen_home(home), rows, until=until, length=length)
     if format is Format.JSON:
         typer.echo(json.dumps(_document(found), indent=2))
     else:
         _show(found)
 
 
-def _read(
-    files: Sequence[Path] | None, only: Sequence[str] | None, home: Path | None
-) -> tuple[Sequence[AlertRule], Objectives]:
-    """The rules that are meant. Raises `ConfigInvalid` with all faults, `KokinoError` for an unknown id."""
-    from kokino.alerts import rulefile  # noqa: PLC0415 - as above
-    from kokino.slo.openslo import load_objectives  # noqa: PLC0415
-
-    faults: list[Fault] = []
-    folder = chosen_home(home)
-    objectives = load_objectives(folder, faults)
-    rules = [*_in_files(files, faults)] if files else [*rulefile.load_rules(folder, faults)]
-    if faults or objectives is None:
-        raise ConfigInvalid(faults)
-    known = [rule.id for rule in rules]
-    if unknown := sorted(set(only or ()) - set(known)):
-        raise KokinoError(f"there is no rule {unknown[0]!r}; there are: {', '.join(known)}")
-    return [rule for rule in rules if not only or rule.id in only], objectives
-
-
-def _in_files(files: Iterable[Path], faults: list[Fault]) -> Iterable[AlertRule]:
-    from kokino.alerts.rulefile import read_rule  # noqa: PLC0415 - as above
-
-    for path in files:
-        try:
-            text = path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            faults.append(Fault(field="file", message=f"cannot be read: {error}", file=str(path)))
-            continue
-        rule = read_rule(str(path), text, faults)
-        if rule is not None:
-            yield rule
-
-
-def _events(url: str, since: datetime) -> Iterable[Event]:
+def _events(url: str, since: datetime) -> Iterator[Any]:
     """Every event of the broker since then, the newest first."""
-    from kokino.telemetry.model import Event  # noqa: PLC0415 - as above
-
     query: dict[str, str | int] = {"since": iso(since), "limit": AT_ONCE}
     while page := get(url, "/api/metrics/events", **query):
-        for row in page:
-            yield Event(**{_snake(key): value for key, value in row.items()} | {"at": _at(row["at"])})
+        yield from page
         query["cursor"] = page[-1]["eventId"]
 
 
-def _at(said: str) -> datetime:
-    return datetime.fromisoformat(said).astimezone(UTC)
-
-
-def _snake(key: str) -> str:
-    return "".join(f"_{sign.lower()}" if sign.isupper() else sign for sign in key)
-
-
-def _show(found: Backtest) -> None:
+def _show(found: Any) -> None:
     length = in_words((found.until - found.since) // timedelta(milliseconds=1))
     summary = f"{counted(found.events, 'event')} of {length}, {counted(len(found.rules), 'rule')}"
     if not found.fired:
@@ -151,7 +96,7 @@ def _show(found: Backtest) -> None:
     console().print(f"{summary}: {counted(len(found.fired), 'alert')}, {paging} of them P1.", style="dim")
 
 
-def _table(found: Backtest) -> Table:
+def _table(found: Any) -> Table:
     shown = table()
     shown.add_column("Fired", no_wrap=True)
     shown.add_column("For", no_wrap=True, justify="right")
@@ -173,7 +118,7 @@ def _length(lasted: timedelta) -> str:
     return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h"
 
 
-def _document(found: Backtest) -> dict[str, Any]:
+def _document(found: Any) -> dict[str, Any]:
     return {
         "since": iso(found.since),
         "until": iso(found.until),
