@@ -39,6 +39,11 @@ class Inhibition:
 INHIBITING = (Phase.FIRING, Phase.RESOLVED)
 
 
+def inhibiting(rule_id: str, rules: Mapping[str, Inhibiting]) -> list[str]:
+    """The rules that can keep alerts of `rule_id` quiet."""
+    return [name for name, rule in rules.items() if any(one.rule == rule_id for one in rule.inhibits)]
+
+
 def inhibition(
     alert: Alert, alerts: Iterable[Alert], rules: Mapping[str, Inhibiting], *, now: datetime
 ) -> Inhibition | None:

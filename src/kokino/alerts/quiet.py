@@ -11,7 +11,7 @@ from typing import Protocol
 from sqlalchemy import Connection
 
 from kokino.alerts import silence_store, store
-from kokino.alerts.inhibition import INHIBITING, Inhibiting, Inhibition, inhibition
+from kokino.alerts.inhibition import INHIBITING, Inhibiting, Inhibition, inhibiting, inhibition
 from kokino.alerts.model import Alert
 from kokino.alerts.silence import Owned, Silence, facts_of, keeping_quiet
 from kokino.clock import iso
@@ -47,11 +47,19 @@ def quiet(conn: Connection, alert: Alert, rules: Mapping[str, QuietRule], *, now
     silence = keeping_quiet(silence_store.active(conn, now=now), facts, now)
     if silence is not None:
         return Quiet(why=Why.SILENCED, reason=_said(silence), ends_at=silence.ends_at, by=silence.silence_id)
-    inhibited = inhibition(alert, store.listed(conn, INHIBITING), rules, now=now)
+    inhibited = inhibited_by(conn, alert, rules, now=now)
     if inhibited is not None:
         by, ends_at = inhibited.by, inhibited.ends_at
         return Quiet(why=Why.INHIBITED, reason=_inhibited(inhibited), ends_at=ends_at, by=by.alert_id)
     return None
+
+
+def inhibited_by(
+    conn: Connection, alert: Alert, rules: Mapping[str, Inhibiting], *, now: datetime
+) -> Inhibition | None:
+    """What inhibits `alert` at `now`; None where nothing does."""
+    others = store.of_rules(conn, inhibiting(alert.rule_id, rules), INHIBITING)
+    return inhibition(alert, others, rules, now=now)
 
 
 def _inhibited(found: Inhibition) -> str:

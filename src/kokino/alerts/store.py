@@ -39,6 +39,16 @@ def listed(conn: Connection, states: Collection[Phase] = tuple(Phase)) -> list[A
     return [_alert(row) for row in conn.execute(query.order_by(alerts.c.since.desc(), alerts.c.alert_id))]
 
 
+def of_rules(conn: Connection, rule_ids: Collection[str], states: Collection[Phase]) -> list[Alert]:
+    """The alerts of some rules in some states."""
+    if not rule_ids:
+        return []
+    query = select(alerts).where(
+        alerts.c.rule_id.in_(list(rule_ids)), alerts.c.state.in_([state.value for state in states])
+    )
+    return [_alert(row) for row in conn.execute(query)]
+
+
 def states_by_slo(conn: Connection) -> dict[str, str]:
     """The state of the alert on each service level, by the label ``slo``, for the answer about it."""
     found: dict[str, Phase] = {}

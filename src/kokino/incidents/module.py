@@ -12,8 +12,8 @@ from kokino.agents import traffic_store
 from kokino.alerts import episode_store
 from kokino.alerts import store as alert_store
 from kokino.alerts.episode import Episode
-from kokino.alerts.inhibition import INHIBITING, inhibition
 from kokino.alerts.model import Transition
+from kokino.alerts.quiet import inhibited_by
 from kokino.barrier import Barrier
 from kokino.incidents import impact_store, lessons, store, words
 from kokino.incidents.evidence import PlaybookFacts, Repair
@@ -90,8 +90,7 @@ class Incidents:
     def _is_symptom(self, conn: Connection, episode: Episode, now: datetime) -> bool:
         """True while another alert's incident is about the same trouble."""
         alert = alert_store.get(conn, episode.alert_id)
-        others = alert_store.listed(conn, INHIBITING)
-        return inhibition(alert, others, self._rules, now=now) is not None
+        return inhibited_by(conn, alert, self._rules, now=now) is not None
 
     def _join_or_open(self, conn: Connection, episode: Episode, now: datetime) -> None:
         if store.of_episode(conn, episode.episode_id) is not None:
