@@ -116,7 +116,7 @@ async def prometheus(given: Given) -> Response:
     now = given.clock.now()
 
     def read(conn: Connection) -> exposition.Snapshot:
-        return exposition.snapshot(conn, now=now, running=running_for(conn, now))
+        return exposition.snapshot(conn, now=now, running=execution_store.users_running(conn))
 
     text = exposition.render(await given.storage.read(read))
     return Response(text, media_type=exposition.CONTENT_TYPE)

@@ -16,9 +16,9 @@ from prometheus_client.registry import Collector
 from sqlalchemy import Connection
 
 from kokino.clock import MILLISECOND
-from kokino.telemetry import rollup_store, window_store
+from kokino.telemetry import rollup_store, rule_metrics, window_store
 from kokino.telemetry.histogram import EXACT_EDGES, Histogram
-from kokino.telemetry.model import Scope, Totals
+from kokino.telemetry.model import Running, Scope, Totals
 
 #: Media type of `render`'s text.
 CONTENT_TYPE = CONTENT_TYPE_LATEST
@@ -38,23 +38,28 @@ class Snapshot:
     latency_p95_ms: int | None
     #: Everything since the first event, by CLI type.
     ever: Mapping[str, Totals]
+    #: What alert rules look at beside these.
+    rules: rule_metrics.Known
 
 
-def snapshot(conn: Connection, *, now: datetime, running: Sequence[timedelta] = ()) -> Snapshot:
-    """Read a scrape's values; `running` is how long each execution that still runs has run so far."""
+def snapshot(conn: Connection, *, now: datetime, running: Sequence[Running] = ()) -> Snapshot:
+    """Read a scrape's values; `running` are the users' executions that still run."""
     until = now + MILLISECOND
     latest = rollup_store.totals(conn, until - LATENCY_WINDOW, until, Scope.ALL).durations
+    ever = rollup_store.ever(conn)
     return Snapshot(
         availability=window_store.counts(conn, until - AVAILABILITY_WINDOW, until).ratio,
-        latency_p95_ms=(latest + _slow(running)).quantile(0.95),
-        ever=rollup_store.ever(conn),
+        latency_p95_ms=(latest + _slow([now - one.started_at for one in running])).quantile(0.95),
+        ever=ever,
+        rules=rule_metrics.known(conn, ever=ever, running=running, now=now),
     )
 
 
 def render(shown: Snapshot, own: CollectorRegistry = REGISTRY) -> bytes:
     """The whole text: executions first, then the metrics registered in `own`, our process's among them."""
     executions = CollectorRegistry()
-    executions.register(_Executions(shown))
+    executions.register(Executions(shown))
+    executions.register(rule_metrics.RuleMetrics(shown.rules))
     return generate_latest(executions) + generate_latest(own)
 
 
@@ -66,8 +71,8 @@ def _slow(running: Sequence[timedelta]) -> Histogram:
     return Histogram.of([age // MILLISECOND for age in running if age > SLOW])
 
 
-class _Executions(Collector):
-    """One snapshot as metric families."""
+class Executions(Collector):
+    """How executions ended and how long they took, as metric families."""
 
     def __init__(self, shown: Snapshot) -> None:
         self._shown = shown

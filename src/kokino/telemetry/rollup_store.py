@@ -82,9 +82,9 @@ def totals_by(
     return found
 
 
-def ever(conn: Connection) -> dict[str, Totals]:
-    """Everything since the first event by CLI type; survives retention and restarts."""
-    rows = conn.execute(select(rollups).where(rollups.c.scope == Scope.CLI, rollups.c.grain == Grain.EVER))
+def ever(conn: Connection, scope: Scope = Scope.CLI) -> dict[str, Totals]:
+    """Everything since the first event by id of a scope; survives retention and restarts."""
+    rows = conn.execute(select(rollups).where(rollups.c.scope == scope, rollups.c.grain == Grain.EVER))
     return {row.scope_id: _totals(row) for row in rows}
 
 
