@@ -19,19 +19,31 @@ BASE = ("clock", "ids", "errors", "log", "metrics", "config", "tasks", "barrier"
 SEAMS = ("storage", "process", "notify")
 NOUNS = (
     "telemetry", "conversations", "agents", "executions", "shadow", "doctor", "integrity",
-    "slo", "alerts", "incidents", "playbooks", "escalation",
+    "slo", "alerts", "exports", "incidents", "playbooks", "escalation",
 )  # fmt: skip
 ENTRANCES = ("api", "web", "mcp")
 #: Lowest first: a module may import what stands before it.
 ORDER = (*BASE, *SEAMS, *NOUNS, "engine", *ENTRANCES, "app", "drills", "testing")
 #: Nouns that know fewer of the lower nouns than the order would let them.
-NARROWER = {"alerts": frozenset({"telemetry", "slo"})}
+NARROWER = {
+    "alerts": frozenset({"telemetry", "slo"}),
+    "exports": frozenset({"telemetry", "slo", "alerts"}),
+}
 
-#: The command line speaks HTTP to a broker; only these start one, or look as one would where there is
-#: none, and load what that takes when they do.
+#: The command line speaks HTTP to a broker; only these start one, look as one would where there is none, or
+#: write files that need none, and load what that takes when they do.
 CLI_KNOWS = frozenset({"clock", "errors", "ids", "log", "config", "tokens"})
-CLI_STARTERS = frozenset({"cli/serve.py", "cli/demo.py", "cli/findings.py", "cli/rules.py", "cli/config.py"})
-CLI_STARTS = frozenset({"app", "drills"})
+CLI_STARTERS = frozenset(
+    {
+        "cli/serve.py",
+        "cli/demo.py",
+        "cli/findings.py",
+        "cli/rules.py",
+        "cli/config.py",
+        "cli/export.py",
+    }
+)
+CLI_STARTS = frozenset({"app", "drills", "exports"})
 
 CLOCKS = frozenset(
     {

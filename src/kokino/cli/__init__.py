@@ -8,7 +8,20 @@ from typing import Annotated, NoReturn
 import typer
 
 from kokino import __version__
-from kokino.cli import alerts, config, demo, diff, doctor, playbook, restart, serve, sessions, slo, token
+from kokino.cli import (
+    alerts,
+    config,
+    demo,
+    diff,
+    doctor,
+    export,
+    playbook,
+    restart,
+    serve,
+    sessions,
+    slo,
+    token,
+)
 from kokino.cli.commands import Command, Group
 from kokino.errors import KokinoError
 
@@ -30,6 +43,7 @@ app.command("init", cls=Command)(config.init)
 app.add_typer(alerts.app, name="alerts")
 app.add_typer(slo.app, name="slo")
 app.add_typer(config.app, name="config")
+app.add_typer(export.app, name="export")
 app.add_typer(playbook.app, name="playbook")
 app.add_typer(sessions.app, name="sessions")
 

@@ -17,7 +17,7 @@ from kokino.alerts.conditions import Always, Recovered
 from kokino.alerts.rule import AlertRule, By
 from kokino.exports.conditions import Writer, exported, why_not
 from kokino.exports.counters import HEARTBEAT, Names, counter_rules, ratio_rule, window_rule, zero
-from kokino.exports.promql import duration, ignoring, word, without
+from kokino.exports.promql import duration, ignoring, without, word
 from kokino.slo.model import Objectives, SloId
 
 #: A broker that was scraped by nobody for so long is gone, and its alerts with it.
@@ -100,7 +100,9 @@ def _records(rule: AlertRule, objectives: Objectives, interval: timedelta) -> It
     objective = None if rule.slo is None else objectives.of(rule.slo)
     names, writer = Names(rule.id), Writer(rule, objective, Names(rule.id))
     ratios, by = writer.ratios(), rule.by
-    windows = dict.fromkeys((counter, ratio.length) for ratio in ratios for counter in (*ratio.of, ratio.part))
+    windows = dict.fromkeys(
+        (counter, ratio.length) for ratio in ratios for counter in (*ratio.of, ratio.part)
+    )
     counters = dict.fromkeys(counter for counter, _ in windows)
     yield from zero(names, by if windows else ())
     for counter in counters:
@@ -160,5 +162,3 @@ def _left_out(rule: AlertRule) -> Iterator[str]:
     if rule.inhibits:
         kept = ", ".join(inhibits.rule for inhibits in rule.inhibits)
         yield f"That it inhibits {kept}: Alertmanager has inhibit_rules for that."
-
-

@@ -12,7 +12,7 @@ from datetime import timedelta
 from kokino.alerts.observe import View
 from kokino.alerts.rule import By
 from kokino.clock import MILLISECOND
-from kokino.exports.promql import duration, ignoring, word, without
+from kokino.exports.promql import duration, ignoring, without, word
 from kokino.slo.model import SloId
 from kokino.telemetry.model import BAD
 

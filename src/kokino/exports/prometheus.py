@@ -41,5 +41,7 @@ def _listed(left_out: Iterable[str]) -> list[str]:
     sentences = list(left_out)
     if not sentences:
         return []
-    lines = (textwrap.wrap(sentence, 100, initial_indent="- ", subsequent_indent="  ") for sentence in sentences)
+    lines = (
+        textwrap.wrap(sentence, 100, initial_indent="- ", subsequent_indent="  ") for sentence in sentences
+    )
     return ["Not exported:", *(line for wrapped in lines for line in wrapped)]

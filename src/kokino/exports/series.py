@@ -39,7 +39,7 @@ def _written(found: Sequence[float | None]) -> Iterator[str]:
     for value, group in groupby(found):
         length = len(list(group))
         if value is not None:
-            yield f"{number(value)}+0x{length - 1}"
+            yield f"{number(value)}+0x{length - 1}" if length > 1 else number(value)
         else:
             # As a scrape does where a series is gone; else it would be taken as it was for 5 minutes.
             if was_there:

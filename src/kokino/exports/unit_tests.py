@@ -119,9 +119,7 @@ class TestWriter:
         interval = grid_of(self.rule)
         return START - (-expected.at // interval) * interval
 
-    def _difference(
-        self, expected: Expectation, states: Sequence[Alert], run: Rehearsal
-    ) -> str | None:
+    def _difference(self, expected: Expectation, states: Sequence[Alert], run: Rehearsal) -> str | None:
         """Why an expectation is no test of Prometheus; None where it is one."""
         at, looked = START + expected.at, self._looked_at(expected)
         fires = any(_bears(alert, expected.labels) for alert in states)

@@ -95,7 +95,9 @@ class Known:
     ages: Mapping[str, Sequence[timedelta]] = field(default_factory=dict)
 
 
-def known(conn: Connection, *, ever: Mapping[str, Totals], running: Sequence[Running], now: datetime) -> Known:
+def known(
+    conn: Connection, *, ever: Mapping[str, Totals], running: Sequence[Running], now: datetime
+) -> Known:
     """Read a scrape's values, but for `ever` and `running`, which the caller knows."""
     latest = latest_store.of_types(conn, frozenset[str]().union(*(level.types for level in LEVELS)))
     return Known(

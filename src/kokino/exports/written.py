@@ -1,0 +1,67 @@
+"""What each ``kokino export`` writes: one text, or several files where it is given a folder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+from kokino.alerts.rule import AlertRule
+from kokino.alerts.rulefile import load_rules
+from kokino.exports import grafana as dashboard
+from kokino.exports import openslo as documents
+from kokino.exports.prometheus import INTERVAL, rule_file
+from kokino.exports.unit_tests import TestWriter
+from kokino.slo.defaults import defaults
+from kokino.slo.model import Objectives
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Written:
+    """The outcome of an export."""
+
+    #: All of it in one file.
+    text: str
+    #: What a folder gets, by file name.
+    files: Mapping[str, str]
+
+
+def prometheus(home: Path | None, *, interval: timedelta = INTERVAL, public_url: str) -> Written:
+    """Rules for Prometheus; a folder gets a file for each, with its unit tests beside it.
+
+    `home` has rules of its own in ``alerts``. Raises `ConfigInvalid` with every fault of every file.
+    """
+    rules, objectives = load_rules(home), defaults()
+    whole = rule_file(rules, objectives, interval=interval, public_url=public_url)
+    return Written(text=whole, files=_rule_files(rules, objectives, interval=interval, public_url=public_url))
+
+
+def grafana() -> Written:
+    """The dashboard."""
+    text = dashboard.dashboard(load_rules(None), defaults())
+    return Written(text=text, files={"kokino.json": text})
+
+
+def openslo(home: Path | None) -> Written:
+    """Objectives and burn conditions as OpenSLO. Raises `ConfigInvalid` as `prometheus` does."""
+    text = documents.documents(load_rules(home), defaults())
+    return Written(text=text, files={"kokino.openslo.yaml": text})
+
+
+def _rule_files(
+    rules: Iterable[AlertRule], objectives: Objectives, *, interval: timedelta, public_url: str
+) -> dict[str, str]:
+    files: dict[str, str] = {}
+    for rule in rules:
+        name = f"{rule.id}.rules.yaml"
+        files[name] = rule_file([rule], objectives, interval=interval, public_url=public_url)
+        tests = TestWriter(
+            rule=rule,
+            objectives=objectives,
+            public_url=public_url,
+            rules_name=name,
+            rules_text=files[name],
+        )
+        files[f"{rule.id}.test.yaml"] = tests.text()
+    return files
