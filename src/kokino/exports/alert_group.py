@@ -47,7 +47,7 @@ def group(rule: AlertRule, objectives: Objectives, *, interval: timedelta, publi
         "expr": _expression(rule),
         **({"for": duration(rule.pending_for)} if rule.pending_for else {}),
         "labels": labels(rule),
-        "annotations": annotations(rule, missing, public_url, {by.value: _label(by) for by in rule.by}),
+        "annotations": told(rule, missing, public_url, {by.value: _label(by) for by in rule.by}),
     }
     recorded = [{"record": name, "expr": text} for name, text in _records(rule, objectives, interval)]
     return Group(rule=rule, left_out=missing, rules=(*recorded, alert))
@@ -60,12 +60,9 @@ def labels(rule: AlertRule) -> dict[str, str]:
     return {**own, "severity": rule.severity.value, "owner": rule.owner, **channel}
 
 
-def annotations(
-    rule: AlertRule, missing: Sequence[str], public_url: str, by: Mapping[str, str]
-) -> dict[str, str]:
+def told(rule: AlertRule, missing: Sequence[str], public_url: str, by: Mapping[str, str]) -> dict[str, str]:
     """What people are told, with nothing that changes while it fires; `by` are the alert's own labels."""
-    told = f": {', '.join(by.values())}" if by else ""
-    found = {"summary": f"{rule.title}{told}"}
+    found = {"summary": ": ".join([rule.title, *([", ".join(by.values())] if by else [])])}
     if rule.playbook is not None:
         found["runbook_url"] = f"{public_url.rstrip('/')}/playbooks/{rule.playbook}"
     if missing:

@@ -96,7 +96,7 @@ class Writer:
             yield self._bad(condition, window), burn_rate_of(condition.share, window, self._promised.window)
 
     def _burns(self, ratio: Ratio, rate: float) -> str:
-        """Does the budget go `rate` times too fast? Asked of the share that is bad, which divides only once."""
+        """Does the budget go `rate` times too fast? Asked of the share that is bad: one division."""
         allowed = 1 - Fraction(str(self._promised.target))
         if not allowed:
             # Without a budget any bad one spends all of it: a burn rate of 1, and never more.
@@ -151,7 +151,7 @@ def exported(rule: AlertRule) -> list[Condition]:
 
 
 def shortest_window(rule: AlertRule) -> timedelta:
-    """The shortest time over which something of the rule must be noticed; no length, for a rule without any."""
+    """The shortest time over which the rule looks at something; no length, where it has no window."""
     parts = (*exported(rule), rule.resolve)
     return min((window for part in parts for window in _windows(part)), default=timedelta(0))
 

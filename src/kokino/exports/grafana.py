@@ -3,60 +3,35 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
-from datetime import timedelta
+from collections.abc import Sequence
 from typing import Any
 
-from kokino.alerts.conditions import Burn
 from kokino.alerts.rule import AlertRule
-from kokino.exports import queries
 from kokino.exports.counters import HEARTBEAT
-from kokino.exports.panels import BLUE, DATASOURCE, GREEN, RED, YELLOW, Panel, Query, Row, placed, target_line
-from kokino.exports.promql import duration
-from kokino.slo.model import Objective, Objectives
+from kokino.exports.panels import DATASOURCE, RED, placed
+from kokino.exports.rows import firing, rows
+from kokino.slo.model import Objectives
 
-HOUR, DAY = timedelta(hours=1), timedelta(days=1)
-#: How far back "now" reaches where a share is shown: the window of the rule that pages.
-CURRENT = HOUR
-#: The windows of the burn tiers.
-TIERS = (timedelta(minutes=5), timedelta(minutes=30), HOUR, 6 * HOUR, DAY, 3 * DAY)
-#: Over which single events are counted for a chart.
-RECENT = timedelta(minutes=5)
-
-_LINES = {"lineWidth": 2, "fillOpacity": 0, "spanNulls": True, "showPoints": "never"}
-_BARS = {"drawStyle": "bars", "fillOpacity": 60, "lineWidth": 0, "stacking": {"mode": "normal"}}
-_STAT = {"graphMode": "area", "colorMode": "value", "reduceOptions": {"calcs": ["lastNotNull"]}}
-_LEGEND = {"legend": {"displayMode": "list", "placement": "bottom"}, "tooltip": {"mode": "multi"}}
-_TABLE = {"showHeader": True, "cellHeight": "sm"}
+#: Of the JSON that Grafana 10 writes; newer ones take it over.
+SCHEMA = 38
 
 
-def dashboard(rules: Iterable[AlertRule], objectives: Objectives) -> str:
+def dashboard(rules: Sequence[AlertRule], objectives: Objectives) -> str:
     """The JSON that Grafana imports."""
-    known = list(rules)
     document = {
         "title": "Kokino",
         "uid": "kokino",
         "tags": ["kokino"],
         "description": "Agents as a service. Written by `kokino export grafana`: do not edit.",
-        "schemaVersion": 38,
+        "schemaVersion": SCHEMA,
         "editable": True,
         "graphTooltip": 1,
         "refresh": "30s",
         "time": {"from": "now-6h", "to": "now"},
         "timezone": "utc",
         "templating": {"list": _variables()},
-        "annotations": {"list": [_firing_marks(known)]},
-        "panels": placed(
-            [
-                Row("Now", _now(known, objectives)),
-                Row("Availability", _availability(known, objectives.availability)),
-                Row("Latency", _latency(objectives.latency)),
-                Row("What fails", _failures()),
-                Row("What is wrong now", _wrong(known)),
-                Row("Memory, correctness, integrity", _others(objectives)),
-                Row("The broker itself", _broker()),
-            ]
-        ),
+        "annotations": {"list": [_firing_marks(rules)]},
+        "panels": placed(rows(rules, objectives)),
     }
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 
@@ -79,271 +54,14 @@ def _variables() -> list[dict[str, Any]]:
     ]
 
 
-def _firing(rules: Iterable[AlertRule]) -> str:
-    """Our alerts of the chosen brokers; the one that always fires tells nothing here."""
-    names = "|".join(rule.id for rule in rules if rule.severity.value != "none")
-    alerts = queries.of("ALERTS", f'alertname=~"{names}"', 'alertstate="firing"')
-    return f"{alerts} and on (job, instance) {queries.of(HEARTBEAT)}"
-
-
-def _firing_marks(rules: Iterable[AlertRule]) -> dict[str, Any]:
+def _firing_marks(rules: Sequence[AlertRule]) -> dict[str, Any]:
     return {
         "name": "Alerts",
         "datasource": DATASOURCE,
         "enable": True,
         "iconColor": RED,
-        "expr": _firing(rules),
+        "expr": firing(rules),
         "titleFormat": "{{alertname}}",
         "textFormat": "{{severity}} {{agent}} {{cli_type}}",
         "step": "60s",
     }
-
-
-def _stat(title: str, expr: str, about: str, **more: Any) -> Panel:
-    return Panel(
-        title=title, type="stat", queries=[Query(expr)], about=about, width=4, height=4, options=_STAT, **more
-    )
-
-
-def _chart(title: str, asked: list[Query], about: str, **more: Any) -> Panel:
-    wanted = {"type": "timeseries", "width": 12, "custom": _LINES, "options": _LEGEND, **more}
-    return Panel(title=title, queries=asked, about=about, **wanted)
-
-
-def _listing(title: str, expr: str, about: str) -> Panel:
-    query = Query(expr, instant=True)
-    return Panel(title=title, type="table", queries=[query], about=about, width=6, height=6, options=_TABLE)
-
-
-def _now(rules: list[AlertRule], objectives: Objectives) -> list[Panel]:
-    available = objectives.availability
-    share = {"unit": "percentunit", "decimals": 2, "lowest": 0, "highest": 1}
-    return [
-        _stat(
-            "Availability, 1 h",
-            queries.good_share(available, CURRENT),
-            f"Completed over valid executions of the last hour. Promised: {available.target:.3%} over 30 days.",
-            steps=((None, RED), (0.99, YELLOW), (available.target, GREEN)),
-            **share,
-        ),
-        _stat(
-            "Error budget left",
-            queries.budget_left(available),
-            "Of what may fail within 30 days, or since Prometheus first saw this broker.",
-            steps=((None, RED), (0.1, YELLOW), (0.5, GREEN)),
-            **share,
-        ),
-        _stat(
-            "P95, 5 min",
-            f"max({queries.of('headless_latency_p95_ms')}) / 1000",
-            "As the broker computes it; an execution that still runs counts with its age.",
-            unit="s",
-            steps=((None, GREEN), (30, YELLOW), (60, RED)),
-        ),
-        _stat("Running", queries.running(), "Executions that run now.", steps=((None, BLUE),), decimals=0),
-        _stat(
-            "Alerts firing",
-            f"count({_firing(rules)}) or 0 * {queries.running()}",
-            "Of the rules that `kokino export prometheus` writes.",
-            steps=((None, GREEN), (1, RED)),
-        ),
-        _stat(
-            "Circuits open",
-            f"sum({queries.of('headless_circuit_open')}) or 0 * {queries.running()}",
-            "Agents that are stopped on a CLI type after failures in a row.",
-            steps=((None, GREEN), (1, RED)),
-        ),
-    ]
-
-
-def _availability(rules: list[AlertRule], promised: Objective) -> list[Panel]:
-    rates = sorted({part.rate for rule in rules for part in rule.conditions if isinstance(part, Burn)})
-    told = ", ".join(f"{rate:g}" for rate in rates)
-    return [
-        _chart(
-            "Availability",
-            [
-                Query(queries.good_share(promised, CURRENT), "1 h"),
-                Query(queries.good_share(promised, DAY), "1 d"),
-                Query(queries.constant(promised.target), "promised"),
-            ],
-            "A gap: nothing ran.",
-            unit="percentunit",
-            highest=1,
-            overrides=[target_line("promised")],
-        ),
-        _chart(
-            "Burn rate",
-            [Query(queries.burn_rate(promised, window), duration(window)) for window in TIERS],
-            f"How many times faster than allowed the budget goes. Rules look at {told}.",
-            lowest=0,
-        ),
-        _chart(
-            "Error budget left",
-            [Query(queries.budget_left(promised), "left")],
-            "Of 30 days, or since Prometheus first saw this broker.",
-            unit="percentunit",
-            lowest=0,
-            highest=1,
-        ),
-        _chart(
-            "Executions by how they ended",
-            [Query(queries.each("headless_executions_total", "state", RECENT), "{{state}}")],
-            "In the five minutes before.",
-            custom=_BARS,
-        ),
-    ]
-
-
-def _latency(promised: Objective) -> list[Panel]:
-    limit = 0.0 if promised.threshold is None else promised.threshold.total_seconds()
-    return [
-        _chart(
-            "Latency of executions that ended",
-            [
-                *(Query(queries.quantile(q, RECENT), f"p{100 * q:g}") for q in (0.5, 0.95, 0.99)),
-                Query(queries.constant(limit), "promised for p95"),
-            ],
-            "Of the five minutes before, as near as the histogram's buckets are.",
-            unit="s",
-            lowest=0,
-            overrides=[target_line("promised for p95")],
-        ),
-        _chart(
-            f"Share within {limit:g} s",
-            [
-                Query(queries.good_share(promised, HOUR), "1 h"),
-                Query(queries.good_share(promised, promised.window), duration(promised.window)),
-                Query(queries.constant(promised.target), "promised"),
-            ],
-            "Of executions that ended. Exact: the histogram has this edge.",
-            unit="percentunit",
-            highest=1,
-            overrides=[target_line("promised")],
-        ),
-        _chart(
-            "Running for longer than",
-            [
-                Query(
-                    f"sum by (than) ({queries.of('headless_executions_running_longer', than)})",
-                    "{{than}} s",
-                )
-                for than in ('than=~"30.0|60.0|300.0"',)
-            ],
-            "What hangs never ends, and is in no histogram.",
-            width=24,
-            height=6,
-        ),
-    ]
-
-
-def _failures() -> list[Panel]:
-    failed = 'state=~"failed|lost|refused|timeout"'
-    return [
-        _chart(
-            "Failures by kind",
-            [Query(queries.each("headless_failures_total", "kind", RECENT), "{{kind}}")],
-            "In the five minutes before.",
-            custom=_BARS,
-        ),
-        _chart(
-            "Failures by CLI type",
-            [Query(queries.each("headless_executions_total", "cli_type", RECENT, failed), "{{cli_type}}")],
-            "In the five minutes before.",
-            custom=_BARS,
-        ),
-    ]
-
-
-def _wrong(rules: list[AlertRule]) -> list[Panel]:
-    return [
-        _listing("Alerts", _firing(rules), "Firing now."),
-        _listing(
-            "Open circuits",
-            f"sum by (agent, cli_type) ({queries.of('headless_circuit_open')})",
-            "kokino tells when the next try goes through: GET /agents/circuits/status.",
-        ),
-        _listing(
-            "Degraded environments",
-            f"sum by (cli_type) ({queries.of('headless_environment_degraded')})",
-            "kokino doctor tells what is missing.",
-        ),
-        _listing(
-            "Locks that are held too long",
-            f"sum by (agent) ({queries.of('headless_lock_overdue')})",
-            "GET /agents/sessions/status tells by what.",
-        ),
-    ]
-
-
-def _others(objectives: Objectives) -> list[Panel]:
-    resources, correctness = objectives.resources, objectives.correctness
-    return [
-        _chart(
-            "Memory, mean of peaks",
-            [Query(queries.mean_memory(HOUR), "{{cli_type}}")],
-            "Of executions that ended in the hour before, their whole process trees. Its alert looks at 1 GiB.",
-            unit="mbytes",
-            lowest=0,
-        ),
-        _chart(
-            "Within their limit, and matching",
-            [
-                Query(queries.good_share(resources, resources.window), "memory"),
-                Query(queries.good_share(correctness, DAY), "shadow comparisons, 1 d"),
-                Query(queries.constant(resources.target), "memory promised"),
-                Query(queries.constant(correctness.target), "matches promised"),
-            ],
-            "A gap: nothing was measured.",
-            unit="percentunit",
-            highest=1,
-            overrides=[target_line("memory promised"), target_line("matches promised")],
-        ),
-        _chart(
-            "Damaged data",
-            [
-                Query(f"sum({queries.of('headless_data_damaged')}) or 0 * {queries.running()}", "damaged"),
-                Query(
-                    queries.each("headless_checked_conversations_total", "result", DAY, 'result="faulty"'),
-                    "faulty conversations found in a day",
-                ),
-            ],
-            "1 from the first fault until a check finds nothing.",
-            width=24,
-            height=6,
-            lowest=0,
-        ),
-    ]
-
-
-def _broker() -> list[Panel]:
-    return [
-        _chart(
-            "Memory of the process",
-            [Query(queries.of("process_resident_memory_bytes"), "{{instance}}")],
-            "Of the broker alone, without the agents.",
-            unit="bytes",
-            width=8,
-            lowest=0,
-        ),
-        _chart(
-            "CPU",
-            [Query(f"rate({queries.of('process_cpu_seconds_total')}[5m])", "{{instance}}")],
-            "Of the broker alone; 1 is a whole core.",
-            width=8,
-            lowest=0,
-        ),
-        _chart(
-            "Open files",
-            [
-                Query(
-                    f"{queries.of('process_open_fds')} / {queries.of('process_max_fds')}",
-                    "{{instance}}",
-                )
-            ],
-            "Of those that it may open.",
-            unit="percentunit",
-            width=8,
-            lowest=0,
-        ),
-    ]

@@ -13,7 +13,7 @@ from kokino.slo.model import Objective
 
 #: The brokers that somebody looks at.
 CHOSEN = 'instance=~"$instance"'
-#: A window that Prometheus does not reach back for begins with what it first knew, looked for in so many steps.
+#: A window that reaches back behind what Prometheus knows begins with that, looked for in so many steps.
 _STEPS = 60
 
 #: A query as of now, or as of then: given ``""``, or ``" offset 1h"``.

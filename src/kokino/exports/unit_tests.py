@@ -134,7 +134,7 @@ class TestWriter:
     def _expected(self, alert: Alert) -> dict[str, Any]:
         by = {one.value: alert.labels[one.value] for one in self.rule.by}
         left_out = alert_group.left_out(self.rule)
-        told = alert_group.annotations(self.rule, left_out, self.public_url, by)
+        told = alert_group.told(self.rule, left_out, self.public_url, by)
         return {"exp_labels": {**alert_group.labels(self.rule), **by}, "exp_annotations": told}
 
 

@@ -1,7 +1,7 @@
 """The metrics that alert rules need beside ends and durations, so that a Prometheus can judge as we do.
 
-Read from sums that are never deleted, from the last event of each type, and from what runs: a scrape costs the
-same after ten million events as after ten.
+Read from sums that are never deleted, from the last event of each type, and from what runs: a scrape costs
+the same after ten million events as after ten.
 """
 
 from __future__ import annotations

@@ -9,14 +9,12 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from kokino.storage import Storage, open_storage
 from kokino.telemetry import exposition, store
-from kokino.telemetry.model import END_TYPES, Event
+from kokino.telemetry.model import END_TYPES, Event, Running
 
 T = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
 
 
-async def scrape(
-    storage: Storage, now: datetime = T, running: tuple[timedelta, ...] = ()
-) -> dict[str, float]:
+async def scrape(storage: Storage, now: datetime = T, running: tuple[Running, ...] = ()) -> dict[str, float]:
     """One scrape as ``{name{labels}: value}``."""
     shown = await storage.read(lambda conn: exposition.snapshot(conn, now=now, running=running))
     text = exposition.render(shown, CollectorRegistry()).decode()
@@ -25,6 +23,11 @@ async def scrape(
         for family in text_string_to_metric_families(text)
         for sample in family.samples
     }
+
+
+def hung(age: timedelta) -> Running:
+    """An execution that has run for so long, and goes on."""
+    return Running(started_at=T - age, agent_id="a", cli_type="claude-code")
 
 
 async def end(storage: Storage, state: str, duration_ms: int, at: datetime = T) -> None:
@@ -52,7 +55,7 @@ async def test_availability_and_p95_are_of_their_alerts_windows(storage: Storage
 
 async def test_what_hangs_shows_in_the_p95(storage: Storage) -> None:
     """An execution that does not end is as slow as it is old."""
-    samples = await scrape(storage, running=(timedelta(minutes=4),))
+    samples = await scrape(storage, running=(hung(timedelta(minutes=4)),))
     assert samples["headless_latency_p95_ms"] == 240_000
 
 
