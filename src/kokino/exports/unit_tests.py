@@ -27,11 +27,11 @@ from kokino.telemetry.model import Event
 
 #: A grid so fine that the shortest window holds so many of its instants, within these bounds: Prometheus
 #: forgets what it has not heard of for 5 minutes.
-INSTANTS = 20
+INSTANTS = 10
 FINEST = timedelta(seconds=15)
 COARSEST = timedelta(minutes=4)
 #: promtool takes a few milliseconds for each instant.
-MOST_INSTANTS = 2_000
+MOST_INSTANTS = 1_200
 #: Prometheus looks so often before anything happens: it has seen that all was 0.
 LEAD = 4
 
@@ -61,6 +61,8 @@ class TestWriter:
     #: Name of the file that has the rule's group, and its text.
     rules_name: str
     rules_text: str
+    #: How often Prometheus scrapes and evaluates.
+    interval: timedelta
 
     def text(self) -> str:
         """The file for ``promtool test rules``."""
@@ -72,7 +74,7 @@ class TestWriter:
         head = [f"Unit tests of {self.rule.id}, from its own: promtool test rules FILE"]
         document = {
             "rule_files": [self.rules_name],
-            "evaluation_interval": duration(grid_of(self.rule)),
+            "evaluation_interval": duration(self.interval),
             "tests": tests,
         }
         return comment([*head, *(["Left out:", *left_out] if left_out else [])]) + written(document)
@@ -97,12 +99,11 @@ class TestWriter:
         self, name: str, events: Sequence[Event], firing_at: Mapping[datetime, Sequence[Alert]]
     ) -> dict[str, Any]:
         """One unit test: what Prometheus scrapes, and which alerts fire at which instants of the grid."""
-        interval = grid_of(self.rule)
-        begins = START - LEAD * interval
-        scraped = scrapes(events, every(interval, begins, max(firing_at)))
+        begins = START - LEAD * self.interval
+        scraped = scrapes(events, every(self.interval, begins, max(firing_at)))
         return {
             "name": name,
-            "interval": duration(interval),
+            "interval": duration(self.interval),
             "input_series": input_series(scraped, self.rules_text),
             "alert_rule_test": [
                 {
@@ -116,8 +117,7 @@ class TestWriter:
 
     def _looked_at(self, expected: Expectation) -> datetime:
         """The first instant of the grid at which Prometheus can see it."""
-        interval = grid_of(self.rule)
-        return START - (-expected.at // interval) * interval
+        return START - (-expected.at // self.interval) * self.interval
 
     def _difference(self, expected: Expectation, states: Sequence[Alert], run: Rehearsal) -> str | None:
         """Why an expectation is no test of Prometheus; None where it is one."""
@@ -127,7 +127,7 @@ class TestWriter:
             return f"without gate and probes it {'fires' if fires else 'does not fire'}"
         if any(at < change.at <= looked for change in run.changes):
             return "it changes before Prometheus looks"
-        if (looked - START) // grid_of(self.rule) > MOST_INSTANTS:
+        if (looked - START) // self.interval > MOST_INSTANTS:
             return "too far away for a test that looks so often"
         return None
 

@@ -12,7 +12,7 @@ from kokino.alerts.rulefile import load_rules
 from kokino.exports import grafana as dashboard
 from kokino.exports import openslo as documents
 from kokino.exports.prometheus import INTERVAL, rule_file
-from kokino.exports.unit_tests import TestWriter
+from kokino.exports.unit_tests import TestWriter, grid_of
 from kokino.slo.defaults import defaults
 from kokino.slo.model import Objectives
 
@@ -62,6 +62,7 @@ def _rule_files(
             public_url=public_url,
             rules_name=name,
             rules_text=files[name],
+            interval=grid_of(rule),
         )
         files[f"{rule.id}.test.yaml"] = tests.text()
     return files

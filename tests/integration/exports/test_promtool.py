@@ -1,0 +1,76 @@
+"""What `kokino export prometheus` writes, for the real promtool."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from kokino.alerts.rule import AlertRule
+from kokino.alerts.rulefile import packaged
+from kokino.exports import written
+from kokino.exports.conditions import exported
+from kokino.exports.written import Written
+from tests.integration.exports.promtool import URL, promtool
+
+ROOT = Path(__file__).resolve().parents[3]
+RULES = [pytest.param(rule, id=rule.id) for rule in packaged() if exported(rule)]
+#: A threshold, a window, a least number or a label of each rule, and what it is mistaken for.
+MISTAKES = [
+    ("availability-slo-breach", "good_ratio_5m >= 0.99", "good_ratio_5m >= 0.5"),
+    ("availability-slo-breach", "good_5m >= 3", "good_5m >= 300"),
+    ("availability-budget-burn", "good_6h >= 10", "good_6h >= 1000"),
+    ("latency-slo-breach", "bad_within_60s_5m >= 3", "bad_within_60s_5m >= 2"),
+    ("latency-slo-breach", "ratio_5m < 0.95", "ratio_5m < 0.94"),
+    ("correctness-slo-breach", "ratio_1d < 0.9 ", "ratio_1d <= 0.9 "),
+    ("resource-efficiency", "mean_1h > 1024", "mean_1h >= 1024"),
+    ("resource-efficiency", "mean_10m < 921.6", "mean_10m < 922.1"),
+    ("circuit-breaker-opened", "headless_circuit_open", "headless_environment_degraded"),
+    ("environment-degraded", "unless kokino:environment_degraded:resolves", ""),
+    ("lock-timeout", "severity: P3", "severity: P2"),
+    ("lock-timeout", "headless_lock_overdue == 1", "headless_lock_overdue == 2"),
+    ("data-integrity-failure", "headless_data_damaged == 1", "headless_data_damaged == 2"),
+    ("watchdog", ">= 0", "> 0"),
+]
+
+
+@pytest.fixture(scope="module")
+def export() -> Written:
+    """The shipped rules."""
+    return written.prometheus(None, public_url=URL)
+
+
+def put(export: Written, rule_id: str, folder: Path) -> None:
+    """The rule's file and its tests."""
+    for name in (f"{rule_id}.rules.yaml", f"{rule_id}.test.yaml"):
+        (folder / name).write_text(export.files[name], encoding="utf-8")
+
+
+def test_prometheus_accepts_the_rules(export: Written, tmp_path: Path) -> None:
+    """All of them in one file."""
+    (tmp_path / "kokino.rules.yaml").write_text(export.text, encoding="utf-8")
+    checked = promtool("check", "rules", "--lint-fatal", "kokino.rules.yaml", cwd=tmp_path)
+    assert checked.returncode == 0, checked.stderr
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_the_unit_tests_of_a_rule_pass(rule: AlertRule, export: Written, tmp_path: Path) -> None:
+    """They are made from the rule's own."""
+    put(export, rule.id, tmp_path)
+    assert "alert_rule_test" in export.files[f"{rule.id}.test.yaml"]
+    tested = promtool("test", "rules", f"{rule.id}.test.yaml", cwd=tmp_path)
+    assert tested.returncode == 0, tested.stderr
+
+
+@pytest.mark.parametrize(("rule_id", "right", "wrong"), MISTAKES)
+def test_the_unit_tests_of_a_rule_see_a_mistake(
+    rule_id: str, right: str, wrong: str, export: Written, tmp_path: Path
+) -> None:
+    """A rule that somebody changed by hand no longer passes."""
+    put(export, rule_id, tmp_path)
+    rules = tmp_path / f"{rule_id}.rules.yaml"
+    text = rules.read_text(encoding="utf-8")
+    assert right in text
+    rules.write_text(text.replace(right, wrong), encoding="utf-8")
+    tested = promtool("test", "rules", f"{rule_id}.test.yaml", cwd=tmp_path)
+    assert "exp:" in tested.stderr
