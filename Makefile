@@ -39,7 +39,7 @@ lint: $(DEV) ## check style, format and types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-docs: $(DEV) ## write the reference pages from the code
+docs: $(DEV) ## write the reference pages and monitoring/ from the code
 	$(BIN)/python scripts/reference.py
 
 bench: $(DEV) ## measure what the broker costs, as ratios

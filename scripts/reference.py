@@ -1,4 +1,4 @@
-"""Write docs/configuration.md and docs/api.md from the code, so that they tell nothing else than it does.
+"""Write docs/configuration.md, docs/api.md and monitoring/ from the code, so that they tell what it does.
 
 `make docs` runs it; a test compares what it would write with what is there.
 """
@@ -26,8 +26,11 @@ from kokino.app.settings import (
     SessionSettings,
     StorageSettings,
 )
+from kokino.cli.client import DEFAULT_URL
+from kokino.exports import written
 
-DOCS = Path(__file__).resolve().parents[1] / "docs"
+ROOT = Path(__file__).resolve().parents[1]
+DOCS = ROOT / "docs"
 
 SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("[server]", ServerSettings),
@@ -192,8 +195,16 @@ def _told(route: Any) -> str:
     return " ".join((route.endpoint.__doc__ or "").split()).replace("``", "`")
 
 
+def monitoring() -> dict[str, str]:
+    """The text of each file under monitoring/: what `kokino export` writes of what ships."""
+    rules = written.prometheus(None, public_url=DEFAULT_URL)
+    return {"prometheus/kokino.rules.yaml": rules.text, "grafana/kokino.json": written.grafana().text}
+
+
 def main() -> None:
-    """Write both pages."""
+    """Write all of them."""
+    for name, text in monitoring().items():
+        (ROOT / "monitoring" / name).write_text(text, encoding="utf-8")
     (DOCS / "configuration.md").write_text(configuration(), encoding="utf-8")
     (DOCS / "api.md").write_text(api(), encoding="utf-8")
 

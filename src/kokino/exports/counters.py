@@ -12,7 +12,7 @@ from datetime import timedelta
 from kokino.alerts.observe import View
 from kokino.alerts.rule import By
 from kokino.clock import MILLISECOND
-from kokino.exports.promql import duration, ignoring, without, word
+from kokino.exports.promql import any_of, duration, ignoring, without, word
 from kokino.slo.model import SloId
 from kokino.telemetry.model import BAD
 
@@ -99,15 +99,16 @@ _METRICS = {
 }
 #: Always there while a broker is scraped, one for each target.
 HEARTBEAT = "headless_executions_running"
-#: Of CLI types: all that ever ended an execution.
-_BY_CLI_TYPE = "headless_executions_total"
+#: Of CLI types: all that ever ended an execution, and those that run their first.
+_BY_CLI_TYPE = {"headless_executions_total": "state", "headless_executions_running_longer": "than"}
 
 
 def zero(names: Names, by: Sequence[By]) -> Iterator[tuple[str, str]]:
     """What a counter is that never counted: 0 for each broker, or for each of its CLI types."""
     yield names.of("zero"), f"0 * {HEARTBEAT}"
     if by:
-        yield names.of("none"), f"0 * {without(['state'], _BY_CLI_TYPE)}"
+        known = (f"0 * {without([label], metric)}" for metric, label in _BY_CLI_TYPE.items())
+        yield names.of("none"), any_of(known)
 
 
 def counter_rules(names: Names, counter: Counter, by: Sequence[By]) -> Iterator[tuple[str, str]]:

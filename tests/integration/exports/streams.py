@@ -47,7 +47,7 @@ def failing(mean: timedelta, length: timedelta, phases: Phases) -> Stream:
     return made
 
 
-def slow(mean: timedelta, length: timedelta, phases: Phases) -> Stream:
+def slow(mean: timedelta, length: timedelta, phases: Phases, *, quick_ms: int = 60_000) -> Stream:
     """Executions that take over a minute with a chance that changes; they are known to run meanwhile."""
 
     def made(random: Random) -> list[Event]:
@@ -55,7 +55,7 @@ def slow(mean: timedelta, length: timedelta, phases: Phases) -> Stream:
         for number, at in enumerate(arrivals(random, mean, length)):
             is_slow = random.random() < _current(phases, at - START)
             took = timedelta(
-                milliseconds=random.randint(60_001, 400_000) if is_slow else random.randint(10, 60_000)
+                milliseconds=random.randint(60_001, 400_000) if is_slow else random.randint(10, quick_ms)
             )
             found += run(random, f"exec-{number}", at, took)
         return found
