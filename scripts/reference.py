@@ -198,7 +198,7 @@ def _told(route: Any) -> str:
 def monitoring() -> dict[str, str]:
     """The text of each file under monitoring/: what `kokino export` writes of what ships."""
     rules = written.prometheus(None, public_url=DEFAULT_URL)
-    return {"prometheus/kokino.rules.yaml": rules.text, "grafana/kokino.json": written.grafana().text}
+    return {"prometheus/kokino.rules.yaml": rules.text, "grafana/kokino.json": written.grafana(None).text}
 
 
 def main() -> None:

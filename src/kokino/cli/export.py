@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
 
@@ -10,7 +11,7 @@ import typer
 
 from kokino.cli.client import DEFAULT_URL
 from kokino.cli.commands import Command, Group
-from kokino.cli.serve import chosen_home
+from kokino.cli.serve import Home, chosen_home
 from kokino.cli.words import parsed_length
 from kokino.errors import KokinoError
 
@@ -18,15 +19,11 @@ app = typer.Typer(
     cls=Group, help="Write rules, a dashboard and objectives for other monitoring.", no_args_is_help=True
 )
 
+SECOND = timedelta(seconds=1)
+
 Out = Annotated[
     Path | None,
     typer.Option("--out", help="A file, or a folder that there is. Default: the standard output."),
-]
-Home = Annotated[
-    Path | None,
-    typer.Option(
-        "--home", help="Folder whose alerts/ has rules of its own. Default: $KOKINO_HOME, else ~/.kokino."
-    ),
 ]
 
 
@@ -49,18 +46,21 @@ def prometheus(
     from kokino.exports import written  # noqa: PLC0415
 
     length = parsed_length("--interval", interval)
-    if not length:
-        raise KokinoError("--interval must be longer than 0: as the scrape_interval of the broker's job")
+    if not SECOND <= length <= written.COARSEST:
+        raise KokinoError(
+            f"--interval {interval} must be from 1s to 4m, as the scrape_interval of the broker's job:"
+            " Prometheus forgets what it has not heard of for 5 minutes"
+        )
     found = written.prometheus(chosen_home(home), interval=length, public_url=public_url)
     _write(found.text, found.files, out)
 
 
 @app.command("grafana", cls=Command)
-def grafana(out: Out = None) -> None:
+def grafana(out: Out = None, home: Home = None) -> None:
     """Write the dashboard for Grafana, to be imported there. It asks Prometheus."""
     from kokino.exports import written  # noqa: PLC0415 - as above
 
-    found = written.grafana()
+    found = written.grafana(chosen_home(home))
     _write(found.text, found.files, out)
 
 

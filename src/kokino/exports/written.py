@@ -9,12 +9,15 @@ from pathlib import Path
 
 from kokino.alerts.rule import AlertRule
 from kokino.alerts.rulefile import load_rules
+from kokino.errors import ConfigInvalid, Fault
 from kokino.exports import grafana as dashboard
 from kokino.exports import openslo as documents
 from kokino.exports.prometheus import INTERVAL, rule_file
-from kokino.exports.unit_tests import TestWriter, grid_of
-from kokino.slo.defaults import defaults
+from kokino.exports.unit_tests import COARSEST, TestWriter, grid_of
 from kokino.slo.model import Objectives
+from kokino.slo.openslo import load_objectives
+
+__all__ = ["COARSEST", "Written", "grafana", "openslo", "prometheus"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,23 +33,34 @@ class Written:
 def prometheus(home: Path | None, *, interval: timedelta = INTERVAL, public_url: str) -> Written:
     """Rules for Prometheus; a folder gets a file for each, with its unit tests beside it.
 
-    `home` has rules of its own in ``alerts``. Raises `ConfigInvalid` with every fault of every file.
+    `home` has rules and objectives of its own in ``alerts`` and ``slo``. Raises `ConfigInvalid` with every
+    fault of every file, as the others do.
     """
-    rules, objectives = load_rules(home), defaults()
-    whole = rule_file(rules, objectives, interval=interval, public_url=public_url)
-    return Written(text=whole, files=_rule_files(rules, objectives, interval=interval, public_url=public_url))
+    rules, objectives = _read(home)
+    return Written(
+        text=rule_file(rules, objectives, interval=interval, public_url=public_url),
+        files=_rule_files(rules, objectives, interval=interval, public_url=public_url),
+    )
 
 
-def grafana() -> Written:
+def grafana(home: Path | None) -> Written:
     """The dashboard."""
-    text = dashboard.dashboard(load_rules(None), defaults())
+    text = dashboard.dashboard(*_read(home))
     return Written(text=text, files={"kokino.json": text})
 
 
 def openslo(home: Path | None) -> Written:
-    """Objectives and burn conditions as OpenSLO. Raises `ConfigInvalid` as `prometheus` does."""
-    text = documents.documents(load_rules(home), defaults())
+    """Objectives and burn conditions as OpenSLO."""
+    text = documents.documents(*_read(home))
     return Written(text=text, files={"kokino.openslo.yaml": text})
+
+
+def _read(home: Path | None) -> tuple[tuple[AlertRule, ...], Objectives]:
+    faults: list[Fault] = []
+    rules, objectives = load_rules(home, faults), load_objectives(home, faults)
+    if faults or objectives is None:
+        raise ConfigInvalid(faults)
+    return rules, objectives
 
 
 def _rule_files(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
+import yaml
 
 from kokino.alerts.rule import AlertRule
 from kokino.alerts.rulefile import packaged
@@ -74,3 +76,15 @@ def test_the_unit_tests_of_a_rule_see_a_mistake(
     rules.write_text(text.replace(right, wrong), encoding="utf-8")
     tested = promtool("test", "rules", f"{rule_id}.test.yaml", cwd=tmp_path)
     assert "exp:" in tested.stderr
+
+
+def test_prometheus_can_read_every_query_of_the_dashboard(tmp_path: Path) -> None:
+    """Each as a rule of its own, for promtool reads no dashboard."""
+    panels = json.loads(written.grafana(None).text)["panels"]
+    queries = [target["expr"] for panel in panels for target in panel.get("targets", ())]
+    rules = [{"record": f"query:{number}", "expr": query} for number, query in enumerate(queries)]
+    document = {"groups": [{"name": "dashboard", "rules": rules}]}
+    (tmp_path / "queries.yaml").write_text(yaml.safe_dump(document), encoding="utf-8")
+    checked = promtool("check", "rules", "queries.yaml", cwd=tmp_path)
+    assert checked.returncode == 0, checked.stderr
+    assert f"{len(queries)} rules found" in checked.stdout
