@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 import yaml
 
+from kokino.alerts.observe import View
 from kokino.alerts.rule import AlertRule
 from kokino.alerts.rulefile import packaged
-from kokino.exports import written
+from kokino.exports import queries, written
 from kokino.exports.conditions import exported
+from kokino.exports.counters import HEARTBEAT, good
 from kokino.exports.written import Written
+from kokino.slo.defaults import defaults
 from tests.integration.exports.promtool import URL, promtool
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -81,10 +85,43 @@ def test_the_unit_tests_of_a_rule_see_a_mistake(
 def test_prometheus_can_read_every_query_of_the_dashboard(tmp_path: Path) -> None:
     """Each as a rule of its own, for promtool reads no dashboard."""
     panels = json.loads(written.grafana(None).text)["panels"]
-    queries = [target["expr"] for panel in panels for target in panel.get("targets", ())]
-    rules = [{"record": f"query:{number}", "expr": query} for number, query in enumerate(queries)]
+    asked = [target["expr"] for panel in panels for target in panel.get("targets", ())]
+    rules = [{"record": f"query:{number}", "expr": query} for number, query in enumerate(asked)]
     document = {"groups": [{"name": "dashboard", "rules": rules}]}
     (tmp_path / "queries.yaml").write_text(yaml.safe_dump(document), encoding="utf-8")
     checked = promtool("check", "rules", "queries.yaml", cwd=tmp_path)
     assert checked.returncode == 0, checked.stderr
-    assert f"{len(queries)} rules found" in checked.stdout
+    assert f"{len(asked)} rules found" in checked.stdout
+
+
+def test_the_dashboard_counts_as_a_service_level_does(tmp_path: Path) -> None:
+    """Nine of ten completed since the broker came up, none of them within the last five minutes."""
+    series = {
+        f'{HEARTBEAT}{{instance="a"}}': "0+0x60",
+        'headless_executions_total{state="completed", cli_type="x", instance="a"}': "_x10 1+1x8 9+0x40",
+        'headless_executions_total{state="failed", cli_type="x", instance="a"}': "_x20 1+0x40",
+        'headless_executions_total{state="completed", cli_type="x", instance="b"}': "0+1x60",
+    }
+    promised = defaults().availability
+    expected = {
+        queries.good_share(promised, timedelta(hours=1)): 0.9,
+        queries.burn_rate(promised, timedelta(hours=1)): 20,
+        queries.budget_left(promised): 0,
+        queries.constant(promised.target): 0.995,
+        queries.grown(queries.counted(good(View(promised.id))), timedelta(minutes=5)): 0,
+    }
+    test = {
+        "interval": "1m",
+        "input_series": [{"series": name, "values": values} for name, values in series.items()],
+        "promql_expr_test": [
+            {
+                "expr": expr.replace("$instance", "a"),
+                "eval_time": "50m",
+                "exp_samples": [{"labels": "{}", "value": value}],
+            }
+            for expr, value in expected.items()
+        ],
+    }
+    (tmp_path / "test.yaml").write_text(yaml.safe_dump({"tests": [test]}), encoding="utf-8")
+    tested = promtool("test", "rules", "test.yaml", cwd=tmp_path)
+    assert tested.returncode == 0, tested.stderr
