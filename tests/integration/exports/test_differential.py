@@ -239,7 +239,7 @@ def test_what_a_shipped_rule_does_otherwise_is_what_its_gate_explains(case: Case
     events = case.stream(Random(SEEDS[0]))
     run = rehearsal(rule, events, defaults())
     held_back = 0
-    for now in run.run(every(MINUTE, START, START + case.length)):
+    for now in run.run(every(case.length / 400, START, START + case.length)):
         held_back += _is_held_back(rule, run, now)
     assert (held_back > 0) == (case.name != "steady")
 

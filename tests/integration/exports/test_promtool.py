@@ -11,8 +11,8 @@ import yaml
 
 from kokino.alerts.observe import View
 from kokino.alerts.rule import AlertRule
-from kokino.alerts.rulefile import packaged
-from kokino.exports import queries, written
+from kokino.alerts.rulefile import packaged, packaged_rule
+from kokino.exports import alert_group, queries, written
 from kokino.exports.conditions import exported
 from kokino.exports.counters import HEARTBEAT, good
 from kokino.exports.written import Written
@@ -124,4 +124,36 @@ def test_the_dashboard_counts_as_a_service_level_does(tmp_path: Path) -> None:
     }
     (tmp_path / "test.yaml").write_text(yaml.safe_dump({"tests": [test]}), encoding="utf-8")
     tested = promtool("test", "rules", "test.yaml", cwd=tmp_path)
+    assert tested.returncode == 0, tested.stderr
+
+
+def test_an_alert_stays_while_its_broker_is_not_scraped_and_ends_when_it_is_gone(
+    export: Written, tmp_path: Path
+) -> None:
+    """A restart resolves nothing; after a day the broker is taken for gone."""
+    put(export, "circuit-breaker-opened", tmp_path)
+    circuit = {"agent": "a", "cli_type": "x"}
+    rule = packaged_rule("circuit-breaker-opened")
+    fires = {
+        "exp_labels": {**alert_group.labels(rule), **circuit},
+        "exp_annotations": alert_group.told(rule, (), URL, circuit),
+    }
+    test = {
+        "interval": "4m",
+        "input_series": [
+            {"series": HEARTBEAT, "values": "0+0x10 stale"},
+            {"series": 'headless_circuit_open{agent="a", cli_type="x"}', "values": "_x5 1+0x5 stale"},
+        ],
+        "alert_rule_test": [
+            {"eval_time": at, "alertname": rule.id, "exp_alerts": alerts}
+            for at, alerts in (("16m", []), ("24m", [fires]), ("24h", [fires]), ("25h", []))
+        ],
+    }
+    document = {
+        "rule_files": ["circuit-breaker-opened.rules.yaml"],
+        "evaluation_interval": "4m",
+        "tests": [test],
+    }
+    (tmp_path / "gone.yaml").write_text(yaml.safe_dump(document), encoding="utf-8")
+    tested = promtool("test", "rules", "gone.yaml", cwd=tmp_path)
     assert tested.returncode == 0, tested.stderr
