@@ -144,7 +144,7 @@ async def test_one_alert_is_silenced_until_it_is_resolved(broker: TestBroker) ->
         (("alerts", "silence", "-m", "x"), "say what is to be quiet"),
         (("alerts", "silence", P1, "--for", "soon", "-m", "x"), "--for must be a length of time"),
         (("alerts", "silence", P1, "--for", "60d", "-m", "x"), "the silence cannot be made"),
-        (("alerts", "silence", "--match", "agent", "-m", "x"), "write name=value, or name=~expression"),
+        (("alerts", "silence", "--match", "agent", "-m", "x"), "write name=value, or !=, =~ or !~"),
         (
             ("alerts", "backtest", "--rule", "nonsense"),
             "there is no rule 'nonsense'; there are: availability-",

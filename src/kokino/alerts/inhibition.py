@@ -35,10 +35,6 @@ class Inhibition:
     ends_at: datetime | None
 
 
-#: The states in which an alert can keep others quiet.
-INHIBITING = (Phase.FIRING, Phase.RESOLVED)
-
-
 def inhibiting(rule_id: str, rules: Mapping[str, Inhibiting]) -> list[str]:
     """The rules that can keep alerts of `rule_id` quiet."""
     return [name for name, rule in rules.items() if any(one.rule == rule_id for one in rule.inhibits)]
@@ -61,7 +57,8 @@ def inhibition(
 def _by(other: Alert, alert: Alert, inhibits: Inhibits, now: datetime) -> Inhibition | None:
     if other.state is Phase.FIRING:
         return Inhibition(by=other, ends_at=None)
-    if other.state is not Phase.RESOLVED or other.resolved_at is None:
+    # Whatever it is now: one that is about to fire again was resolved all the same.
+    if other.resolved_at is None:
         return None
     is_of_then = alert.firing_at is not None and alert.firing_at <= other.resolved_at
     ends_at = other.resolved_at + inhibits.linger

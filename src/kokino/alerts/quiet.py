@@ -11,7 +11,7 @@ from typing import Protocol
 from sqlalchemy import Connection
 
 from kokino.alerts import silence_store, store
-from kokino.alerts.inhibition import INHIBITING, Inhibiting, Inhibition, inhibiting, inhibition
+from kokino.alerts.inhibition import Inhibiting, Inhibition, inhibiting, inhibition
 from kokino.alerts.model import Alert
 from kokino.alerts.silence import Owned, Silence, facts_of, keeping_quiet
 from kokino.clock import iso
@@ -58,7 +58,7 @@ def inhibited_by(
     conn: Connection, alert: Alert, rules: Mapping[str, Inhibiting], *, now: datetime
 ) -> Inhibition | None:
     """What inhibits `alert` at `now`; None where nothing does."""
-    others = store.of_rules(conn, inhibiting(alert.rule_id, rules), INHIBITING)
+    others = store.of_rules(conn, inhibiting(alert.rule_id, rules))
     return inhibition(alert, others, rules, now=now)
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any, Protocol, Self
+
+import re2
 
 from kokino.alerts.model import Alert
 from kokino.errors import Fault
@@ -15,7 +17,12 @@ from kokino.errors import Fault
 FACTS = ("alert", "rule", "severity", "owner")
 #: How long before its end those who were told of an alert hear that its silence ends; of a short one a tenth.
 NOTICE = timedelta(minutes=10)
+#: How a matcher is written, by whether it must match and whether it is an expression.
+SIGNS = {(True, False): "=", (True, True): "=~", (False, False): "!=", (False, True): "!~"}
 _LONGEST_PATTERN = 200
+#: RE2, as Alertmanager has it: other engines may take for ever over an expression that somebody gave us.
+_OPTIONS = re2.Options()
+_OPTIONS.log_errors = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,23 +33,36 @@ class Matcher:
     value: str
     #: `value` is a regular expression that the whole label must match.
     is_regex: bool = False
+    #: False: it must not.
+    is_equal: bool = True
 
     def matches(self, facts: Mapping[str, str]) -> bool:
         """True for an alert with these facts; what it has not is empty."""
         found = facts.get(self.name, "")
-        return bool(re.fullmatch(self.value, found)) if self.is_regex else found == self.value
+        is_it = bool(_compiled(self.value).fullmatch(found)) if self.is_regex else found == self.value
+        return is_it is self.is_equal
 
     def to_document(self) -> dict[str, Any]:
-        """As it is stored."""
-        return {"name": self.name, "value": self.value, "isRegex": self.is_regex}
+        """As it is stored, in Alertmanager's form."""
+        return {
+            "name": self.name,
+            "value": self.value,
+            "isRegex": self.is_regex,
+            "isEqual": self.is_equal,
+        }
 
     @classmethod
     def from_document(cls, document: Mapping[str, Any]) -> Self:
         """Back from `to_document`."""
-        return cls(name=document["name"], value=document["value"], is_regex=document["isRegex"])
+        return cls(
+            name=document["name"],
+            value=document["value"],
+            is_regex=document["isRegex"],
+            is_equal=document["isEqual"],
+        )
 
     def __str__(self) -> str:
-        return f"{self.name}{'=~' if self.is_regex else '='}{self.value}"
+        return f"{self.name}{SIGNS[self.is_equal, self.is_regex]}{self.value}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,7 +155,17 @@ def _pattern_fault(matcher: Matcher) -> str | None:
     if len(matcher.value) > _LONGEST_PATTERN:
         return f"must be at most {_LONGEST_PATTERN} characters long"
     try:
-        re.compile(matcher.value)
-    except re.error as error:
-        return f"is no regular expression: {error}"
+        _compiled(matcher.value)
+    except re2.error as error:
+        return f"is no regular expression (RE2): {_said(error)}"
     return None
+
+
+@lru_cache(maxsize=256)
+def _compiled(pattern: str) -> Any:
+    return re2.compile(pattern, _OPTIONS)
+
+
+def _said(error: Exception) -> str:
+    said = error.args[0]
+    return said.decode(errors="replace") if isinstance(said, bytes) else str(said)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 from kokino.alerts import silence_store, store
 from kokino.alerts.model import Phase
-from kokino.alerts.silence import Matcher, Silence, faults_in
+from kokino.alerts.silence import Matcher, Owned, Silence, facts_of, faults_in
 from kokino.clock import Clock
 from kokino.errors import Conflict, Invalid
 from kokino.ids import Ids
@@ -24,6 +24,8 @@ class Silencing:
     storage: Storage
     clock: Clock
     ids: Ids
+    #: By id: matchers may name a rule's severity and owner.
+    rules: Mapping[str, Owned]
     #: How long one may last.
     longest: timedelta
     #: Called after each: what was due may be kept back now, and what was kept back may be due.
@@ -40,7 +42,8 @@ class Silencing:
     ) -> Silence:
         """Keep the alerts that all matchers fit quiet; without `ends_at` for as long as is allowed.
 
-        Raises `Invalid` with all faults at once.
+        Raises `Invalid` with all faults at once, and `Conflict` for one that lasts until alerts are resolved
+        while none that it fits fires: it would be over at once.
         """
         now = self.clock.now()
         last = now + self.longest if ends_at is None else ends_at
@@ -55,7 +58,16 @@ class Silencing:
             ends_at=last,
             until_resolved=until_resolved,
         )
-        await self.storage.write(lambda conn: silence_store.add(conn, made))
+
+        def write(conn: Connection) -> None:
+            if until_resolved and not any(
+                made.fits(facts_of(alert, self.rules.get(alert.rule_id)))
+                for alert in store.listed(conn, (Phase.FIRING,))
+            ):
+                raise Conflict(f"nothing that {made.words} fits fires now: say until when it is to be quiet")
+            silence_store.add(conn, made)
+
+        await self.storage.write(write)
         self.on_change()
         return made
 

@@ -39,13 +39,11 @@ def listed(conn: Connection, states: Collection[Phase] = tuple(Phase)) -> list[A
     return [_alert(row) for row in conn.execute(query.order_by(alerts.c.since.desc(), alerts.c.alert_id))]
 
 
-def of_rules(conn: Connection, rule_ids: Collection[str], states: Collection[Phase]) -> list[Alert]:
-    """The alerts of some rules in some states."""
+def of_rules(conn: Connection, rule_ids: Collection[str]) -> list[Alert]:
+    """All alerts of some rules."""
     if not rule_ids:
         return []
-    query = select(alerts).where(
-        alerts.c.rule_id.in_(list(rule_ids)), alerts.c.state.in_([state.value for state in states])
-    )
+    query = select(alerts).where(alerts.c.rule_id.in_(list(rule_ids)))
     return [_alert(row) for row in conn.execute(query)]
 
 

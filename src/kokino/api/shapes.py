@@ -13,6 +13,7 @@ from pydantic.alias_generators import to_camel
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from kokino.clock import from_ms, iso, to_ms
+from kokino.errors import Invalid
 from kokino.storage.text import storable
 
 #: An instant in an answer: ``2026-01-05T09:00:00.000Z``.
@@ -69,8 +70,14 @@ class Body(BaseModel):
 
 
 def utc(instant: datetime) -> datetime:
-    """An instant that somebody sent, as it is stored: in UTC, which it is in where it names no zone."""
-    return from_ms(to_ms(instant.replace(tzinfo=instant.tzinfo or UTC)))
+    """An instant that somebody sent, as it is stored: in UTC, which it is in where it names no zone.
+
+    Raises `Invalid` for one that is in no year from 1 to 9999 there.
+    """
+    try:
+        return from_ms(to_ms(instant.replace(tzinfo=instant.tzinfo or UTC)))
+    except OverflowError as error:
+        raise Invalid(f"{instant.isoformat()} is no instant of the years 1 to 9999 in UTC") from error
 
 
 def megabytes(size: int | None) -> float | None:

@@ -22,8 +22,10 @@ class MatcherBody(Body):
 
     name: Annotated[str, Field(min_length=1, max_length=100)]
     value: Annotated[str, Field(max_length=1000)]
-    #: `value` is a regular expression that the whole label must match.
+    #: `value` is a regular expression (RE2) that the whole label must match.
     is_regex: bool = False
+    #: False: it must not.
+    is_equal: bool = True
 
 
 class SilenceBody(Body):
@@ -52,6 +54,7 @@ class SilenceBody(Body):
     def end(self, now: datetime) -> datetime | None:
         """When it ends; None where that is left to the alerts."""
         if self.lasts is not None:
+            # No silence is allowed to last so long; a longer one would not even be a date.
             return now + min(self.lasts, timedelta(days=36500))
         return None if self.ends_at is None else utc(self.ends_at)
 
@@ -62,6 +65,7 @@ class MatcherShape(Shape):
     name: str
     value: str
     is_regex: bool
+    is_equal: bool
 
 
 class SilenceShape(Shape):

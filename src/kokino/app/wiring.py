@@ -145,6 +145,7 @@ def wire(checked: Checked, ground: Ground) -> tuple[Services, LocalDispatch, Fas
             storage=ground.storage,
             clock=ground.world.clock,
             ids=ground.world.ids,
+            rules=desk.rules,
             longest=checked.alerting.longest_silence,
             on_change=bells.wake,
         ),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Annotated, Any
 
 import typer
@@ -14,6 +15,8 @@ from kokino.cli.terminal import console, plain, table
 from kokino.cli.words import parsed_length
 from kokino.errors import KokinoError
 
+_MATCHER = re.compile(r"\s*(?P<name>[^=!~\s]+)\s*(?P<sign>=~|!~|!=|=)(?P<value>.*)", re.DOTALL)
+
 
 def silence(
     which: Annotated[
@@ -22,7 +25,7 @@ def silence(
     *,
     match: Annotated[
         list[str] | None,
-        typer.Option("--match", help="name=value or name=~expression; all must fit. May be repeated."),
+        typer.Option("--match", help="name=value, !=, =~expression or !~; all must fit. May be repeated."),
     ] = None,
     lasts: Annotated[
         str | None, typer.Option("--for", help="How long: 30m, 2h. Default: until it is resolved.")
@@ -94,16 +97,22 @@ def _is_alert(url: str, which: str) -> bool:
 
 
 def _matcher(said: str) -> dict[str, Any]:
-    name, sign, value = said.partition("=")
-    if not name or not sign:
-        raise KokinoError(f"--match {said!r} is no matcher: write name=value, or name=~expression")
-    is_regex = value.startswith("~")
-    return {"name": name.strip(), "value": value[1:] if is_regex else value, "isRegex": is_regex}
+    found = _MATCHER.fullmatch(said)
+    if found is None:
+        raise KokinoError(f"--match {said!r} is no matcher: write name=value, or !=, =~ or !~ in place of =")
+    sign = found["sign"]
+    return {
+        "name": found["name"],
+        "value": found["value"],
+        "isRegex": sign.endswith("~"),
+        "isEqual": not sign.startswith("!"),
+    }
 
 
 def _words(silence: Any) -> str:
+    signs = {(True, False): "=", (True, True): "=~", (False, False): "!=", (False, True): "!~"}
     return ", ".join(
-        f"{one['name']}{'=~' if one['isRegex'] else '='}{one['value']}" for one in silence["matchers"]
+        f"{one['name']}{signs[one['isEqual'], one['isRegex']]}{one['value']}" for one in silence["matchers"]
     )
 
 

@@ -70,13 +70,14 @@ def decide(policy: Policy, escalation: Escalation, facts: Facts, now: datetime) 
         return Decision(action=Action.STOP, reason=f"the incident is {facts.incident_state}")
     if facts.quiet is not None:
         return Decision(action=Action.KEEP_QUIET, reason=facts.quiet.reason, due_at=facts.quiet.ends_at)
+    if escalation.state is EscalationState.STOPPED:
+        action = Action.ADVANCE if escalation.tier < 0 else Action.REMIND
+        return Decision(action=action, reason="the incident was opened again")
+    if (held := _held(policy, facts, now)) is not None:
+        return held
     if escalation.state is EscalationState.QUIET or escalation.tier < 0:
         action = Action.ADVANCE if escalation.tier < 0 else Action.REMIND
         return Decision(action=action, reason="it fires, and nothing keeps it quiet any more")
-    if escalation.state is EscalationState.STOPPED:
-        return Decision(action=Action.REMIND, reason="the incident was opened again")
-    if (held := _held(policy, facts, now)) is not None:
-        return held
     return _due(policy, escalation, facts, now) or _wait(policy, escalation, facts, now)
 
 
@@ -85,7 +86,8 @@ def begun_at(policy: Policy, escalation: Escalation, decision: Decision, now: da
 
     Whoever is told then has as much time as at any other time before the next tier hears of it.
     """
-    if escalation.state is not EscalationState.QUIET or not decision.tells:
+    was_quiet = escalation.state is EscalationState.QUIET or escalation.tier < 0
+    if not was_quiet or not decision.tells:
         return escalation.started_at
     return now - policy.tiers[max(escalation.tier, 0)].after
 
@@ -95,8 +97,7 @@ def on_hand_over(
 ) -> Decision:
     """What follows when a playbook can do no more: somebody new hears of it, or those who know it do."""
     is_open = facts.is_firing and facts.incident_state in {None, IncidentState.OPEN}
-    is_kept_back = facts.quiet is not None or escalation.joined_to is not None
-    if not is_open or is_kept_back or _held(policy, facts, now) is not None:
+    if not is_open or facts.quiet is not None or _held(policy, facts, now) is not None:
         return Decision(action=Action.WAIT, reason=reason)
     action = Action.ADVANCE if _next_tier(policy, escalation) else Action.REMIND
     return Decision(action=action, reason=reason)

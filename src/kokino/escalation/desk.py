@@ -84,8 +84,12 @@ class Desk:
         )
 
     def rule(self, conn: Connection, subject: Subject) -> EscalatedRule:
-        """An alert's rule; one that is gone is remembered by its incident, which only a P3 has none of."""
-        if (known := self.rules.get(subject.rule_id)) is not None:
+        """An alert's rule; one that is gone is remembered by its incident, which only a P3 has none of.
+
+        One that disturbs nobody any more is as good as gone to those whom it has disturbed.
+        """
+        known = self.rules.get(subject.rule_id)
+        if known is not None and self.disturbs(subject.rule_id):
             return known
         incident = self.incident(conn, subject)
         return GoneRule(

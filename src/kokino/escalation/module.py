@@ -58,16 +58,20 @@ class Escalations:
             await self._storage.write(partial(self._hand_over, entry=entry, now=now))
 
     def _hand_over(self, conn: Connection, entry: TimelineEntry, now: datetime) -> None:
-        for escalation in store.of_incident(conn, entry.incident):
+        for own in store.of_incident(conn, entry.incident):
+            if own.handed_over_up_to >= entry.entry_id:
+                continue
+            store.change(conn, replace(own, handed_over_up_to=entry.entry_id))
+            escalation = store.leading(conn, own)
             plan = planning.make(conn, self._desk, escalation.episode_id, now)
-            if plan is None or escalation.handed_over_up_to >= entry.entry_id:
+            if plan is None:
                 continue
             policy = self._desk.policy(conn, plan.subject)
             decision = decide.on_hand_over(policy, escalation, plan.facts, entry.text, now)
             after = told_again(escalation, decision, up_to=entry.entry_id)
             store.change(conn, after)
             if decision.tells:
-                self._desk.tell(conn, plan.subject, after, reason=entry.text, now=now)
+                self._desk.tell(conn, plan.subject, after, reason=entry.text, now=now, also=plan.also)
             else:
                 self._desk.follow_up(conn, plan.subject, Action.UPDATE, now, ("Handed over", entry.text))
 
@@ -83,8 +87,9 @@ class Escalations:
         incident_store.get(conn, number)
         told = False
         for episode_id in incident_store.episodes(conn, number):
-            plan = planning.make(conn, self._desk, episode_id, now)
-            if plan is None or not plan.subject.is_firing or not self._has_next_tier(conn, plan):
+            own = store.get(conn, episode_id)
+            plan = own and planning.make(conn, self._desk, store.leading(conn, own).episode_id, now)
+            if not plan or not plan.facts.is_firing or not self._has_next_tier(conn, plan):
                 continue
             after = replace(plan.before, tier=plan.before.tier + 1, reason=reason)
             store.change(conn, after)
@@ -141,6 +146,8 @@ class Escalations:
             self._desk.tell(
                 conn, plan.subject, plan.after, reason=plan.decision.reason, now=now, also=plan.also
             )
+        elif plan.joins is not None:
+            self._desk.tell_also(conn, plan.joins, plan.subject, now=now)
         elif plan.news is not None:
             self._desk.follow_up(conn, plan.subject, Action.UPDATE, now)
         if plan.decision.action is decide.Action.FINISH:

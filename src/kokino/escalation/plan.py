@@ -14,8 +14,9 @@ from kokino.alerts.quiet import Quiet, quiet
 from kokino.escalation import decide, store
 from kokino.escalation.decide import STATES, Decision
 from kokino.escalation.desk import Desk
-from kokino.escalation.model import Escalation, EscalationState, Facts, Subject
+from kokino.escalation.model import Acknowledgement, Escalation, EscalationState, Facts, Subject
 from kokino.escalation.tellings import tellings
+from kokino.incidents.model import IncidentState
 from kokino.notify.model import Action, Delivery
 
 #: Alerts of one rule that fire within this time of the first are told of by its messages: Alertmanager's
@@ -41,6 +42,8 @@ class Plan:
     before: Escalation
     after: Escalation
     decision: Decision
+    #: The escalation that this one joins now; None for nearly all.
+    joins: Escalation | None
     facts: Facts
     #: The probable cause, found since people were told and not passed on yet.
     news: str | None
@@ -58,26 +61,31 @@ def make(conn: Connection, desk: Desk, episode_id: str, now: datetime) -> Plan |
         return None
     group = _group(conn, escalation)
     own, firing = group[0], [one for one in group if one.subject.is_firing]
-    # What people say and do is about the one that still fires, be it the first or one that joined it.
-    present = firing[0] if firing else own
+    # What people say and do is about those that still fire, be they the first or such as joined it.
+    present = _least_settled(conn, desk, firing) if firing else own
     incident = desk.incident(conn, present.subject)
     deliveries = desk.deliveries(conn, own.subject)
     facts = Facts(
         is_firing=bool(firing),
         incident_state=None if incident is None else incident.state,
-        acknowledgement=present.subject.acknowledgement if firing else None,
+        acknowledgement=_acknowledgement(firing),
         quiet=_quiet(conn, desk, firing, now),
         tellings=tellings(deliveries, desk.routing),
     )
     policy = desk.policy(conn, own.subject)
     decision = decide.decide(policy, escalation, facts, now)
+    joins = _joins(conn, escalation, decision, own.subject, now)
+    if joins is not None:
+        decision = Decision(action=decide.Action.JOIN, reason=_joined(joins))
     begun = decide.begun_at(policy, escalation, decision, now)
+    after = _after(escalation, decision, None if incident is None else incident.number, begun)
     return Plan(
         subject=own.subject,
         also=tuple(one.subject for one in firing if one is not own),
         before=escalation,
-        after=_after(escalation, decision, None if incident is None else incident.number, begun),
+        after=after if joins is None else replace(after, joined_to=joins.episode_id),
         decision=decision,
+        joins=joins,
         facts=facts,
         news=_news(conn, desk, own.subject, deliveries) if firing and facts.quiet is None else None,
     )
@@ -116,14 +124,52 @@ def _beginning(keeps_quiet: Quiet | None, first: Escalation | None) -> tuple[Esc
     if keeps_quiet is not None:
         return EscalationState.QUIET, keeps_quiet.reason
     if first is not None:
-        return EscalationState.JOINED, f"told of together with alert {first.alert_id}"
+        return EscalationState.JOINED, _joined(first)
     return EscalationState.ACTIVE, "the alert fired"
 
 
+def _joined(first: Escalation) -> str:
+    return f"told of together with alert {first.alert_id}"
+
+
+def _joins(
+    conn: Connection, escalation: Escalation, decision: Decision, subject: Subject, now: datetime
+) -> Escalation | None:
+    """Of many that were quiet together and are told of now, the first tells of the others too."""
+    is_first_word = escalation.tier < 0 and decision.action is decide.Action.ADVANCE
+    return _first_of(conn, escalation.policy, subject, now) if is_first_word else None
+
+
+def _least_settled(conn: Connection, desk: Desk, firing: Sequence[_Member]) -> _Member:
+    """One whose incident is open, if there is one: what was repaired for another does not mend it."""
+
+    def is_open(member: _Member) -> bool:
+        incident = desk.incident(conn, member.subject)
+        return incident is None or incident.state is IncidentState.OPEN
+
+    return next((member for member in firing if is_open(member)), firing[0])
+
+
+def _acknowledgement(firing: Sequence[_Member]) -> Acknowledgement | None:
+    """That which ends first, once somebody looks after every one that fires."""
+    given = [member.subject.acknowledgement for member in firing]
+    if not given or None in given:
+        return None
+    return min(
+        (one for one in given if one is not None),
+        key=lambda one: (one.ends_at is None, one.ends_at or one.at),
+    )
+
+
 def _quiet(conn: Connection, desk: Desk, firing: Sequence[_Member], now: datetime) -> Quiet | None:
-    """What keeps all that fire quiet; None where one of them is not."""
+    """What keeps all that fire quiet, with the first end of it; None where one of them is not."""
     found = [quiet(conn, one.alert, desk.rules, now=now) for one in firing]
-    return found[0] if found and all(one is not None for one in found) else None
+    if not found or None in found:
+        return None
+    return min(
+        (one for one in found if one is not None),
+        key=lambda one: (one.ends_at is None, one.ends_at or now),
+    )
 
 
 def _news(conn: Connection, desk: Desk, subject: Subject, deliveries: list[Delivery]) -> str | None:

@@ -62,6 +62,12 @@ def to_join(conn: Connection, policy: str, *, since: datetime, but_not: str) -> 
     return None if row is None else _escalation(row)
 
 
+def leading(conn: Connection, escalation: Escalation) -> Escalation:
+    """The one whose messages tell of `escalation`: that which it joined, else itself."""
+    first = None if escalation.joined_to is None else get(conn, escalation.joined_to)
+    return escalation if first is None else first
+
+
 def joined(conn: Connection, episode_id: str) -> list[Escalation]:
     """The escalations that are told of with this episode's, in the order of their start."""
     query = select(escalations).where(escalations.c.joined_to == episode_id)

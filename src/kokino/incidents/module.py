@@ -12,6 +12,7 @@ from kokino.agents import traffic_store
 from kokino.alerts import episode_store
 from kokino.alerts import store as alert_store
 from kokino.alerts.episode import Episode
+from kokino.alerts.inhibition import Inhibition
 from kokino.alerts.model import Transition
 from kokino.alerts.quiet import inhibited_by
 from kokino.barrier import Barrier
@@ -54,9 +55,7 @@ class Incidents:
         self._runs = runs
 
     async def run(self, now: datetime) -> datetime | None:
-        """Open, join and resolve what is due.
-
-        Nothing here waits for time alone but a symptom, and its escalation is due at the same instant.
+        """Open, join and resolve what is due; only a symptom waits for time alone.
 
         Raises `Faults` once each episode and incident had its turn.
         """
@@ -65,7 +64,17 @@ class Incidents:
             await barrier.each(uncovered, partial(self._cover, now=now), name=lambda one: one.episode_id)
             unresolved = await self._storage.read(_unresolved)
             await barrier.each(unresolved, self._follow, name=incident_id)
-        return None
+        return await self._storage.read(partial(self._due_at, now=now))
+
+    def _due_at(self, conn: Connection, now: datetime) -> datetime | None:
+        """When the first symptom opens an incident of its own, if it lasts until then."""
+        ends = [
+            symptom.ends_at
+            for episode in episode_store.firing(conn)
+            if self._opens_incident(episode) and store.of_episode(conn, episode.episode_id) is None
+            if (symptom := self._symptom(conn, episode, now)) is not None and symptom.ends_at is not None
+        ]
+        return min(ends, default=None)
 
     async def _cover(self, episode: Episode, now: datetime) -> None:
         await self._storage.write(partial(self._join_or_open, episode=episode, now=now))
@@ -80,17 +89,17 @@ class Incidents:
             for episode in episode_store.firing(conn)
             if self._opens_incident(episode)
             and store.of_episode(conn, episode.episode_id) is None
-            and not self._is_symptom(conn, episode, now)
+            and self._symptom(conn, episode, now) is None
         ]
 
     def _opens_incident(self, episode: Episode) -> bool:
         rule = self._rules.get(episode.rule_id)
         return rule is not None and str(rule.severity) in REVIEW_WITHIN
 
-    def _is_symptom(self, conn: Connection, episode: Episode, now: datetime) -> bool:
-        """True while another alert's incident is about the same trouble."""
+    def _symptom(self, conn: Connection, episode: Episode, now: datetime) -> Inhibition | None:
+        """What makes it a symptom: another alert's incident is about the same trouble."""
         alert = alert_store.get(conn, episode.alert_id)
-        return inhibited_by(conn, alert, self._rules, now=now) is not None
+        return inhibited_by(conn, alert, self._rules, now=now)
 
     def _join_or_open(self, conn: Connection, episode: Episode, now: datetime) -> None:
         if store.of_episode(conn, episode.episode_id) is not None:

@@ -8,10 +8,12 @@ from datetime import datetime, timedelta
 import pytest
 
 from kokino.alerts import silence_store
+from kokino.alerts import store as alert_store
 from kokino.alerts.rule import Inhibits
 from kokino.alerts.silence import Matcher, Silence
 from kokino.escalation.model import EscalationState
 from kokino.escalation.silences import Silences
+from kokino.incidents import store as incident_store
 from kokino.incidents.model import EntryKind
 from kokino.notify.model import Action, DeliveryState
 from kokino.storage import Storage
@@ -27,11 +29,13 @@ QUIETING = replace(DESK, rules={**RULES, P1: replace(RULES[P1], inhibits=(SYMPTO
 class Quieted(Broker):
     """A broker in which an outage keeps circuit breakers quiet, and people make silences."""
 
-    async def silence(self, minutes: float, *, until: float, until_resolved: bool = False) -> None:
-        """Silence the availability rule's alert."""
+    async def silence(
+        self, minutes: float, *, until: float, until_resolved: bool = False, rule: str = P1
+    ) -> None:
+        """Silence a rule's alerts."""
         silence = Silence(
             silence_id=f"silence-{minutes}",
-            matchers=(Matcher(name="rule", value=P1),),
+            matchers=(Matcher(name="rule", value=rule),),
             comment="a load test",
             created_by="ada",
             created_at=after(minutes),
@@ -203,6 +207,115 @@ async def test_an_alert_of_the_same_rule_that_comes_later_is_told_of_by_itself(
     second = await episodes.fire(after(6), rule_id=BREAKER, labels={"agent": "b"})
     await broker.at(6)
     assert await broker.triggers() == [f"test:{first}:t0:r0", f"test:{second}:t0:r0"]
+
+
+async def both(episodes: Episodes, broker: Quieted) -> tuple[str, str]:
+    """Two breakers that opened together and were told of together."""
+    first = await episodes.fire(START, rule_id=BREAKER, labels={"agent": "a"})
+    await broker.at(0)
+    second = await episodes.fire(after(1), rule_id=BREAKER, labels={"agent": "b"})
+    await broker.at(1)
+    return first, second
+
+
+async def test_what_a_playbook_hands_over_for_one_that_joined_reaches_people(
+    episodes: Episodes, broker: Quieted, storage: Storage
+) -> None:
+    """By the messages that tell of it."""
+    first, second = await both(episodes, broker)
+    incident = (await broker.escalation(second)).incident
+    assert incident == 2
+    text = "The playbook can do no more: nothing fits."
+    await storage.write(
+        lambda conn: incident_store.append(
+            conn, incident, at=after(2), kind=EntryKind.HANDED_OVER, author="kokino", text=text
+        )
+    )
+    await broker.at(2)
+    assert await broker.triggers() == [f"test:{first}:t0:r0", f"test:{first}:t1:r0"]
+    assert f"to @platform-lead: {text}" in await broker.lines("Escalated")
+    count = len(await broker.sent())
+    await broker.at(3)
+    assert len(await broker.sent()) == count
+
+
+async def test_a_repair_for_one_stops_nothing_for_the_others(
+    episodes: Episodes, broker: Quieted, storage: Storage
+) -> None:
+    """The next tier hears of the one that is still open."""
+    first, _ = await both(episodes, broker)
+    await storage.write(
+        lambda conn: incident_store.mitigate(conn, 1, at=after(2), author="ada", text="restarted")
+    )
+    for minutes in (2, 15):
+        await broker.at(minutes)
+    assert await broker.triggers() == [f"test:{first}:t0:r0", f"test:{first}:t1:r0"]
+
+
+@pytest.mark.parametrize(("looked_after", "is_held"), [(["a"], False), (["b"], False), (["a", "b"], True)])
+async def test_a_group_is_held_once_somebody_looks_after_each(
+    episodes: Episodes, broker: Quieted, storage: Storage, *, looked_after: list[str], is_held: bool
+) -> None:
+    """Whoever took one of them has not taken the other."""
+    first, _ = await both(episodes, broker)
+    for agent in looked_after:
+        alert_id = alert_id_of(BREAKER, {"agent": agent})
+        await storage.write(
+            lambda conn, alert_id=alert_id: alert_store.acknowledge(  # type: ignore[misc]
+                conn, alert_id, by="ada", at=after(2), ends_at=after(482)
+            )
+        )
+    for minutes in (2, 15):
+        await broker.at(minutes)
+    assert (f"test:{first}:t1:r0" not in await broker.triggers()) is is_held
+
+
+async def test_what_was_silenced_together_is_told_of_together(episodes: Episodes, broker: Quieted) -> None:
+    """The end of a silence is no storm."""
+    await broker.silence(0, until=60, rule=BREAKER)
+    episodes_of = [await episodes.fire(after(1), rule_id=BREAKER, labels={"agent": name}) for name in "abcde"]
+    await broker.at(1)
+    await broker.at(60)
+    assert len(await broker.triggers()) == 1
+    states = [(await broker.escalation(one)).state for one in episodes_of]
+    assert states.count(EscalationState.JOINED) == 4
+    assert len(await broker.lines("Also firing")) == 4
+
+
+async def test_a_silence_that_ends_does_not_wake_whoever_looks_after_it(
+    episodes: Episodes, broker: Quieted, storage: Storage
+) -> None:
+    """An acknowledgement of a P2 holds beyond it."""
+    episode = await episodes.fire(START, rule_id=BREAKER, labels={"agent": "a"})
+    await broker.at(0)
+    await storage.write(
+        lambda conn: alert_store.acknowledge(
+            conn, alert_id_of(BREAKER, {"agent": "a"}), by="ada", at=after(1), ends_at=after(480)
+        )
+    )
+    await broker.silence(2, until=30, rule=BREAKER)
+    for minutes in (2, 30, 31):
+        await broker.at(minutes)
+    assert await broker.triggers() == [f"test:{episode}:t0:r0"]
+    assert (await broker.escalation(episode)).state is EscalationState.HELD
+
+
+async def test_a_rule_that_disturbs_nobody_any_more_takes_back_what_it_told(
+    episodes: Episodes, broker: Quieted, storage: Storage
+) -> None:
+    """Its severity was changed to none while it fired."""
+    episode = await episodes.fire(START)
+    await broker.at(0)
+    quiet = replace(QUIETING, rules={**QUIETING.rules, P1: replace(RULES[P1], severity="none")})
+    changed = Quieted(storage, quiet)
+    await changed.at(1)
+    await episodes.resolve(episode, after(2))
+    await changed.at(2)
+    assert (await broker.escalation(episode)).state is EscalationState.FINISHED
+    assert {sent.receiver for sent in await broker.sent() if sent.action is Action.RESOLVE} == {
+        "oncall",
+        "headless",
+    }
 
 
 async def test_an_incident_of_one_that_joined_says_so(episodes: Episodes, broker: Quieted) -> None:

@@ -56,6 +56,12 @@ OVER = alert("outage", state=Phase.RESOLVED, at=T + 5 * MINUTE)
         (alert("environment", cli_type="codex"), 0, False, "another one is"),
         (OVER, 19, True, "its cause was resolved a moment ago"),
         (OVER, 20, False, "long enough after that it is told of"),
+        (
+            replace(OVER, state=Phase.PENDING),
+            19,
+            True,
+            "it is about to fire again",
+        ),
         (BREAKER, 0, False, "an alert keeps itself no secret"),
     ],
 )

@@ -31,6 +31,8 @@ SILENCE = Silence(
         (Matcher(name="agent", value="build", is_regex=True), False, "a part of it is not enough"),
         (Matcher(name="cli_type", value="gemini"), False, "it has no such label"),
         (Matcher(name="severity", value="P[23]", is_regex=True), True, "the rule's severity is a fact too"),
+        (Matcher(name="severity", value="P1", is_equal=False), True, "any severity but this"),
+        (Matcher(name="agent", value="build-.*", is_regex=True, is_equal=False), False, "it is one of those"),
     ],
 )
 def test_a_matcher_compares_whole_labels(matcher: Matcher, fits: bool, why: str) -> None:
@@ -84,7 +86,7 @@ def faults(*matchers: Matcher, ends_at: datetime = T + HOUR) -> list[str]:
 def test_everything_that_is_wrong_with_a_silence_is_told_at_once() -> None:
     """A pattern that is none, an end that is past."""
     first, second = faults(Matcher(name="rule", value="(", is_regex=True), ends_at=T)
-    assert first.startswith("matchers[0].value: is no regular expression: missing )")
+    assert first.startswith("matchers[0].value: is no regular expression (RE2): missing )")
     assert second == "endsAt: must lie ahead"
 
 
@@ -100,3 +102,10 @@ def test_a_silence_cannot_last_for_ever() -> None:
     """The setting that says how long is named."""
     [fault] = faults(Matcher(name="rule", value="x"), ends_at=T + 25 * HOUR)
     assert fault.startswith("endsAt: must be at most 1 days from now (alerting.longest_silence)")
+
+
+def test_an_expression_takes_no_longer_than_its_text_is_long() -> None:
+    """One that makes other engines try for years is answered: it could stop the whole broker."""
+    matcher = Matcher(name="agent", value="(a+)+b", is_regex=True)
+    assert faults(matcher) == []
+    assert not matcher.matches({"agent": "a" * 128})
