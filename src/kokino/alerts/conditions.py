@@ -157,7 +157,7 @@ class Quiet(Settings):
 Resolve = Annotated[Recovered | Lower | Quiet, Field(discriminator="kind")]
 
 
-def long_window(condition: OfLevel) -> timedelta:
+def long_window(condition: OfLevel | Mean) -> timedelta:
     """The window that a condition's evidence is weighed over."""
     return condition.long if isinstance(condition, Burn) else condition.window
 

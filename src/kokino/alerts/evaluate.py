@@ -66,6 +66,8 @@ class Finding:
     @property
     def is_silent(self) -> bool:
         """True where nothing ran, so that it proves nothing."""
+        if isinstance(self.condition, Mean):
+            return self.value is None
         return self.counts is not None and not self.counts.total
 
 
@@ -100,7 +102,7 @@ def _closest(findings: list[Finding]) -> Finding:
 
 def _reason(rule: AlertRule, told: Finding) -> str:
     condition = told.condition
-    if told.is_silent and isinstance(condition, OfLevel):
+    if told.is_silent and isinstance(condition, OfLevel | Mean):
         return words.silence(rule.slo, rule.no_data, long_window(condition))
     return told.reason
 

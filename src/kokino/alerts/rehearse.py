@@ -80,14 +80,16 @@ class Rehearsal:
 
 def rehearse(rule: AlertRule, test: RuleTest, objectives: Objectives) -> list[str]:
     """What went otherwise than one test of the rule expects, as sentences; nothing when it passed."""
-    run = rehearsal(rule, events_of(test), objectives)
+    return list(follow(rehearsal(rule, events_of(test), objectives), test))
+
+
+def follow(run: Rehearsal, test: RuleTest) -> Iterator[str]:
+    """The same, one by one, of a rehearsal of the test's events that is about to begin."""
     expected = sorted(test.expect, key=lambda expectation: expectation.at)
-    wrong: list[str] = []
     for now in run.run(START + expectation.at for expectation in expected):
         for expectation in expected:
             if START + expectation.at == now:
-                wrong.extend(f"{test.name}: {fault}" for fault in _faults(run, expectation))
-    return wrong
+                yield from (f"{test.name}: {fault}" for fault in _faults(run, expectation))
 
 
 def rehearsal(rule: AlertRule, events: Iterable[Event], objectives: Objectives) -> Rehearsal:
@@ -175,3 +177,7 @@ def _faults(run: Rehearsal, expected: Expectation) -> Iterator[str]:
     named = fired[-1].measured.get("condition") if fired else None
     if expected.condition is not None and named != expected.condition:
         yield f"{at} it fired by {named}, not by {expected.condition}{told}"
+    holding = tuple(alert.measured.get("holding", ()))
+    if expected.holding is not None and holding != expected.holding:
+        listed, asked = (", ".join(some) or "none" for some in (holding, expected.holding))
+        yield f"{at} the conditions that hold are {listed}, not {asked}"

@@ -120,6 +120,8 @@ class Expectation(Settings):
     state: Phase
     #: The condition that made it fire.
     condition: Id | None = None
+    #: All conditions that hold now, in the rule's order; the alert must be firing.
+    holding: tuple[Id, ...] | None = None
     #: Which of the rule's alerts is meant, of a rule that has one for each agent or CLI type.
     labels: dict[By, str] = Field(default_factory=dict)
 

@@ -9,6 +9,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from kokino.alerts.conditions import Burn, Lower, Mean, OfLevel, Rate, Recovered
+from kokino.alerts.model import Phase
 from kokino.alerts.rule import AlertRule
 from kokino.clock import MILLISECOND
 from kokino.errors import ConfigInvalid, Fault
@@ -126,9 +127,13 @@ def _test_faults(rule: AlertRule) -> Iterator[tuple[Place, str]]:
     for number, test in enumerate(rule.tests):
         for expectation, expected in enumerate(test.expect):
             place = ("tests", number, "expect", expectation)
+            listed = ", ".join(sorted(known))
             if expected.condition is not None and expected.condition not in known:
-                listed = ", ".join(sorted(known))
                 yield (*place, "condition"), f"{expected.condition!r} is no condition; known: {listed}"
+            for stranger in sorted(set(expected.holding or ()) - known):
+                yield (*place, "holding"), f"{stranger!r} is no condition; known: {listed}"
+            if expected.holding is not None and expected.state is not Phase.FIRING:
+                yield (*place, "holding"), "is kept of an alert that is firing: expect that too"
             if set(expected.labels) != set(rule.by):
                 asked = ", ".join(rule.by) or "none"
                 yield (*place, "labels"), f"must name what the rule has alerts by: {asked}"

@@ -169,7 +169,7 @@ async def test_what_was_resolved_does_not_fire_again_but_a_new_outage_does(broke
 
 async def test_good_executions_that_leave_the_window_can_make_it_fire(broker: Broker) -> None:
     """It asks to be called when the first of them leaves, for that can change the verdict with time alone."""
-    await broker.happen(*(ended(T, good=True) for _ in range(30)))
+    await broker.happen(*(ended(T, good=True) for _ in range(45)))
     failures = T + 30 * MINUTE
     await broker.happen(*(ended(failures) for _ in range(3)))
     assert await broker.module.run(failures) == T + 60 * MINUTE

@@ -14,7 +14,7 @@ from kokino.alerts.rulefile import packaged_rule
 from kokino.alerts.words import percent
 from kokino.slo.defaults import defaults
 from kokino.slo.model import SloId
-from kokino.telemetry.model import Counts
+from kokino.telemetry.model import Counts, Memory
 
 RULE = packaged_rule("availability-slo-breach")
 T = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
@@ -110,7 +110,7 @@ def test_what_the_gate_holds_back_is_told_with_its_chance() -> None:
     found = judged(counts(1, 3))
     assert not found.fires
     assert found.measured.chance == pytest.approx(1 - 0.995**3)
-    assert "chance does that with 1.5 % if the SLO is kept, and it pages at 0.02 %" in found.reason
+    assert "chance does that with 1.5 % if the SLO is kept, and it pages at 0.01 %" in found.reason
 
 
 def test_what_was_measured_carries_all_that_a_page_says() -> None:
@@ -161,5 +161,18 @@ def test_it_clears_by_successes_only(five: Counts, probes: Counts, clears: bool,
 def test_silence_means_what_the_rule_says(no_data: NoData, fires: bool, clears: bool) -> None:
     """Frozen, a breach or health."""
     found = judged(no_data=no_data)
+    assert (found.fires, found.clears) == (fires, clears)
+    assert found.reason.startswith("no executions over 1 h: ")
+
+
+@pytest.mark.parametrize(
+    ("no_data", "fires", "clears"),
+    [(NoData.FREEZE, False, False), (NoData.ALERT, True, False), (NoData.OK, False, True)],
+)
+def test_silence_means_the_same_to_a_mean(no_data: NoData, fires: bool, clears: bool) -> None:
+    """A rule on what executions take has no executions to take it of."""
+    rule = packaged_rule("resource-efficiency").model_copy(update={"no_data": no_data})
+    nothing = {timedelta(hours=1): Memory(), timedelta(minutes=10): Memory()}
+    found = evaluate(rule, defaults().resources, Measurements(memory=nothing), now=T)
     assert (found.fires, found.clears) == (fires, clears)
     assert found.reason.startswith("no executions over 1 h: ")
