@@ -47,6 +47,11 @@ class Verdict:
     clear_reason: str
     measured: Measured
 
+    @property
+    def breaches(self) -> bool:
+        """True where somebody must hear of it, which nobody must of what is over by the rule's own word."""
+        return self.fires and not self.clears
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
@@ -81,7 +86,7 @@ def evaluate(
     findings = [_find(rule, objective, condition, measurements, now) for condition in rule.conditions]
     holding = [finding for finding in findings if finding.holds]
     told = holding[0] if holding else _closest(findings)
-    is_silence_bad = rule.no_data is NoData.ALERT and told.is_silent
+    is_silence_bad = rule.no_data is NoData.ALERT and told.is_silent and _is_whole(told, measurements, now)
     fires = bool(holding) or is_silence_bad
     reason = _reason(rule, told)
     clears, clear_reason = _clears(rule, objective, measurements, reason, fires=fires)
@@ -98,6 +103,14 @@ def evaluate(
 def _closest(findings: list[Finding]) -> Finding:
     """Of conditions that all do not hold, the one to tell of: stopped by the gate alone, else the first."""
     return next((finding for finding in findings if finding.chance is not None), findings[0])
+
+
+def _is_whole(told: Finding, measurements: Measurements, now: datetime) -> bool:
+    """Is its window as long as it should be? Just after a resolve nothing can have run in it yet."""
+    begins, condition = measurements.windows_from, told.condition
+    return (
+        begins is None or not isinstance(condition, OfLevel | Mean) or now >= begins + long_window(condition)
+    )
 
 
 def _reason(rule: AlertRule, told: Finding) -> str:

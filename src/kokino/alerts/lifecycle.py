@@ -103,10 +103,11 @@ def _seen(alert: Alert, verdict: Verdict, now: datetime) -> Alert:
 
 def _input(rule: AlertRule, alert: Alert, verdict: Verdict, now: datetime) -> tuple[Input, str] | None:
     match alert.state:
-        case Phase.INACTIVE | Phase.RESOLVED if verdict.fires:
+        case Phase.INACTIVE | Phase.RESOLVED if verdict.breaches:
             return (Input.BREACHED if rule.pending_for else Input.HELD), verdict.reason
-        case Phase.PENDING if not verdict.fires:
-            return Input.CLEARED, f"it did not last: {verdict.reason}"
+        case Phase.PENDING if not verdict.breaches:
+            reason = verdict.clear_reason if verdict.fires else verdict.reason
+            return Input.CLEARED, f"it did not last: {reason}"
         case Phase.PENDING if alert.pending_at is not None and now >= alert.pending_at + rule.pending_for:
             return Input.HELD, verdict.reason
         case Phase.FIRING if alert.clear_at is not None and now >= alert.clear_at + rule.resolve.hold:

@@ -65,6 +65,7 @@ def look(
         source=source,
         labels=labels,
         measured=measured,
+        is_over=verdict.fires and verdict.clears,
         now=now,
     )
     return Look(before=alert, reaction=reaction, verdict=verdict, due_at=schedule.due_at())

@@ -97,6 +97,8 @@ class Measurements:
     events: Mapping[str, int] = field(default_factory=dict)
     #: By id of the condition: since when its level is raised, or its timer runs.
     since: Mapping[str, datetime] = field(default_factory=dict)
+    #: The latest resolve, which no window reaches back to.
+    windows_from: datetime | None = None
 
 
 def bears(labels: Labels, agent_id: str, cli_type: str) -> bool:
@@ -157,6 +159,7 @@ def measure(
             if isinstance(part, Count)
         },
         since=dict(_since(rule, source, until, labels)),
+        windows_from=windows_from,
     )
 
 

@@ -112,6 +112,8 @@ def _level_faults(rule: AlertRule, part: object, place: Place) -> Iterator[tuple
 def _by_faults(rule: AlertRule) -> Iterator[tuple[Place, str]]:
     if len(set(rule.by)) < len(rule.by):
         yield ("by",), "says one of them twice"
+    if rule.by and rule.slo is None and not rule.begun_by():
+        yield ("by",), "cannot be where every condition holds always, and for nobody"
     if not rule.by or rule.slo is None:
         return
     if rule.slo not in _OF_EXECUTIONS:

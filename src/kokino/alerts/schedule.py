@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -45,15 +45,20 @@ class Schedule:
     labels: Labels
     #: What the look counted, with the windows that the alert has now.
     measured: Measurements
+    #: True where a condition holds and the resolve condition does too: it does not fire while that is so.
+    is_over: bool
     now: datetime
 
     def due_at(self) -> datetime | None:
         """The earliest instant to look again; None while only an event can change anything."""
+        instants: Iterable[datetime]
         match self.alert.state:
             case Phase.FIRING:
                 instants, soonest = self._may_clear(), SOONEST_RESOLVE
             case Phase.PENDING:
-                instants, soonest = self._may_stop(), SOONEST_RESOLVE
+                instants, soonest = (*self._may_stop(), *self._may_clear()), SOONEST_RESOLVE
+            case _ if self.is_over:
+                instants, soonest = (*self._may_fire(), *self._proof_leaves()), SOONEST_FIRING
             case _:
                 instants, soonest = self._may_fire(), SOONEST_FIRING
         rounded = (max(at, self.now + soonest) for at in instants)
@@ -70,6 +75,10 @@ class Schedule:
             yield alert.clear_at + rule.resolve.hold
         if alert.state is Phase.PENDING and alert.pending_at is not None:
             yield alert.pending_at + rule.pending_for
+        if rule.no_data is NoData.ALERT and alert.windows_from is not None:
+            # Until then silence may only mean that the window is short.
+            whole = (long_window(part) for part in rule.conditions if isinstance(part, OfLevel | Mean))
+            yield from (alert.windows_from + length for length in whole)
         yield from self._become_slow()
 
     def _become_slow(self) -> Iterator[datetime]:
@@ -118,6 +127,13 @@ class Schedule:
                 yield from self._first(COUNTED[SloId.RESOURCES], resolve.window)
             case Recovered() as resolve:
                 yield from self._failure_leaves(resolve)
+
+    def _proof_leaves(self) -> Iterator[datetime]:
+        """The successes that prove a recovery leave its window."""
+        resolve = self.rule.resolve
+        if self.rule.slo is not None and not isinstance(resolve, Quiet):
+            probes = self.rule.slo is SloId.AVAILABILITY
+            yield from self._first(COUNTED[self.rule.slo], resolve.window, probes=probes)
 
     def _failure_leaves(self, resolve: Recovered) -> Iterator[datetime]:
         slo = self.rule.slo

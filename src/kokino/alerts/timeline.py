@@ -50,12 +50,20 @@ class _Series:
         return [column[after] - column[first] for column in self.sums]
 
 
+#: What an event counts for; None where it does not.
+Judge = Callable[[Event], tuple[int, ...] | None]
+#: The place of an event in the whole timeline, the event, and what it counts for.
+_Judged = tuple[int, Event, tuple[int, ...]]
+
+
 class Timeline:
     """A `Source` over events in whatever order; of two at one instant the later in the list is the later."""
 
     def __init__(self, events: Iterable[Event]) -> None:
         self.events = sorted(events, key=lambda event: event.at)
+        self._judged: dict[Hashable, list[_Judged]] = {}
         self._series: dict[Hashable, _Series] = {}
+        self._owners: dict[Collection[str], frozenset[tuple[str, str]]] = {}
         self._runs = _by_hour(self.events)
 
     def counts(self, view: View, since: datetime, until: datetime, labels: Labels) -> Counts:
@@ -93,7 +101,7 @@ class Timeline:
         return sorted(
             started
             for started, ended, event in self._runs.get(_hour(last), ())
-            if started < until <= ended and bears(labels, event.agent_id or "", event.cli_type or "")
+            if started < until <= ended and bears(labels, *_owner(event))
         )
 
     def first_at(
@@ -107,8 +115,11 @@ class Timeline:
         if not rule.by:
             return [{}]
         types = rule.begun_by() or frozenset(END_STATES)
-        found = {(event.agent_id or "", event.cli_type or "") for event in self.events if event.type in types}
-        return distinct(rule, found)
+        if types not in self._owners:
+            self._owners[types] = frozenset(
+                _owner(event) for event in self.events if event.type in types and event.label is None
+            )
+        return distinct(rule, self._owners[types])
 
     def _counted(self, view: View, labels: Labels) -> _Series:
         scope = {SloId.CORRECTNESS: Scope.SHADOW, SloId.INTEGRITY: Scope.CHECKS}.get(view.slo)
@@ -125,18 +136,13 @@ class Timeline:
 
         return self._of((asked, probes), labels, judge, 0)
 
-    def _of(
-        self, name: Hashable, labels: Labels, judge: Callable[[Event], tuple[int, ...] | None], width: int
-    ) -> _Series:
+    def _of(self, name: Hashable, labels: Labels, judge: Judge, width: int) -> _Series:
         """The events that `judge` counts, for these labels; made once."""
         key = (name, tuple(sorted(labels.items())))
         if key not in self._series:
-            found = [
-                (number, event, counted)
-                for number, event in enumerate(self.events)
-                if bears(labels, event.agent_id or "", event.cli_type or "")
-                and (counted := judge(event)) is not None
-            ]
+            found = self._all_of(name, judge)
+            if labels:
+                found = [one for one in found if bears(labels, *_owner(one[1]))]
             self._series[key] = _Series(
                 numbers=[number for number, _, _ in found],
                 times=[event.at for _, event, _ in found],
@@ -146,6 +152,20 @@ class Timeline:
                 ),
             )
         return self._series[key]
+
+    def _all_of(self, name: Hashable, judge: Judge) -> list[_Judged]:
+        """Those of all agents and CLI types: each event is judged once, however many of them there are."""
+        if name not in self._judged:
+            self._judged[name] = [
+                (number, event, counted)
+                for number, event in enumerate(self.events)
+                if (counted := judge(event)) is not None
+            ]
+        return self._judged[name]
+
+
+def _owner(event: Event) -> tuple[str, str]:
+    return event.agent_id or "", event.cli_type or ""
 
 
 def _judged(event: Event, scope: Scope) -> tuple[int, ...] | None:

@@ -6,25 +6,17 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from sqlalchemy import create_engine
 
 from kokino.alerts import episode_store, store
-from kokino.alerts.look import look, unseen
 from kokino.alerts.model import Alert, Phase
 from kokino.alerts.module import AlertRules
-from kokino.alerts.rehearse import START
 from kokino.alerts.rulefile import packaged_rule
-from kokino.alerts.stored import Stored
-from kokino.alerts.timeline import Timeline
 from kokino.barrier import Faults
 from kokino.errors import Conflict, NotFound
 from kokino.executions.store import users_running
 from kokino.ids import RandomIds
 from kokino.slo.defaults import defaults
 from kokino.storage import Storage, open_storage
-from kokino.storage.schema import metadata
 from kokino.telemetry import store as telemetry
 from kokino.telemetry.model import END_TYPES, Event
 from kokino.testing.ids import SequentialIds
@@ -293,38 +285,3 @@ async def test_an_episode_tells_how_it_began_and_ended(broker: Broker) -> None:
     end = await broker.storage.read(lambda conn: episode_store.end(conn, episode.episode_id))
     assert (start and start.at, end and end.at) == (T, T + 5 * MINUTE)
     assert await broker.storage.read(episode_store.firing) == []
-
-
-EVENTS = st.lists(
-    st.builds(
-        lambda seconds, good, probe: ended(
-            START + seconds * SECOND, good=good, label="probe" if probe else None
-        ),
-        st.integers(0, 8 * 3_600),
-        st.booleans(),
-        st.booleans(),
-    ),
-    max_size=25,
-)
-
-
-@settings(max_examples=25)
-@given(EVENTS, st.lists(st.integers(0, 9 * 3_600), min_size=1, max_size=5))
-def test_a_rehearsal_sees_what_the_database_sees(events: list[Event], instants: list[int]) -> None:
-    """Rule tests' timeline and the store give the same verdict, reaction and due instant at any time."""
-    engine = create_engine("sqlite://")
-    try:
-        with engine.begin() as conn:
-            metadata.create_all(conn)
-            for event in events:
-                telemetry.append(conn, event)
-            alert = unseen(RULE, {}, now=START, alert_id="alert-1")
-            for now in (START + seconds * SECOND for seconds in sorted(instants)):
-                stored, rehearsed = (
-                    look(RULE, defaults(), alert, source, now=now, episode_id=f"episode at {now}")
-                    for source in (Stored(conn, users_running), Timeline(events))
-                )
-                assert stored == rehearsed
-                alert = stored.reaction.alert
-    finally:
-        engine.dispose()
