@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import (
+    alert_simulation,
     durable_events,
     execution_overhead,
     hostile_agents,
@@ -24,9 +25,23 @@ from benchmarks import (
 from benchmarks.result import Benchmark, Figure, Unit
 from kokino.log import start_logging
 
-MODULES = (execution_overhead, many_executions, hostile_agents, durable_events, page_latency)
+MODULES = (
+    execution_overhead,
+    many_executions,
+    hostile_agents,
+    durable_events,
+    page_latency,
+    alert_simulation,
+)
 ALL = {module.BENCHMARK.name: module.BENCHMARK for module in MODULES}
-DIGITS = {Unit.RATIO: 2, Unit.MILLISECONDS: 2, Unit.PER_SECOND: 0}
+DIGITS = {
+    Unit.RATIO: 2,
+    Unit.MILLISECONDS: 2,
+    Unit.PER_SECOND: 0,
+    Unit.PER_MONTH: 3,
+    Unit.MINUTES: 1,
+    Unit.PERCENT: 2,
+}
 #: Not a temporary folder of the system, which may lie in memory, where a commit costs nothing.
 BUILD = Path("build")
 

@@ -17,6 +17,9 @@ class Unit(StrEnum):
     RATIO = "x"
     MILLISECONDS = "ms"
     PER_SECOND = "1/s"
+    PER_MONTH = "in 30 d"
+    MINUTES = "min"
+    PERCENT = "%"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,6 +8,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
+from kokino.alerts.gate import tail
+
 T = TypeVar("T")
 
 #: Resamples for one interval: its edges then move by less than they tell.
@@ -50,3 +52,19 @@ def bootstrap(rounds: Sequence[T], estimate: Callable[[Sequence[T]], float]) -> 
     dice = random.Random(SEED)  # noqa: S311 - draws samples, guards nothing
     found = [estimate(dice.choices(rounds, k=len(rounds))) for _ in range(RESAMPLES)]
     return Interval(value=estimate(rounds), low=quantile(found, OUTSIDE), high=quantile(found, 1 - OUTSIDE))
+
+
+def proportion(hits: int, count: int) -> Interval:
+    """A share of trials, with the exact interval of Clopper and Pearson: 0 of 1,000 may be 0.37 %."""
+    low = _solved(lambda p: tail(hits, count, p) - OUTSIDE) if hits else 0.0
+    high = _solved(lambda p: OUTSIDE - 1 + tail(hits + 1, count, p)) if hits < count else 1.0
+    return Interval(value=hits / count, low=low, high=high)
+
+
+def _solved(rising: Callable[[float], float]) -> float:
+    """Where a function of a share turns from negative to positive."""
+    low, high = 0.0, 1.0
+    for _ in range(50):
+        middle = (low + high) / 2
+        low, high = (middle, high) if rising(middle) < 0 else (low, middle)
+    return high
