@@ -15,12 +15,14 @@ from rich.table import Table
 
 from benchmarks import (
     alert_simulation,
+    backtest,
     durable_events,
     execution_overhead,
     hostile_agents,
     machine,
     many_executions,
     page_latency,
+    rule_table,
 )
 from benchmarks.result import Benchmark, Figure, Unit
 from kokino.log import start_logging
@@ -31,6 +33,8 @@ MODULES = (
     hostile_agents,
     durable_events,
     page_latency,
+    rule_table,
+    backtest,
     alert_simulation,
 )
 ALL = {module.BENCHMARK.name: module.BENCHMARK for module in MODULES}

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 
 from kokino.alerts import words
 from kokino.alerts.conditions import (
@@ -59,7 +61,8 @@ class Finding:
 
     condition: Condition
     holds: bool
-    reason: str
+    #: Why, in plain English; of many findings only one is told.
+    say: Callable[[], str]
     #: Good and bad over its window; None for one that counts none.
     counts: Counts | None = None
     #: Over its short window, for one that has two.
@@ -117,7 +120,7 @@ def _reason(rule: AlertRule, told: Finding) -> str:
     condition = told.condition
     if told.is_silent and isinstance(condition, OfLevel | Mean):
         return words.silence(rule.slo, rule.no_data, long_window(condition))
-    return told.reason
+    return told.say()
 
 
 def _find(
@@ -136,14 +139,14 @@ def _find(
 
 def _weighed(rule: AlertRule, condition: OfLevel, found: Finding) -> Finding:
     """What the gate makes of a threshold that is passed."""
-    counts = found.counts
-    if not found.holds or rule.p is None or condition.alpha is None or counts is None:
+    counts, alpha = found.counts, condition.alpha
+    if not found.holds or rule.p is None or alpha is None or counts is None:
         return found
-    evidence = weigh(counts, p=rule.p, alpha=condition.alpha)
+    evidence = weigh(counts, p=rule.p, alpha=alpha)
     return Finding(
         condition=condition,
         holds=evidence.is_enough,
-        reason=words.weighed(found.reason, evidence, condition.alpha),
+        say=lambda: words.weighed(found.say(), evidence, alpha),
         counts=counts,
         short=found.short,
         chance=evidence.chance,
@@ -160,17 +163,17 @@ def _of_level(objective: Objective, condition: OfLevel, measurements: Measuremen
         case Rate():
             is_under = counts.ratio is not None and counts.ratio < condition.below
             holds = is_under and counts.bad >= condition.min_bad
-            reason = words.rate(view, counts, condition, is_over=holds)
+            say = partial(words.rate, view, counts, condition, is_over=holds)
         case Budget():
             limit = burn_rate_of(condition.share, condition.window, objective.window)
             holds = burn is not None and burn >= limit
-            reason = words.budget(view, counts, condition, burn, limit, is_over=holds)
+            say = partial(words.budget, view, counts, condition, burn, limit, is_over=holds)
         case Burn():
             short = measurements.counts[view, condition.short]
             burn_short = burn_rate(short, objective.target)
             holds = min(burn or 0.0, burn_short or 0.0) >= condition.rate
-            reason = words.burn(view, counts, condition, burn, burn_short, is_over=holds)
-    return Finding(condition=condition, holds=holds, reason=reason, counts=counts, short=short)
+            say = partial(words.burn, view, counts, condition, burn, burn_short, is_over=holds)
+    return Finding(condition=condition, holds=holds, say=say, counts=counts, short=short)
 
 
 def _of_events(
@@ -180,24 +183,26 @@ def _of_events(
         case Mean():
             peaks = measurements.memory[condition.window]
             holds = _is_measured(peaks, condition) and (peaks.mean_mb or 0.0) > condition.above
-            reason = words.mean(peaks, condition, is_over=holds)
-            return Finding(condition=condition, holds=holds, reason=reason, value=peaks.mean_mb)
+            say = partial(words.mean, peaks, condition, is_over=holds)
+            return Finding(condition=condition, holds=holds, say=say, value=peaks.mean_mb)
         case Count():
             number = measurements.events[condition.id]
             holds = number >= condition.at_least
             return Finding(
-                condition=condition, holds=holds, reason=words.count(number, condition), value=number
+                condition=condition, holds=holds, say=partial(words.count, number, condition), value=number
             )
         case Level():
             since = _for(measurements, condition, now)
-            return Finding(condition=condition, holds=since is not None, reason=words.level(condition, since))
+            return Finding(
+                condition=condition, holds=since is not None, say=partial(words.level, condition, since)
+            )
         case Timer():
             since = _for(measurements, condition, now)
             holds = since is not None and since >= condition.after
-            reason = words.timer(condition, since, is_over=holds)
-            return Finding(condition=condition, holds=holds, reason=reason)
+            say = partial(words.timer, condition, since, is_over=holds)
+            return Finding(condition=condition, holds=holds, say=say)
         case Always():
-            return Finding(condition=condition, holds=True, reason=words.always())
+            return Finding(condition=condition, holds=True, say=words.always)
 
 
 def _is_measured(peaks: Memory, part: Mean | Lower) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
@@ -51,7 +51,7 @@ class Measured:
 
     def to_document(self) -> dict[str, Any]:
         """As it is stored: what it has, and nothing for what it has not, but for what a level always has."""
-        document = asdict(self)
+        document = {name: getattr(self, name) for name in self.__slots__}
         if self.slo is not None:
             return document
         return {key: value for key, value in document.items() if value is not None}

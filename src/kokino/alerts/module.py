@@ -74,9 +74,7 @@ class AlertRules:
 
         Running again at the same instant changes nothing. Raises `Faults` once every rule had its turn.
         """
-        news, seen_up_to = await self._storage.read(
-            lambda conn: latest_store.types_since(conn, self._seen_up_to)
-        )
+        news, seen_up_to = await self._storage.read(self._news)
         with Barrier() as barrier:
             if self._is_first:
                 left = await self._storage.read(self._left)
@@ -97,6 +95,12 @@ class AlertRules:
     ) -> Look:
         """What a look at one alert of a rule would find, writing nothing."""
         return self._look(Stored(conn, self._knows_running), rule, labels, now, new)
+
+    def _news(self, conn: Connection) -> tuple[Collection[str], int]:
+        """What happened since the last look, and how far that goes; at first every rule has its turn."""
+        if self._is_first:
+            return (), latest_store.last_number(conn)
+        return latest_store.types_since(conn, self._seen_up_to)
 
     def _is_asked(self, rule: AlertRule, news: Collection[str], now: datetime) -> bool:
         due = self._due.get(rule.id)

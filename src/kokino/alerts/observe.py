@@ -146,11 +146,15 @@ def measure(
         return window_start(now, length, windows_from)
 
     asked = set() if objective is None else set(windows(rule, objective))
+    counts = {
+        (view, length): counted(source, view, since(length), now, labels, windows_from=windows_from)
+        for view, length in asked
+    }
     means = [part for part in (*rule.conditions, resolve) if isinstance(part, Mean | Lower)]
     return Measurements(
-        counts={(view, length): counted(source, view, since(length), now, labels) for view, length in asked},
+        counts=counts,
         probes=source.probes(since(resolve.window), until, labels)
-        if isinstance(resolve, Recovered) and rule.slo is SloId.AVAILABILITY
+        if isinstance(resolve, Recovered) and _probes_count(rule, objective, resolve, counts)
         else Counts(),
         memory={part.window: source.memory(since(part.window), until, labels) for part in means},
         events={
@@ -163,12 +167,36 @@ def measure(
     )
 
 
-def counted(source: Source, view: View, since: datetime, now: datetime, labels: Labels) -> Counts:
-    """Good and bad ones from `since` to `now`. One that still runs past the threshold is slow already."""
+def _probes_count(
+    rule: AlertRule,
+    objective: Objective | None,
+    resolve: Recovered,
+    counts: Mapping[tuple[View, timedelta], Counts],
+) -> bool:
+    """True where too few executions ran to prove anything; elsewhere nobody asks for probes, which costs."""
+    if objective is None or rule.slo is not SloId.AVAILABILITY:
+        return False
+    return counts[view_of(objective, resolve), resolve.window].total < resolve.min_successes
+
+
+def counted(
+    source: Source,
+    view: View,
+    since: datetime,
+    now: datetime,
+    labels: Labels,
+    *,
+    windows_from: datetime | None = None,
+) -> Counts:
+    """Good and bad ones from `since` to `now`. One that still runs past the threshold is slow already.
+
+    One that was so at the latest resolve was answered for: it counts again when it ends.
+    """
     found = source.counts(view, since, now + MILLISECOND, labels)
     if view.within is None:
         return found
-    slow = sum(start + view.within < now for start in source.running(now + MILLISECOND, labels))
+    became = (start + view.within for start in source.running(now + MILLISECOND, labels))
+    slow = sum(at < now and (windows_from is None or at >= windows_from) for at in became)
     return found + Counts(bad=slow)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Hashable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -29,6 +29,7 @@ class Stored:
     conn: Connection
     knows_running: KnowsRunning
     _latest: dict[frozenset[str], list[Latest]] = field(default_factory=dict)
+    _first: dict[Hashable, datetime | None] = field(default_factory=dict)
     _running: list[Running] | None = None
 
     def counts(self, view: View, since: datetime, until: datetime, labels: Labels) -> Counts:
@@ -72,11 +73,14 @@ class Stored:
     def first_at(
         self, types: Collection[str], since: datetime, until: datetime, labels: Labels, *, probes: bool
     ) -> datetime | None:
-        found = [
-            window_store.first_at(self.conn, since, until, types, label=label, **_names(labels))
-            for label in ([None, PROBE] if probes else [None])
-        ]
-        return min((at for at in found if at is not None), default=None)
+        key = (frozenset(types), since, until, frozenset(labels.items()), probes)
+        if key not in self._first:
+            found = [
+                window_store.first_at(self.conn, since, until, types, label=label, **_names(labels))
+                for label in ([None, PROBE] if probes else [None])
+            ]
+            self._first[key] = min((at for at in found if at is not None), default=None)
+        return self._first[key]
 
     def bearers(self, rule: AlertRule, until: datetime) -> Sequence[Labels]:
         if not rule.by:

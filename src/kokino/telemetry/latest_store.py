@@ -8,7 +8,7 @@ from datetime import datetime
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from kokino.storage.schema import events, latest_events
@@ -49,6 +49,11 @@ def types_since(conn: Connection, event_id: int) -> tuple[set[str], int]:
     """The types of all events after `event_id`, and the number of the last one."""
     rows = conn.execute(select(events.c.type, events.c.event_id).where(events.c.event_id > event_id)).all()
     return {row.type for row in rows}, max((row.event_id for row in rows), default=event_id)
+
+
+def last_number(conn: Connection) -> int:
+    """The number of the last event; 0 before the first."""
+    return conn.execute(select(func.max(events.c.event_id))).scalar_one() or 0
 
 
 @cache

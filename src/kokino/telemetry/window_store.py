@@ -117,13 +117,16 @@ def first_at(
 ) -> datetime | None:
     """When the first event of [since, until) of one of these types happened; users', or so labelled.
 
-    One search by type and time for each of them: asked for all at once, SQLite reads the whole window.
+    One search by type and time for each of them, in one statement: asked for any of them, SQLite reads the
+    whole window.
     """
     names = {"label": label, "agent_id": agent_id, "cli_type": cli_type}
-    statement = _first(frozenset(name for name, value in names.items() if value is not None))
-    binds = {"since": since, "until": until, **names}
-    found = (conn.execute(statement, {**binds, "type": str(type)}).scalar() for type in sorted(types))
-    return min((at for at in found if at is not None), default=None)
+    statement = _first(frozenset(name for name, value in names.items() if value is not None), len(types))
+    asked = {_type(number): str(type) for number, type in enumerate(sorted(types))}
+    found: datetime | None = conn.execute(
+        statement, {"since": since, "until": until, **names, **asked}
+    ).scalar()
+    return found
 
 
 def how_many(
@@ -210,8 +213,14 @@ def _edges_within(scope: Scope) -> Select[Any]:
 
 
 @cache
-def _first(names: frozenset[str]) -> Select[Any]:
-    return select(events.c.at).where(*_of_type(names)).order_by(events.c.at).limit(1)
+def _first(names: frozenset[str], types: int) -> Select[Any]:
+    """The first of each of so many types, and of these the first."""
+    each = [
+        select(events.c.at).where(*_of_type(names, _type(number))).order_by(events.c.at).limit(1).subquery()
+        for number in range(types)
+    ]
+    together = union_all(*(select(one.c.at) for one in each)).subquery()
+    return select(func.min(together.c.at))
 
 
 @cache
@@ -220,9 +229,13 @@ def _counted(names: frozenset[str]) -> Select[Any]:
     return select(func.count()).select_from(some)
 
 
-def _of_type(names: frozenset[str]) -> Iterator[ColumnElement[bool]]:
-    """Events of one type in a span; users', unless a label is asked for."""
-    yield events.c.type == bindparam("type")
+def _type(number: int) -> str:
+    return f"type_{number}"
+
+
+def _of_type(names: frozenset[str], type: str = "type") -> Iterator[ColumnElement[bool]]:
+    """Events of one type in a span; users', unless a label is asked for. `type` names its parameter."""
+    yield events.c.type == bindparam(type)
     yield events.c.at >= bindparam("since")
     yield events.c.at < bindparam("until")
     if "label" not in names:
