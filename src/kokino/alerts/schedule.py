@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import chain
 
 from kokino.alerts.conditions import (
     Burn,
@@ -56,13 +57,13 @@ class Schedule:
             case Phase.FIRING:
                 instants, soonest = self._may_clear(), SOONEST_RESOLVE
             case Phase.PENDING:
-                instants, soonest = (*self._may_stop(), *self._may_clear()), SOONEST_RESOLVE
+                instants, soonest = chain(self._may_stop(), self._may_clear()), SOONEST_RESOLVE
             case _ if self.is_over:
-                instants, soonest = (*self._may_fire(), *self._proof_leaves()), SOONEST_FIRING
+                instants, soonest = chain(self._may_fire(), self._proof_leaves()), SOONEST_FIRING
             case _:
                 instants, soonest = self._may_fire(), SOONEST_FIRING
-        rounded = (max(at, self.now + soonest) for at in instants)
         exact = (at for at in self._timers() if at > self.now)
+        rounded = _first_of(instants, self.now + soonest)
         return min((*rounded, *exact), default=None)
 
     def _timers(self) -> Iterator[datetime]:
@@ -164,3 +165,15 @@ class Schedule:
         first = self.source.first_at(types, since, self.now + MILLISECOND, self.labels, probes=probes)
         if first is not None:
             yield first + window
+
+
+def _first_of(instants: Iterable[datetime], soonest: datetime) -> Iterator[datetime]:
+    """The first of them, and not before `soonest`: once that is reached, no more are asked for."""
+    found: datetime | None = None
+    for at in instants:
+        if at <= soonest:
+            yield soonest
+            return
+        found = at if found is None else min(found, at)
+    if found is not None:
+        yield found
