@@ -10,8 +10,9 @@ import typer
 from typer.main import get_command
 
 from kokino.app.handover import SIGNALS
-from kokino.app.settings import ProcessSettings, ServerSettings
+from kokino.app.settings import SHORTEST_KEPT, ProcessSettings, ServerSettings, StorageSettings
 from kokino.cli import app
+from kokino.telemetry.retention import AT_ONCE
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "running.md").read_text(encoding="utf-8")
@@ -56,6 +57,15 @@ def test_the_defaults_that_the_page_names_are_the_programs() -> None:
     assert ProcessSettings().hold.total_seconds() == 30
     assert "`server.drain`, 20 seconds unless" in PAGE
     assert "`process.hold`, 30 seconds unless" in PAGE
+
+
+def test_the_lengths_that_rows_are_kept_for_are_the_programs() -> None:
+    """Each with its setting, and the number of rows that go at a time."""
+    defaults = StorageSettings()
+    for name in ("keep_events", "keep_rollups", "keep_history"):
+        assert f"| {getattr(defaults, name).days} days | `storage.{name}` |" in PAGE
+    assert f"below {SHORTEST_KEPT.days} days" in PAGE
+    assert f"deleted {AT_ONCE} at a time" in PAGE
 
 
 def test_the_unit_leaves_agents_to_the_broker() -> None:

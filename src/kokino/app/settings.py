@@ -39,11 +39,33 @@ class ServerSettings(Settings):
         return value
 
 
+#: No window that anything asks for is longer than 30 days; its first day is not the last one that is kept.
+SHORTEST_KEPT = timedelta(days=31)
+
+
 class StorageSettings(Settings):
-    """``[storage]``: where everything is kept."""
+    """``[storage]``: where everything is kept, and how long."""
 
     url: str | None = Field(
         None, description="sqlite:///… or postgresql://…, one broker for each; default: broker/data/kokino.db"
+    )
+    keep_events: Length = Field(
+        timedelta(days=90),
+        ge=SHORTEST_KEPT,
+        le=LONGEST_AGE,
+        description="how long events are kept; 31 days at least",
+    )
+    keep_rollups: Length = Field(
+        timedelta(days=400),
+        ge=SHORTEST_KEPT,
+        le=LONGEST_AGE,
+        description="how long the sums over minutes, hours and days are; what was ever counted stays",
+    )
+    keep_history: Length = Field(
+        timedelta(days=400),
+        ge=SHORTEST_KEPT,
+        le=LONGEST_AGE,
+        description="how long changes of alerts, silences that are over and ended deliveries are",
     )
 
     @field_validator("url")

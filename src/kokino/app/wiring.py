@@ -12,6 +12,7 @@ from fastapi import FastAPI
 from kokino import web
 from kokino.agents.parking import Parking
 from kokino.agents.service import Agents
+from kokino.alerts import retention_store as alert_retention
 from kokino.alerts.module import AlertRules
 from kokino.alerts.silencing import Silencing
 from kokino.api.app import create_api
@@ -43,11 +44,14 @@ from kokino.incidents.documents import IncidentDocuments
 from kokino.incidents.module import Incidents
 from kokino.incidents.service import IncidentResponse
 from kokino.notify import channels
+from kokino.notify import retention_store as notify_retention
 from kokino.notify.module import Deliveries
 from kokino.playbooks import evidence_store
 from kokino.playbooks.course import Course
 from kokino.playbooks.execute import StepRunner
 from kokino.playbooks.module import PlaybookRuns
+from kokino.telemetry import retention_store as telemetry_retention
+from kokino.telemetry.retention import Retention
 from kokino.tokens import Tokens
 
 
@@ -119,6 +123,7 @@ def wire(checked: Checked, ground: Ground) -> tuple[Services, LocalDispatch, Fas
             IdempotencyKeys(ground.storage),
             SessionSweep(ground.storage, checked.sessions.max_age),
             ChangeSweep(ground.storage, executions.runner.workshop.changes),
+            _retention(checked, ground),
         ),
     )
     bells.dispatch, bells.engine = executions.dispatch, engine
@@ -222,6 +227,18 @@ def _deliveries(checked: Checked, ground: Ground, bells: Bells) -> Deliveries:
         bells.wake,
         random.Random(),  # noqa: S311 - spreads retries, guards nothing
     )
+
+
+def _retention(checked: Checked, ground: Ground) -> Retention:
+    said = checked.storage
+    kept = {
+        telemetry_retention.EVENTS: said.keep_events,
+        telemetry_retention.ROLLUPS: said.keep_rollups,
+        alert_retention.CHANGES: said.keep_history,
+        alert_retention.SILENCES: said.keep_history,
+        notify_retention.DELIVERIES: said.keep_history,
+    }
+    return Retention(ground.storage, kept)
 
 
 def _documents(checked: Checked, ground: Ground) -> IncidentDocuments:

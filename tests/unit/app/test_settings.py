@@ -45,6 +45,20 @@ def test_control_groups_are_used_unless_the_file_says_no(read: Read) -> None:
     assert [(fault.line, fault.field) for fault in caught.value.faults] == [(2, "process.cgroup")]
 
 
+def test_events_are_kept_for_longer_than_the_longest_window(read: Read) -> None:
+    """90 days unless the file says otherwise; what would cut a window of 30 days is refused, with its line."""
+    kept = read('[storage]\nkeep_events = "45d"').storage
+    assert (kept.keep_events, kept.keep_rollups) == (timedelta(days=45), timedelta(days=400))
+    with pytest.raises(ConfigInvalid) as caught:
+        read('[storage]\nkeep_events = "30d"\nkeep_rollups = "1e9d"\nkeep_history = "99999999d"')
+    assert [fault.field for fault in caught.value.faults] == [
+        "storage.keep_events",
+        "storage.keep_rollups",
+        "storage.keep_history",
+    ]
+    assert "31 days" in caught.value.faults[0].message
+
+
 def test_all_sections_faults_are_told_at_once_in_the_files_order(read: Read) -> None:
     """Nobody mends a file one start at a time."""
     with pytest.raises(ConfigInvalid) as caught:
