@@ -1,4 +1,4 @@
-"""Deliveries that ended are kept for a time, their attempts as long; one that waits stays. On both databases."""
+"""Deliveries that ended are kept for a time, with their attempts; one that waits stays. On both databases."""
 
 from __future__ import annotations
 

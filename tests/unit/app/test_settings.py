@@ -46,7 +46,7 @@ def test_control_groups_are_used_unless_the_file_says_no(read: Read) -> None:
 
 
 def test_events_are_kept_for_longer_than_the_longest_window(read: Read) -> None:
-    """90 days unless the file says otherwise; what would cut a window of 30 days is refused, with its line."""
+    """90 days unless the file says otherwise; what would cut a window of 30 days is refused."""
     kept = read('[storage]\nkeep_events = "45d"').storage
     assert (kept.keep_events, kept.keep_rollups) == (timedelta(days=45), timedelta(days=400))
     with pytest.raises(ConfigInvalid) as caught:
