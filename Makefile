@@ -41,6 +41,7 @@ lint: $(DEV) ## check style, format and types
 
 docs: $(DEV) ## write the reference pages and monitoring/ from the code
 	$(BIN)/python scripts/reference.py
+	$(BIN)/python scripts/metrics_page.py
 
 bench: $(DEV) ## measure what the broker costs, as ratios
 	$(BIN)/python -m benchmarks

@@ -79,6 +79,18 @@ class ScaledClock:
             await asyncio.sleep(left / self.scale)
 
 
+class Stopwatch:
+    """Tells how long something takes on this machine: of that a virtual clock knows nothing."""
+
+    def __init__(self) -> None:
+        self._started = time.perf_counter()
+
+    @property
+    def seconds(self) -> float:
+        """Seconds since it was made."""
+        return time.perf_counter() - self._started
+
+
 async def wait_for_either(event: asyncio.Event, clock: Clock, instant: datetime | None) -> None:
     """Return when `event` is set, or at `instant` if that comes first; None waits for the event alone."""
     waits = [asyncio.ensure_future(event.wait())]

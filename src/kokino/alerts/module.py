@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 
 import structlog
@@ -15,6 +15,7 @@ from kokino.alerts.lifecycle import Reaction, retire
 from kokino.alerts.look import Look, alert_labels, labels_of, look, looks_at, unseen
 from kokino.alerts.model import Alert, Phase, fingerprint
 from kokino.alerts.observe import Labels
+from kokino.alerts.punctuality import Punctuality
 from kokino.alerts.rule import AlertRule, Severity
 from kokino.alerts.stored import KnowsRunning, Stored
 from kokino.barrier import Barrier
@@ -63,6 +64,8 @@ class AlertRules:
         self.rules = tuple(rules)
         self._objectives = objectives
         self._knows_running = knows_running
+        #: How looks at rules have gone so far.
+        self.punctuality = Punctuality([rule.id for rule in self.rules])
         self._is_first = True
         #: The last event that every rule was asked about.
         self._seen_up_to = 0
@@ -74,6 +77,10 @@ class AlertRules:
 
         Running again at the same instant changes nothing. Raises `Faults` once every rule had its turn.
         """
+        with self.punctuality.turn(now):
+            return await self._look_at_all(now)
+
+    async def _look_at_all(self, now: datetime) -> datetime | None:
         news, seen_up_to = await self._storage.read(self._news)
         with Barrier() as barrier:
             if self._is_first:
@@ -81,7 +88,8 @@ class AlertRules:
                 await barrier.each(left, partial(self._retire, now=now), name=lambda alert: alert.alert_id)
                 self._due = {rule.id: now for rule in self.rules}
             asked = [rule for rule in self.rules if self._is_asked(rule, news, now)]
-            self._due |= {rule.id: now for rule in asked}
+            for rule in asked:
+                self._due[rule.id] = self._was_due(rule, now)
             self._is_first, self._seen_up_to = False, seen_up_to
             await barrier.each(asked, partial(self._run, now=now), name=lambda rule: rule.id)
         return min(self._due.values(), default=None)
@@ -89,6 +97,10 @@ class AlertRules:
     def rule(self, rule_id: str) -> AlertRule | None:
         """The rule of that id, if it is watched."""
         return next((rule for rule in self.rules if rule.id == rule_id), None)
+
+    def overdue(self, now: datetime) -> timedelta:
+        """How long the rule that is due longest has waited for its turn; nothing while none does."""
+        return max(now - min(self._due.values(), default=now), timedelta())
 
     def examine(
         self, conn: Connection, rule: AlertRule, labels: Labels, now: datetime, new: NewIds = UNNAMED
@@ -106,10 +118,19 @@ class AlertRules:
         due = self._due.get(rule.id)
         return (due is not None and due <= now) or not rule.listens_to().isdisjoint(news)
 
+    def _was_due(self, rule: AlertRule, now: datetime) -> datetime:
+        """Since when it is; one that could not be looked at is since then."""
+        due = self._due.get(rule.id)
+        if due is None or due > now:
+            return now  # something has happened that it counts
+        self.punctuality.late_by(now - due)
+        return due
+
     async def _run(self, rule: AlertRule, now: datetime) -> None:
         """Until this has ended well the rule stays due."""
-        looks = await self._storage.read(lambda conn: self._looks(conn, rule, now))
-        due = [(await self._settle(rule, look, now) if look.is_news else look).due_at for look in looks]
+        with self.punctuality.look(rule.id):
+            looks = await self._storage.read(lambda conn: self._looks(conn, rule, now))
+            due = [(await self._settle(rule, look, now) if look.is_news else look).due_at for look in looks]
         self._due.pop(rule.id)
         if (first := min((at for at in due if at is not None), default=None)) is not None:
             self._due[rule.id] = first

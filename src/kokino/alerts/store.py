@@ -7,15 +7,15 @@ from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, Row, func, select
 
 from kokino.alerts.model import Alert, Phase, Transition
 from kokino.clock import iso
 from kokino.errors import Conflict, NotFound
 from kokino.storage.schema import alert_transitions, alerts
 
-#: Of several alerts on one service level the gravest is told.
-_GRAVEST = (Phase.FIRING, Phase.PENDING, Phase.RESOLVED, Phase.INACTIVE)
+#: Of several alerts on one service level, or of one rule, the gravest is told.
+GRAVEST = (Phase.FIRING, Phase.PENDING, Phase.RESOLVED, Phase.INACTIVE)
 
 
 def get(conn: Connection, alert_id: str) -> Alert:
@@ -53,8 +53,17 @@ def states_by_slo(conn: Connection) -> dict[str, str]:
     for alert in listed(conn):
         slo = alert.labels.get("slo")
         if slo is not None:
-            found[slo] = min(alert.state, found.get(slo, Phase.INACTIVE), key=_GRAVEST.index)
+            found[slo] = min(alert.state, found.get(slo, Phase.INACTIVE), key=GRAVEST.index)
     return {slo: state.value for slo, state in found.items()}
+
+
+def states_by_rule(conn: Connection) -> dict[str, dict[Phase, int]]:
+    """How many alerts each rule has in each state; only of rules that have any."""
+    query = select(alerts.c.rule_id, alerts.c.state, func.count()).group_by(alerts.c.rule_id, alerts.c.state)
+    found: dict[str, dict[Phase, int]] = {}
+    for rule_id, state, count in conn.execute(query):
+        found.setdefault(rule_id, {})[Phase(state)] = count
+    return found
 
 
 def save(conn: Connection, alert: Alert, transition: Transition | None = None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Annotated, Any
@@ -14,10 +15,13 @@ from kokino.agents import traffic_store
 from kokino.agents.model import Agent
 from kokino.agents.model import Scope as PauseScope
 from kokino.agents.names import CliTypeName
+from kokino.api import own_metrics
 from kokino.api.services import Given, Services
 from kokino.api.shapes import Cursor, Shape, Time, utc
 from kokino.clock import MILLISECOND
+from kokino.errors import StorageError
 from kokino.executions import store as execution_store
+from kokino.executions.spool import occupied
 from kokino.telemetry import exposition, probe_store, store, streak_store
 from kokino.telemetry.model import Counts, Scope
 
@@ -115,11 +119,17 @@ async def prometheus(given: Given) -> Response:
     """Everything that a Prometheus scrapes."""
     now = given.clock.now()
 
-    def read(conn: Connection) -> exposition.Snapshot:
-        return exposition.snapshot(conn, now=now, running=execution_store.users_running(conn))
+    def read(conn: Connection) -> tuple[exposition.Snapshot, own_metrics.Stored]:
+        shown = exposition.snapshot(conn, now=now, running=execution_store.users_running(conn))
+        return shown, own_metrics.read(conn)
 
-    text = exposition.render(await given.storage.read(read))
-    return Response(text, media_type=exposition.CONTENT_TYPE)
+    try:
+        shown, stored = await given.storage.read(read)
+    except StorageError:  # what is left to tell says so
+        shown, stored = None, None
+    spool_bytes = await asyncio.to_thread(occupied, given.executions.runner.workshop.spool)
+    own = own_metrics.OwnHealth(given, stored, spool_bytes=spool_bytes, now=now)
+    return Response(exposition.render(shown, more=[own]), media_type=exposition.CONTENT_TYPE)
 
 
 @router.get("/api/metrics/events")

@@ -26,6 +26,7 @@ from kokino.executions.service import Executions
 from kokino.executions.sessions import Sessions
 from kokino.ids import Ids
 from kokino.incidents.service import IncidentResponse
+from kokino.notify.module import Deliveries
 from kokino.playbooks.library import Library
 from kokino.process.client import Warden
 from kokino.slo.model import Objectives
@@ -84,6 +85,9 @@ class Services:
     warden: Warden
     supervision: SupervisionChecks
     engine: Engine
+    #: Those of the engine's modules that are asked how they fare.
+    alert_rules: AlertRules
+    deliveries: Deliveries
     objectives: Objectives
     rules: Mapping[str, AlertRule]
     playbooks: Library

@@ -102,6 +102,7 @@ def wire(checked: Checked, ground: Ground) -> tuple[Services, LocalDispatch, Fas
         documents.objectives,
         knows_running=users_running,
     )
+    deliveries = _deliveries(checked, ground, bells)
     engine = Engine(
         ground.world.clock,
         # In the order in which one's effect is the next one's work.
@@ -118,7 +119,7 @@ def wire(checked: Checked, ground: Ground) -> tuple[Services, LocalDispatch, Fas
             Silences(ground.storage, desk),
             escalations,
             runs,
-            _deliveries(checked, ground, bells),
+            deliveries,
             _documents(checked, ground),
             IdempotencyKeys(ground.storage),
             SessionSweep(ground.storage, checked.sessions.max_age),
@@ -158,6 +159,8 @@ def wire(checked: Checked, ground: Ground) -> tuple[Services, LocalDispatch, Fas
         warden=ground.warden,
         supervision=SupervisionChecks(ground.world.clock, self_check(checked, ground.runtime_folder)),
         engine=engine,
+        alert_rules=alert_rules,
+        deliveries=deliveries,
         objectives=documents.objectives,
         rules={rule.id: rule for rule in documents.rules},
         playbooks=library,

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from kokino.clock import Clock, wait_for_either
+from kokino.clock import Clock, Stopwatch, wait_for_either
 from kokino.engine.module import BackgroundModule, Module
 from kokino.tasks import Tasks
 
@@ -34,6 +34,14 @@ class Health:
     #: What went wrong the last time; None when the last run went well.
     error: str | None = None
     last_run_at: datetime | None = None
+    #: What the last run took, and all of them, in seconds.
+    last_run_seconds: float = 0.0
+    busy_seconds: float = 0.0
+
+    def took(self, seconds: float) -> None:
+        """A run has ended."""
+        self.last_run_seconds = seconds
+        self.busy_seconds += seconds
 
 
 @dataclass(slots=True)
@@ -112,6 +120,7 @@ class Engine:
         health = self.health[module.name]
         health.runs += 1
         health.last_run_at = now
+        watch = Stopwatch()
         try:
             due = await _in_time(module, now)
         except Exception as error:  # the barrier: whatever it was, the other modules run
@@ -119,6 +128,8 @@ class Engine:
             health.error = f"{type(error).__name__}: {error}"
             log.exception("an engine module failed", module=module.name)
             return now + AFTER_FAILURE
+        finally:
+            health.took(watch.seconds)
         health.error = None
         return due
 

@@ -45,6 +45,14 @@ def unfinished(conn: Connection) -> list[str]:
     return list(conn.scalars(query.order_by(escalations.c.started_at, escalations.c.episode_id)))
 
 
+def unfinished_by_state(conn: Connection) -> dict[EscalationState, int]:
+    """How many escalations are not finished, by where they stand."""
+    going_on = [state for state in EscalationState if state is not EscalationState.FINISHED]
+    query = select(escalations.c.state, func.count().label("number")).where(escalations.c.state.in_(going_on))
+    found = {row.state: row.number for row in conn.execute(query.group_by(escalations.c.state))}
+    return {state: found.get(state.value, 0) for state in going_on}
+
+
 def to_join(conn: Connection, policy: str, *, since: datetime, but_not: str) -> Escalation | None:
     """The escalation of a policy, begun after `since`, whose messages can tell of another alert too.
 

@@ -57,6 +57,25 @@ class Outcome(StrEnum):
     UNCERTAIN = "uncertain"
 
 
+class Reason(StrEnum):
+    """Why an attempt was not accepted, in so few words that they can be counted."""
+
+    #: No connection: nothing was sent.
+    UNREACHABLE = "unreachable"
+    #: Sent, and the answer was lost.
+    NO_ANSWER = "no_answer"
+    #: The receiver asks for fewer (429).
+    RATE_LIMITED = "rate_limited"
+    #: Another 3xx or 4xx: our configuration or our message is wrong.
+    CLIENT_ERROR = "client_error"
+    #: A 5xx, or a 408.
+    SERVER_ERROR = "server_error"
+    #: A 2xx that is not the receiver's own.
+    WRONG_ANSWER = "wrong_answer"
+    #: What it is sent does not fit the channel.
+    OTHER = "other"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Receipt:
     """What a channel has to say about one attempt."""
@@ -68,6 +87,8 @@ class Receipt:
     reference: str | None = None
     #: How long the receiver asks to be left alone.
     retry_after: timedelta | None = None
+    #: Why it was not accepted; of no meaning where it was.
+    reason: Reason = Reason.OTHER
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,6 +19,7 @@ from kokino.notify import store
 from kokino.notify.channel import Channel
 from kokino.notify.model import Attempt, Delivery, DeliveryState, Outcome, Receipt
 from kokino.notify.retry import Verdict, decide
+from kokino.notify.tally import Tally
 from kokino.storage import Storage
 from kokino.tasks import Tasks
 
@@ -64,6 +65,8 @@ class Deliveries:
         grace: timedelta = GRACE,
     ) -> None:
         self.tasks = Tasks()
+        #: What became of deliveries so far.
+        self.tally = Tally(channels)
         self._storage = storage
         self._clock = clock
         self._channels = channels
@@ -84,6 +87,7 @@ class Deliveries:
         slots = {name: max(PER_RECEIVER - busy[name], 0) for name in self._channels}
         taken = await self._storage.write(lambda conn: _take(conn, now, slots, sending))
         for delivery in taken.ended:
+            self.tally.ended(delivery.receiver, delivery.state)
             _tell_end(delivery)
         for delivery, attempt in taken.to_send:
             self._sending[delivery.delivery_id] = delivery.receiver
@@ -116,6 +120,8 @@ class Deliveries:
         begun = _begun(delivery, attempt)
         verdict = decide(begun, receipt, now=now, spread=self._jitter.random())
         await self._storage.write(lambda conn: store.finish_attempt(conn, attempt, receipt, verdict, now))
+        self.tally.attempted(delivery.receiver, receipt)
+        self.tally.ended(delivery.receiver, verdict.state)
         _tell_attempt(begun, verdict, receipt)
 
 

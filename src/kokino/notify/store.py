@@ -218,6 +218,15 @@ def oldest_waiting(conn: Connection) -> datetime | None:
     return found
 
 
+def open_by_state(conn: Connection) -> dict[DeliveryState, int]:
+    """How many deliveries something still follows for, by where they stand."""
+    query = select(_deliveries.c.state, func.count()).where(_deliveries.c.state.in_(OPEN))
+    found = {
+        DeliveryState(state): count for state, count in conn.execute(query.group_by(_deliveries.c.state))
+    }
+    return {state: found.get(state, 0) for state in OPEN}
+
+
 def _is_head(receivers: Collection[str], exclude: Collection[int]) -> ColumnElement[bool]:
     """The oldest open one of its receiver and dedup key: a resolve never overtakes its trigger."""
     earlier = _deliveries.alias("earlier")

@@ -7,6 +7,8 @@ from typing import Protocol, TypeVar
 
 from sqlalchemy import Connection
 
+from kokino.storage.writes import Writes
+
 T = TypeVar("T")
 
 
@@ -15,6 +17,16 @@ class Storage(Protocol):
 
     #: ``sqlite`` or ``postgresql``.
     dialect: str
+
+    @property
+    def writes(self) -> Writes:
+        """How the writer has fared."""
+        ...
+
+    @property
+    def waiting(self) -> int:
+        """How many writes wait for the next commit."""
+        ...
 
     async def read(self, fn: Callable[[Connection], T]) -> T:
         """Run `fn` on a consistent snapshot; it cannot write.

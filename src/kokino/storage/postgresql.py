@@ -14,6 +14,7 @@ from sqlalchemy.exc import DBAPIError, InternalError, OperationalError
 from kokino.errors import StorageError
 from kokino.storage.claim import claim_session, claimant
 from kokino.storage.writer import Blame, Writer
+from kokino.storage.writes import Writes
 
 T = TypeVar("T")
 
@@ -50,6 +51,16 @@ class PostgresqlStorage:
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="kokino-read")
         self._writer = Writer(writing, blame=blame, explained=self._explained, largest_batch=LARGEST_BATCH)
         self._closed = False
+
+    @property
+    def writes(self) -> Writes:
+        """How the writer has fared."""
+        return self._writer.writes
+
+    @property
+    def waiting(self) -> int:
+        """How many writes wait for the next commit."""
+        return self._writer.waiting
 
     async def read(self, fn: Callable[[Connection], T]) -> T:
         """Run `fn` on a snapshot; see `Storage.read`."""

@@ -15,7 +15,9 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine
 
+from kokino.clock import Stopwatch
 from kokino.errors import StorageError
+from kokino.storage.writes import Writes
 
 T = TypeVar("T")
 
@@ -77,9 +79,16 @@ class Writer:
         self._blame = blame
         self._explained = explained
         self._largest_batch = largest_batch
+        #: How it has fared so far.
+        self.writes = Writes()
         self._queue: queue.SimpleQueue[_Write | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="kokino-write", daemon=True)
         self._thread.start()
+
+    @property
+    def waiting(self) -> int:
+        """How many writes wait for the next commit."""
+        return self._queue.qsize()
 
     async def write(self, fn: Callable[[Connection], T]) -> T:
         """Run `fn` in the next commit; see `Storage.write`."""
@@ -135,17 +144,21 @@ class Writer:
 
     def _commit(self, batch: list[_Write]) -> BaseException | None:
         """One try; returns the collision that undid it, if one did."""
+        watch = Stopwatch()
         try:
             with self._engine.connect() as conn, conn.begin():
                 for write in batch:
                     self._apply(conn, write)
         except BaseException as error:  # noqa: BLE001 - whatever it was, every waiting caller must hear of it
+            self.writes.failures.inc()
             if self._blame(error) is Blame.COLLISION:
                 return error
             failure = self._failure(error)
             for write in batch:
                 write.future.set_exception(failure)
         else:
+            self.writes.commits.observe(watch.seconds)
+            self.writes.writes.inc(len(batch))
             self._answer(batch)
         return None
 

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.metrics import disable_created_metrics
 from prometheus_client.registry import Collector
 from sqlalchemy import Connection
 
@@ -19,6 +20,9 @@ from kokino.clock import MILLISECOND
 from kokino.telemetry import rollup_store, rule_metrics, window_store
 from kokino.telemetry.histogram import EXACT_EDGES, Histogram
 from kokino.telemetry.model import Running, Scope, Totals
+
+# When a counter began is none of a scrape's business, and would double the number of its series.
+disable_created_metrics()  # type: ignore[no-untyped-call] # the library left it so
 
 #: Media type of `render`'s text.
 CONTENT_TYPE = CONTENT_TYPE_LATEST
@@ -55,12 +59,17 @@ def snapshot(conn: Connection, *, now: datetime, running: Sequence[Running] = ()
     )
 
 
-def render(shown: Snapshot, own: CollectorRegistry = REGISTRY) -> bytes:
-    """The whole text: executions first, then the metrics registered in `own`, our process's among them."""
-    executions = CollectorRegistry()
-    executions.register(Executions(shown))
-    executions.register(rule_metrics.RuleMetrics(shown.rules))
-    return generate_latest(executions) + generate_latest(own)
+def render(
+    shown: Snapshot | None, own: CollectorRegistry = REGISTRY, *, more: Sequence[Collector] = ()
+) -> bytes:
+    """The whole text: executions, unless they cannot be told, `more`, and what `own` has of our process."""
+    told = CollectorRegistry()
+    if shown is not None:
+        told.register(Executions(shown))
+        told.register(rule_metrics.RuleMetrics(shown.rules))
+    for collector in more:
+        told.register(collector)
+    return generate_latest(told) + generate_latest(own)
 
 
 #: An execution that runs longer than this counts with its age: a hung CLI never ends.

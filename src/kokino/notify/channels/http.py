@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 
 from kokino.clock import Clock
-from kokino.notify.model import Outcome, Receipt
+from kokino.notify.model import Outcome, Reason, Receipt
 from kokino.notify.text import plain, shortened
 
 #: Seconds for each part of an attempt, and for the whole: well inside a delivery's lease of a minute.
@@ -29,7 +29,8 @@ LONGEST_DETAIL = 300
 #: Nothing of the request has left the machine: certain not to have arrived.
 _NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
 #: Client errors that say "later", not "never": request timeout and too many requests.
-_LATER = frozenset({408, 429})
+TOO_MANY = 429
+_LATER = frozenset({408, TOO_MANY})
 
 
 @cache
@@ -76,13 +77,15 @@ async def post(
         async with asyncio.timeout(DEADLINE):
             answer = await _exchange(client, url, body, clock, secrets)
     except _NOT_SENT as error:
-        return Receipt(outcome=Outcome.RETRY, detail=f"could not connect: {_said(error, secrets)}")
+        detail = f"could not connect: {_said(error, secrets)}"
+        return Receipt(outcome=Outcome.RETRY, detail=detail, reason=Reason.UNREACHABLE)
     except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
-        return Receipt(outcome=Outcome.REFUSED, detail=f"no usable address: {_said(error, secrets)}")
+        detail = f"no usable address: {_said(error, secrets)}"
+        return Receipt(outcome=Outcome.REFUSED, detail=detail, reason=Reason.UNREACHABLE)
     except (httpx.HTTPError, TimeoutError) as error:
         # Something was sent and no whole answer came back: whether it arrived cannot be known from here.
         detail = f"sent, but the answer was lost: {_said(error, secrets)}"
-        return Receipt(outcome=Outcome.UNCERTAIN, detail=detail)
+        return Receipt(outcome=Outcome.UNCERTAIN, detail=detail, reason=Reason.NO_ANSWER)
     return accept(answer) if 200 <= answer.status < 300 else judge(answer)
 
 
@@ -90,7 +93,18 @@ def judge(answer: Answer) -> Receipt:
     """What an answer other than 2xx means: later for 408, 429 and 5xx, never for the rest."""
     is_later = answer.status in _LATER or answer.status >= 500
     outcome = Outcome.RETRY if is_later else Outcome.REFUSED
-    return Receipt(outcome=outcome, detail=said(answer), retry_after=answer.retry_after if is_later else None)
+    return Receipt(
+        outcome=outcome,
+        detail=said(answer),
+        retry_after=answer.retry_after if is_later else None,
+        reason=_reason(answer, is_later=is_later),
+    )
+
+
+def _reason(answer: Answer, *, is_later: bool) -> Reason:
+    if answer.status == TOO_MANY:
+        return Reason.RATE_LIMITED
+    return Reason.SERVER_ERROR if is_later else Reason.CLIENT_ERROR
 
 
 def said(answer: Answer) -> str:

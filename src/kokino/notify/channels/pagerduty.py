@@ -13,7 +13,7 @@ import httpx
 
 from kokino.clock import Clock, iso
 from kokino.notify.channels.http import Answer, post, said
-from kokino.notify.model import Action, Delivery, Message, Outcome, Receipt, Severity
+from kokino.notify.model import Action, Delivery, Message, Outcome, Reason, Receipt, Severity
 from kokino.notify.text import plain, shortened
 
 #: Characters of ``payload.summary`` that PagerDuty takes.
@@ -80,7 +80,8 @@ def read_answer(answer: Answer) -> Receipt:
     except ValueError:
         body = None
     if not isinstance(body, dict) or body.get("status") != "success":
-        return Receipt(outcome=Outcome.RETRY, detail=f"no answer of PagerDuty's: {said(answer)}")
+        detail = f"no answer of PagerDuty's: {said(answer)}"
+        return Receipt(outcome=Outcome.RETRY, detail=detail, reason=Reason.WRONG_ANSWER)
     reference = body.get("dedup_key")
     return Receipt(
         outcome=Outcome.ACCEPTED,

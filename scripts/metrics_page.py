@@ -1,0 +1,68 @@
+"""Write the tables of docs/metrics.md from what a broker answers at /metrics: it tells of every metric.
+
+`make docs` runs it; a test compares what it would write with what is there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from prometheus_client import Metric
+from prometheus_client.parser import text_string_to_metric_families
+
+from kokino.testing.broker import TestBroker
+
+PAGE = Path(__file__).resolve().parents[1] / "docs" / "metrics.md"
+#: Those of the process itself come from the client library, and are its own to tell of.
+OURS = ("headless_", "kokino_")
+#: Labels that belong to a kind of metric, not to what it counts.
+OF_KIND = frozenset({"le", "quantile"})
+
+
+def tables(text: str) -> str:
+    """A table of the executions' metrics and one of the broker's own, as found in the text of a scrape."""
+    families = [one for one in text_string_to_metric_families(text) if one.name.startswith(OURS)]
+    executions = [one for one in families if one.name.startswith("headless_")]
+    own = [one for one in families if not one.name.startswith("headless_")]
+    return f"## Executions\n\n{_table(executions)}\n## The broker itself\n\n{_table(own)}"
+
+
+def _table(families: list[Metric]) -> str:
+    head = ["| Metric | Kind | Labels | Meaning |", "|---|---|---|---|"]
+    return "\n".join([*head, *_rows(families), ""])
+
+
+def _rows(families: list[Metric]) -> Iterator[str]:
+    for one in sorted(families, key=lambda family: family.name):
+        name = f"{one.name}_total" if one.type == "counter" else one.name
+        labels = sorted({label for sample in one.samples for label in sample.labels} - OF_KIND)
+        told = ", ".join(f"`{label}`" for label in labels)
+        yield f"| `{name}` | {one.type} | {told} | {re.sub(r'[|]', '', one.documentation)} |"
+
+
+async def scraped(home: Path) -> str:
+    """What a broker answers once it has run something."""
+    async with TestBroker(home) as broker:
+        await broker.execute("writer")
+        await broker.settle()
+        return (await broker.http.get("/metrics")).text
+
+
+def page(text: str) -> str:
+    """The text of docs/metrics.md: what a person wrote, then the tables."""
+    written, _, _ = PAGE.read_text(encoding="utf-8").partition("## Executions\n")
+    return written + tables(text)
+
+
+def main() -> None:
+    """Write the page."""
+    with tempfile.TemporaryDirectory() as home:
+        PAGE.write_text(page(asyncio.run(scraped(Path(home)))), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

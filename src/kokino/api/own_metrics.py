@@ -1,0 +1,168 @@
+"""The broker's own health as metrics: what its parts count in memory, and one look into the database.
+
+No label names an agent or a caller: what is scraped grows with the configuration alone.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import TypeVar
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+from sqlalchemy import Connection
+
+from kokino import __version__
+from kokino.alerts import store as alert_store
+from kokino.alerts.model import Phase
+from kokino.api.services import Services
+from kokino.escalation import store as escalation_store
+from kokino.escalation.model import EscalationState
+from kokino.notify import store as outbox
+from kokino.notify.model import DeliveryState
+
+State = TypeVar("State", bound=StrEnum)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stored:
+    """What one look into the database tells of the broker's own work."""
+
+    #: By rule id: how many of its alerts are in each state; only of rules that have any.
+    alerts: Mapping[str, Mapping[Phase, int]]
+    #: Those that are not finished.
+    escalations: Mapping[EscalationState, int]
+    #: Deliveries that something still follows for.
+    outbox: Mapping[DeliveryState, int]
+    #: Since when the oldest of them waits; None without any.
+    waiting_since: datetime | None
+
+
+def read(conn: Connection) -> Stored:
+    """All that a scrape asks the database for."""
+    return Stored(
+        alerts=alert_store.states_by_rule(conn),
+        escalations=escalation_store.unfinished_by_state(conn),
+        outbox=outbox.open_by_state(conn),
+        waiting_since=outbox.oldest_waiting(conn),
+    )
+
+
+class OwnHealth(Collector):
+    """One scrape; without `stored`, what the database would have told is left out."""
+
+    def __init__(self, services: Services, stored: Stored | None, *, spool_bytes: int, now: datetime) -> None:
+        self._services = services
+        self._stored = stored
+        self._spool_bytes = spool_bytes
+        self._now = now
+
+    def collect(self) -> Iterator[Metric]:
+        """As metric families."""
+        yield from self._broker()
+        yield from self._engine()
+        yield from self._evaluation()
+        yield from self._services.deliveries.tally.collect()
+        yield from self._storage()
+        if self._stored is not None:
+            yield from self._alerts(self._stored.alerts)
+            yield _by_state("kokino_escalations", "Escalations that go on.", self._stored.escalations)
+            yield from self._outbox(self._stored)
+
+    def _broker(self) -> Iterator[Metric]:
+        info = GaugeMetricFamily("kokino_build_info", "Always 1; which version runs.", labels=["version"])
+        info.add_metric([__version__], 1)
+        yield info
+        yield _gauge(
+            "kokino_warden_up", "1 while executions can be started.", self._services.warden.fault is None
+        )
+        yield _gauge("kokino_spool_bytes", "Disk that output takes before it is recorded.", self._spool_bytes)
+
+    def _engine(self) -> Iterator[Metric]:
+        health = self._services.engine.health
+        runs = _counter("kokino_engine_module_runs", "Runs of an engine module since the start.")
+        failures = _counter("kokino_engine_module_failures", "Runs of an engine module that failed.")
+        busy = _counter("kokino_engine_module_seconds", "Time that an engine module has taken.")
+        took = _of_module("kokino_engine_module_last_run_seconds", "Time that its last run took.")
+        up = _of_module("kokino_engine_module_up", "1 when its last run went well.")
+        ran = _of_module(
+            "kokino_engine_module_last_run_timestamp_seconds",
+            "When its last run began, by the broker's clock.",
+        )
+        for name, module in health.items():
+            runs.add_metric([name], module.runs)
+            failures.add_metric([name], module.failures)
+            busy.add_metric([name], module.busy_seconds)
+            took.add_metric([name], module.last_run_seconds)
+            up.add_metric([name], module.error is None)
+            if module.last_run_at is not None:
+                ran.add_metric([name], module.last_run_at.timestamp())
+        yield from (runs, failures, busy, took, up, ran)
+
+    def _evaluation(self) -> Iterator[Metric]:
+        rules = self._services.alert_rules
+        yield from rules.punctuality.collect()
+        yield _gauge(
+            "kokino_alert_evaluation_lag_seconds",
+            "How long the alert rule that is due longest waits to be looked at.",
+            rules.overdue(self._now).total_seconds(),
+        )
+
+    def _storage(self) -> Iterator[Metric]:
+        storage = self._services.storage
+        yield _gauge("kokino_storage_up", "1 when this scrape could read.", self._stored is not None)
+        yield _gauge("kokino_storage_writes_waiting", "Writes that wait for a commit.", storage.waiting)
+        yield from storage.writes.collect()
+
+    def _alerts(self, found: Mapping[str, Mapping[Phase, int]]) -> Iterator[Metric]:
+        rules = self._services.rules
+        gravest = Counter(_gravest(found.get(rule_id, {})) for rule_id in rules)
+        yield _by_state(
+            "kokino_alert_rules",
+            "Alert rules by the gravest of their alerts.",
+            {s: gravest[s] for s in Phase},
+        )
+        firing = GaugeMetricFamily(
+            "kokino_alerts_firing", "Alerts of a rule that fire.", labels=["rule", "severity"]
+        )
+        for rule_id, rule in rules.items():
+            count = found.get(rule_id, {}).get(Phase.FIRING, 0)
+            firing.add_metric([rule_id, rule.severity.value], count)
+        yield firing
+
+    def _outbox(self, stored: Stored) -> Iterator[Metric]:
+        yield _by_state("kokino_outbox_deliveries", "Deliveries on their way.", stored.outbox)
+        since = stored.waiting_since
+        age = timedelta() if since is None else self._now - since
+        yield _gauge(
+            "kokino_outbox_oldest_age_seconds",
+            "How long the oldest delivery waits; 0 without any.",
+            age.total_seconds(),
+        )
+
+
+def _gravest(states: Mapping[Phase, int]) -> Phase:
+    return min(states, key=alert_store.GRAVEST.index, default=Phase.INACTIVE)
+
+
+def _gauge(name: str, documentation: str, value: float) -> Metric:
+    return GaugeMetricFamily(name, documentation, value=value)
+
+
+def _counter(name: str, documentation: str) -> CounterMetricFamily:
+    return CounterMetricFamily(name, documentation, labels=["module"])
+
+
+def _of_module(name: str, documentation: str) -> GaugeMetricFamily:
+    return GaugeMetricFamily(name, documentation, labels=["module"])
+
+
+def _by_state(name: str, documentation: str, counts: Mapping[State, int]) -> Metric:
+    family = GaugeMetricFamily(name, documentation, labels=["state"])
+    for state, count in counts.items():
+        family.add_metric([state.value], count)
+    return family
