@@ -14,13 +14,20 @@ from pathlib import Path
 from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
-from kokino.testing.broker import TestBroker
+from kokino.testing.broker import FLEET, TestBroker
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "metrics.md"
 #: Those of the process itself come from the client library, and are its own to tell of.
 OURS = ("headless_", "kokino_")
 #: Labels that belong to a kind of metric, not to what it counts.
 OF_KIND = frozenset({"le", "quantile"})
+
+
+#: What has to be switched on for a metric of it; nobody listens there.
+EVERYTHING = """
+[alerting]
+heartbeat_url = "http://127.0.0.1:9/"
+"""
 
 
 def tables(text: str) -> str:
@@ -46,7 +53,7 @@ def _rows(families: list[Metric]) -> Iterator[str]:
 
 async def scraped(home: Path) -> str:
     """What a broker answers once it has run something."""
-    async with TestBroker(home) as broker:
+    async with TestBroker(home, toml=FLEET + EVERYTHING) as broker:
         await broker.execute("writer")
         await broker.settle()
         return (await broker.http.get("/metrics")).text

@@ -67,6 +67,8 @@ class Readiness(Shape):
     checks: dict[str, str]
     #: ``ok``, or ``degraded`` while pages wait for a receiver or cannot be read.
     notifications: str
+    #: ``off``, ``ok``, or why the last one was not heard. Whoever listens has heard of it by then.
+    heartbeat: str
 
 
 class CheckShape(Shape):
@@ -140,6 +142,7 @@ async def ready(given: Given, response: Response) -> Readiness:
         uptime_ms=_uptime(given),
         checks=checks,
         notifications=await _notifications(given),
+        heartbeat="off" if given.heartbeat is None else given.heartbeat.fault or "ok",
     )
 
 

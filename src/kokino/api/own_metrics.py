@@ -67,6 +67,8 @@ class OwnHealth(Collector):
         yield from self._engine()
         yield from self._evaluation()
         yield from self._services.deliveries.tally.collect()
+        if self._services.heartbeat is not None:
+            yield from self._services.heartbeat.collect()
         yield from self._storage()
         if self._stored is not None:
             yield from self._alerts(self._stored.alerts)

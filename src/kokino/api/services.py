@@ -17,6 +17,7 @@ from kokino.alerts.rule import AlertRule
 from kokino.alerts.silencing import Silencing
 from kokino.clock import Clock
 from kokino.doctor.supervision import SupervisionChecks
+from kokino.engine.heartbeat import Heartbeat
 from kokino.engine.loop import Engine
 from kokino.escalation.acknowledge import Acknowledgements
 from kokino.escalation.desk import Desk
@@ -85,9 +86,9 @@ class Services:
     warden: Warden
     supervision: SupervisionChecks
     engine: Engine
-    #: Those of the engine's modules that are asked how they fare.
-    alert_rules: AlertRules
     deliveries: Deliveries
+    #: None where no address was configured.
+    heartbeat: Heartbeat | None
     objectives: Objectives
     rules: Mapping[str, AlertRule]
     playbooks: Library

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Any, Literal, Self
 from zoneinfo import ZoneInfo
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from kokino.agents.model import Agent, CliType
 from kokino.agents.settings import read_agents, read_cli_types
 from kokino.app.documents import Documents, read_documents
-from kokino.config import Config, Faults, Length, Settings, Whole
+from kokino.config import Config, Faults, Length, Section, Settings, Whole
+from kokino.engine.heartbeat import SHORTEST_INTERVAL
 from kokino.errors import StorageError
 from kokino.executions.sessions import LONGEST_AGE
-from kokino.notify.settings import Routing, read_routing
+from kokino.notify.settings import Routing, address_in, check_address, read_routing
 from kokino.storage import check_url, default_url
 
 
@@ -125,6 +126,27 @@ class AlertingSettings(Settings):
     longest_silence: Length = Field(
         timedelta(days=7), gt=timedelta(0), description="no silence lasts longer; it can be made anew"
     )
+    heartbeat_url: str | None = Field(
+        None,
+        description="asked for again and again while alerts are looked at: a dead man's switch elsewhere",
+    )
+    heartbeat_url_env: str | None = Field(
+        None, description="name of the environment variable that holds it, where it is a secret"
+    )
+    heartbeat_every: Length = Field(
+        timedelta(minutes=1), ge=SHORTEST_INTERVAL, description="how often; 10 seconds at least"
+    )
+
+    @field_validator("heartbeat_url")
+    @classmethod
+    def _is_an_address(cls, value: str | None) -> str | None:
+        return None if value is None else check_address(value)
+
+    @model_validator(mode="after")
+    def _one_address(self) -> Self:
+        if self.heartbeat_url is not None and self.heartbeat_url_env is not None:
+            raise ValueError("takes one of heartbeat_url and heartbeat_url_env, not both")
+        return self
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,6 +160,8 @@ class Checked:
     sessions: SessionSettings
     calendar: CalendarSettings
     alerting: AlertingSettings
+    #: Where the heartbeat goes: the file's address, or the one in the variable that it names.
+    heartbeat_url: str | None = field(repr=False)
     cli_types: Mapping[str, CliType]
     agents: tuple[Agent, ...]
     routing: Routing
@@ -157,6 +181,7 @@ def check(config: Config, environment: Mapping[str, str], *, now: datetime) -> C
     sessions = config.section("sessions").read(SessionSettings, faults)
     calendar = config.section("calendar").read(CalendarSettings, faults)
     alerting = config.section("alerting").read(AlertingSettings, faults)
+    heartbeat_url = _heartbeat_url(config.section("alerting"), alerting, faults, environment)
     cli_types = read_cli_types(config, faults)
     agents = read_agents(config, cli_types, faults, now=now)
     routing = read_routing(config, faults, environment)
@@ -171,12 +196,21 @@ def check(config: Config, environment: Mapping[str, str], *, now: datetime) -> C
         sessions=sessions or SessionSettings(),
         calendar=calendar or CalendarSettings(),
         alerting=alerting or AlertingSettings(),
+        heartbeat_url=heartbeat_url,
         cli_types=cli_types,
         agents=tuple(agents),
         routing=routing,
         documents=documents,
         environment=inherited(environment, config.values),
     )
+
+
+def _heartbeat_url(
+    section: Section, alerting: AlertingSettings | None, faults: Faults, environment: Mapping[str, str]
+) -> str | None:
+    if alerting is None or alerting.heartbeat_url_env is None:
+        return None if alerting is None else alerting.heartbeat_url
+    return address_in(section, "heartbeat_url_env", alerting.heartbeat_url_env, faults, environment)
 
 
 def database_url(checked: Checked, environment: Mapping[str, str]) -> str:

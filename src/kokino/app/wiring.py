@@ -22,6 +22,7 @@ from kokino.app.examine import self_check
 from kokino.app.ground import Ground
 from kokino.app.settings import Checked
 from kokino.doctor.supervision import SupervisionChecks
+from kokino.engine.heartbeat import Heartbeat
 from kokino.engine.loop import Engine
 from kokino.escalation import policy
 from kokino.escalation.acknowledge import Acknowledgements
@@ -103,6 +104,7 @@ def wire(checked: Checked, ground: Ground) -> tuple[Services, LocalDispatch, Fas
         knows_running=users_running,
     )
     deliveries = _deliveries(checked, ground, bells)
+    heartbeat = _heartbeat(checked, ground, alert_rules)
     engine = Engine(
         ground.world.clock,
         # In the order in which one's effect is the next one's work.
@@ -125,6 +127,7 @@ def wire(checked: Checked, ground: Ground) -> tuple[Services, LocalDispatch, Fas
             SessionSweep(ground.storage, checked.sessions.max_age),
             ChangeSweep(ground.storage, executions.runner.workshop.changes),
             _retention(checked, ground),
+            *([] if heartbeat is None else [heartbeat]),
         ),
     )
     bells.dispatch, bells.engine = executions.dispatch, engine
@@ -159,8 +162,8 @@ def wire(checked: Checked, ground: Ground) -> tuple[Services, LocalDispatch, Fas
         warden=ground.warden,
         supervision=SupervisionChecks(ground.world.clock, self_check(checked, ground.runtime_folder)),
         engine=engine,
-        alert_rules=alert_rules,
         deliveries=deliveries,
+        heartbeat=heartbeat,
         objectives=documents.objectives,
         rules={rule.id: rule for rule in documents.rules},
         playbooks=library,
@@ -229,6 +232,19 @@ def _deliveries(checked: Checked, ground: Ground, bells: Bells) -> Deliveries:
         channels.build(checked.routing, client=ground.client, clock=ground.world.clock),
         bells.wake,
         random.Random(),  # noqa: S311 - spreads retries, guards nothing
+    )
+
+
+def _heartbeat(checked: Checked, ground: Ground, rules: AlertRules) -> Heartbeat | None:
+    """None where the file names no address."""
+    if checked.heartbeat_url is None:
+        return None
+    return Heartbeat(
+        checked.heartbeat_url,
+        checked.alerting.heartbeat_every,
+        rules=rules.punctuality,
+        storage=ground.storage,
+        client=ground.client,
     )
 
 

@@ -194,6 +194,8 @@ def _of_readiness(found: Mapping[str, Any]) -> Iterator[Finding]:
         yield Finding(state=State.OK, subject="", name="readiness", message=_working(works))
     if readiness.get("notifications", "ok") != "ok":
         yield _warning("notifications wait for their receivers, people may not be reached")
+    if (heartbeat := readiness.get("heartbeat", "off")) not in {"off", "ok"}:
+        yield _warning(f"the heartbeat fails: {heartbeat}")
 
 
 def _of_part(name: str, said: str, home: str | None) -> Finding:

@@ -192,8 +192,7 @@ def _slack(section: Section, faults: Faults, env: Mapping[str, str]) -> SlackRec
         return None
     url = settings.url
     if settings.webhook_url_env is not None:
-        url = _secret(section, "webhook_url_env", settings.webhook_url_env, faults, env)
-        url = _checked(section, "webhook_url_env", url, faults)
+        url = address_in(section, "webhook_url_env", settings.webhook_url_env, faults, env)
     return None if url is None else SlackReceiver(webhook_url=url, channel=settings.channel)
 
 
@@ -201,13 +200,21 @@ def _pagerduty(section: Section, faults: Faults, env: Mapping[str, str]) -> Page
     settings = section.read(_PagerDutySettings, faults)
     if settings is None:
         return None
-    key = _secret(section, "routing_key_env", settings.routing_key_env, faults, env)
+    key = secret_in(section, "routing_key_env", settings.routing_key_env, faults, env)
     return None if key is None else PagerDutyReceiver(url=settings.url, routing_key=key)
 
 
-def _secret(
+def address_in(
     section: Section, setting: str, variable: str, faults: Faults, env: Mapping[str, str]
 ) -> str | None:
+    """The address that an environment variable holds; what is wrong with it goes into `faults`."""
+    return _checked(section, setting, secret_in(section, setting, variable, faults, env), faults)
+
+
+def secret_in(
+    section: Section, setting: str, variable: str, faults: Faults, env: Mapping[str, str]
+) -> str | None:
+    """What an environment variable holds; a fault where it holds nothing."""
     value = env.get(variable, "").strip()
     if not value:
         faults.add(section.fault(setting, f"names {variable}, which is not set in the broker's environment"))

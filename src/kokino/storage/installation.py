@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, insert, select
+from datetime import datetime
 
+from sqlalchemy import Connection, insert, select, update
+
+from kokino.clock import iso
 from kokino.storage.schema import installation
 
 
@@ -14,3 +17,10 @@ def identity(conn: Connection, fresh: str) -> str:
         return str(known)
     conn.execute(insert(installation).values(key="id", value=fresh))
     return fresh
+
+
+def note_beat(conn: Connection, now: datetime) -> None:
+    """Write down that the database took something at `now`."""
+    known = installation.c.key == "heartbeat_at"
+    if not conn.execute(update(installation).where(known).values(value=iso(now))).rowcount:
+        conn.execute(insert(installation).values(key="heartbeat_at", value=iso(now)))

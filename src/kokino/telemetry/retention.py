@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from functools import partial
 
 import structlog
 
+from kokino.barrier import Barrier
 from kokino.storage import Storage
 from kokino.storage.shelf import Shelf
 
@@ -38,16 +40,23 @@ class Retention:
         self._gone: Counter[str] = Counter()
 
     async def run(self, now: datetime) -> datetime | None:
-        """Delete a batch of each table where it is time to; when it is again."""
+        """Delete a batch of each table where it is time to; when it is again.
+
+        Raises `Faults` once each had its turn.
+        """
         if self._due_at is None or self._due_at <= now:
-            is_more = [await self._thin_out(shelf, now - kept) for shelf, kept in self._kept.items()]
-            self._due_at = now if any(is_more) else now + INTERVAL
-            if not any(is_more):
+            with Barrier() as barrier:
+                found = await barrier.each(
+                    self._kept, partial(self._thin_out, now=now), name=lambda shelf: shelf.name
+                )
+            self._due_at = now if any(found) else now + INTERVAL
+            if not any(found):
                 self._tell()
         return self._due_at
 
-    async def _thin_out(self, shelf: Shelf, than: datetime) -> bool:
+    async def _thin_out(self, shelf: Shelf, now: datetime) -> bool:
         """Delete some of what is older; true where there may be more."""
+        than = now - self._kept[shelf]
         keys = await self._storage.read(lambda conn: shelf.find(conn, than=than, limit=self._at_once))
         if keys:
             await self._storage.write(lambda conn: shelf.delete(conn, keys))

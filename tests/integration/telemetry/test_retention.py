@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, Row, func, select
 
+from kokino.barrier import Faults
 from kokino.storage import Storage
 from kokino.storage.schema import events, rollups
 from kokino.storage.shelf import Shelf
@@ -128,11 +130,11 @@ async def test_a_write_goes_through_between_two_batches(storage: Storage) -> Non
     class Slow(Shelf):
         """Writes down when it deletes; the first time, somebody else wants to write meanwhile."""
 
-        def delete(self, conn: Connection, keys: Sequence[object]) -> None:
+        def delete(self, conn: Connection, keys: Sequence[Row[Any]]) -> None:
             order.append("batch")
             if len(order) == 1:
                 loop.call_soon_threadsafe(lambda: waiting.append(asyncio.ensure_future(other())))
-            super().delete(conn, keys)  # type: ignore[arg-type]
+            super().delete(conn, keys)
 
     async def other() -> None:
         await storage.write(lambda _conn: order.append("other"))
@@ -147,6 +149,23 @@ async def test_a_write_goes_through_between_two_batches(storage: Storage) -> Non
 
     assert order.count("batch") == 4
     assert order.index("other") <= 2
+
+
+async def test_a_table_that_cannot_be_thinned_out_keeps_no_other_from_it(storage: Storage) -> None:
+    """What went wrong is raised once all had their turn."""
+
+    class Broken(Shelf):
+        """Finds nothing but trouble."""
+
+        def find(self, conn: Connection, *, than: datetime, limit: int) -> Sequence[Row[Any]]:
+            raise ValueError("no search today")
+
+    await ended(storage, T, T + DAY)
+    broken = Broken(table=rollups, is_older=retention_store.ROLLUPS.is_older)
+    module = Retention(storage, {broken: DAY, retention_store.EVENTS: 90 * DAY})
+    with pytest.raises(Faults, match="rollups: ValueError"):
+        await module.run(T + 100 * DAY)
+    assert await kept_events(storage) == [T + DAY]
 
 
 @pytest.mark.parametrize("shelf", KEPT)

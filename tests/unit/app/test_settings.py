@@ -59,6 +59,28 @@ def test_events_are_kept_for_longer_than_the_longest_window(read: Read) -> None:
     assert "31 days" in caught.value.faults[0].message
 
 
+def test_the_heartbeat_takes_one_address_and_keeps_it_to_itself(tmp_path: Path, read: Read) -> None:
+    """From the file or from a variable; what is wrong with it is told without the address."""
+    (tmp_path / FILE_NAME).write_text('[alerting]\nheartbeat_url_env = "SWITCH"', encoding="utf-8")
+    checked = check(load(tmp_path), {"SWITCH": "https://hc.example/secret"}, now=NOW)
+    assert checked.heartbeat_url == "https://hc.example/secret"
+    assert "secret" not in repr(checked)
+    assert read("").heartbeat_url is None
+
+    def faults(text: str) -> list[str]:
+        with pytest.raises(ConfigInvalid) as caught:
+            read(f"[alerting]\n{text}")
+        return [f"{fault.field} {fault.message}" for fault in caught.value.faults]
+
+    assert faults('heartbeat_url_env = "SWITCH"') == [
+        "alerting.heartbeat_url_env names SWITCH, which is not set in the broker's environment"
+    ]
+    both = 'heartbeat_url = "https://a.example"\nheartbeat_url_env = "SWITCH"'
+    assert "takes one of heartbeat_url and heartbeat_url_env" in faults(both)[0]
+    assert "must be an address" in faults('heartbeat_url = "hc.example"')[0]
+    assert "alerting.heartbeat_every" in faults('heartbeat_every = "1s"')[0]
+
+
 def test_all_sections_faults_are_told_at_once_in_the_files_order(read: Read) -> None:
     """Nobody mends a file one start at a time."""
     with pytest.raises(ConfigInvalid) as caught:
