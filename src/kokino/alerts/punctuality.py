@@ -49,6 +49,14 @@ class Punctuality:
             raise
         self.done_at = now
 
+    def fault_since(self, since: datetime | None) -> str | None:
+        """Why nobody would have been paged since then, or the start; None where all rules were looked at."""
+        if self.failed_at is not None and (since is None or self.failed_at > since):
+            return "a look at the alert rules has failed"
+        if self.done_at is None or (since is not None and self.done_at <= since):
+            return "the alert rules were not looked at"
+        return None
+
     def late_by(self, delay: timedelta) -> None:
         """The turn of a rule has come that was due so long ago."""
         self._delay.observe(delay.total_seconds())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
@@ -28,6 +29,7 @@ from kokino.escalation import policy
 from kokino.escalation.acknowledge import Acknowledgements
 from kokino.escalation.desk import Desk
 from kokino.escalation.module import Escalations
+from kokino.escalation.repeats import Repeats
 from kokino.escalation.silences import Silences
 from kokino.executions.change_sweep import ChangeSweep
 from kokino.executions.idempotency import IdempotencyKeys
@@ -46,6 +48,7 @@ from kokino.incidents.module import Incidents
 from kokino.incidents.service import IncidentResponse
 from kokino.notify import channels
 from kokino.notify import retention_store as notify_retention
+from kokino.notify.channel import Channel
 from kokino.notify.module import Deliveries
 from kokino.playbooks import evidence_store
 from kokino.playbooks.course import Course
@@ -103,7 +106,8 @@ def wire(checked: Checked, ground: Ground) -> tuple[Services, LocalDispatch, Fas
         documents.objectives,
         knows_running=users_running,
     )
-    deliveries = _deliveries(checked, ground, bells)
+    ways = channels.build(checked.routing, client=ground.client, clock=ground.world.clock)
+    deliveries = _deliveries(ground, ways, bells)
     heartbeat = _heartbeat(checked, ground, alert_rules)
     engine = Engine(
         ground.world.clock,
@@ -128,6 +132,7 @@ def wire(checked: Checked, ground: Ground) -> tuple[Services, LocalDispatch, Fas
             ChangeSweep(ground.storage, executions.runner.workshop.changes),
             _retention(checked, ground),
             *([] if heartbeat is None else [heartbeat]),
+            *_repeats(ground, desk, ways, alert_rules),
         ),
     )
     bells.dispatch, bells.engine = executions.dispatch, engine
@@ -225,11 +230,11 @@ def _step_runner(checked: Checked, ground: Ground, tokens: Tokens) -> StepRunner
     )
 
 
-def _deliveries(checked: Checked, ground: Ground, bells: Bells) -> Deliveries:
+def _deliveries(ground: Ground, ways: Mapping[str, Channel], bells: Bells) -> Deliveries:
     return Deliveries(
         ground.storage,
         ground.world.clock,
-        channels.build(checked.routing, client=ground.client, clock=ground.world.clock),
+        ways,
         bells.wake,
         random.Random(),  # noqa: S311 - spreads retries, guards nothing
     )
@@ -246,6 +251,12 @@ def _heartbeat(checked: Checked, ground: Ground, rules: AlertRules) -> Heartbeat
         storage=ground.storage,
         client=ground.client,
     )
+
+
+def _repeats(ground: Ground, desk: Desk, ways: Mapping[str, Channel], rules: AlertRules) -> list[Repeats]:
+    """None where there is no Alertmanager."""
+    told = {name: way for name, way in ways.items() if isinstance(way, channels.AlertmanagerChannel)}
+    return [Repeats(ground.storage, desk, told, rules.punctuality)] if told else []
 
 
 def _retention(checked: Checked, ground: Ground) -> Retention:

@@ -97,13 +97,8 @@ class Heartbeat:
         self._note(fault)
 
     def _unwell(self, since: datetime | None) -> str | None:
-        """Why nobody would be paged; None where all rules that were due were looked at."""
-        done_at, failed_at = self._rules.done_at, self._rules.failed_at
-        if failed_at is not None and (since is None or failed_at > since):
-            return "not sent, for a look at the alert rules has failed"
-        if done_at is None or (since is not None and done_at <= since):
-            return "not sent, for the alert rules were not looked at"
-        return None
+        fault = self._rules.fault_since(since)
+        return None if fault is None else f"not sent, for {fault}"
 
     async def _unwritable(self, now: datetime) -> str | None:
         def note(conn: Connection) -> None:

@@ -188,6 +188,8 @@ class Desk:
             severity=Severity(str(rule.severity)),
             title=title(rule.title, subject.labels),
             rule_id=subject.rule_id,
+            owner=rule.owner,
+            labels=subject.labels,
             playbook=rule.playbook,
             measured=subject.measured,
             incident_id=None if incident is None else incident.id,

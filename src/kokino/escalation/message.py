@@ -19,6 +19,9 @@ class Page:
     #: ``Availability SLO Breach (agent reviewer)``.
     title: str
     rule_id: str
+    #: Whose alert it is, and what tells it from others of the rule.
+    owner: str
+    labels: Mapping[str, str]
     #: Id of the playbook to follow; None where there is none.
     playbook: str | None
     #: What the rule measured when it last looked.
@@ -38,12 +41,17 @@ def build(page: Page, *more: tuple[str, str]) -> Message:
     """The message of a page; `more` are lines of (label, text) below the figures."""
     is_of_slo = {"slo", "target", "budget_days"} <= page.measured.keys()
     message = _of_slo(page) if is_of_slo else _of_rule(page)
-    return _extended(message, _about_incident(page, more))
+    return _extended(_known_by(page, message), _about_incident(page, more))
 
 
 def follow_up(page: Page, *lines: tuple[str, str]) -> Message:
     """The message for what came after a page: `lines` alone, for its figures are old by then."""
-    return _extended(replace(_of_rule(page), summary=(), text=""), _about_incident(page, lines))
+    message = replace(_known_by(page, _of_rule(page)), summary=(), text="")
+    return _extended(message, _about_incident(page, lines))
+
+
+def _known_by(page: Page, message: Message) -> Message:
+    return replace(message, owner=page.owner, labels=dict(page.labels))
 
 
 def _of_slo(page: Page) -> Message:

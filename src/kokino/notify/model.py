@@ -123,6 +123,9 @@ class Message:
     component: str | None = None
     group: str | None = None
     rule: str | None = None
+    #: Whose it is, and what tells its alert from others of the rule.
+    owner: str | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
     #: Figures for machines; JSON.
     details: Mapping[str, Any] = field(default_factory=dict)
 

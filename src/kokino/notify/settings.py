@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Annotated, ClassVar, Literal, Self
 
 import httpx
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from kokino.config import Config, Faults, Section, Settings
 from kokino.notify.model import Severity
@@ -17,7 +17,7 @@ from kokino.notify.model import Severity
 LOG = "log"
 PAGERDUTY_URL = "https://events.pagerduty.com"
 #: Types that are planned and that this version does not have.
-LATER_TYPES = ("email", "webhook", "alertmanager")
+LATER_TYPES = ("email", "webhook")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +50,20 @@ class PagerDutyReceiver:
     channel: ClassVar[None] = None
 
 
-Receiver = LogReceiver | SlackReceiver | PagerDutyReceiver
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlertmanagerReceiver:
+    """A Prometheus Alertmanager, or all members of a cluster."""
+
+    #: Whom it wakes is its own affair: we cannot know.
+    is_paging: ClassVar[bool] = False
+    #: May hold a password.
+    urls: tuple[str, ...] = field(repr=False)
+    #: It hears of the watchdog too.
+    watchdog: bool = False
+    channel: ClassVar[None] = None
+
+
+Receiver = LogReceiver | SlackReceiver | PagerDutyReceiver | AlertmanagerReceiver
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,6 +118,12 @@ def _refuse(value: str | None) -> str | None:
     return value
 
 
+def _filled(value: object) -> object:
+    if not isinstance(value, list) or not value:
+        raise ValueError('must be a list of addresses, such as ["http://127.0.0.1:9093"]')
+    return value
+
+
 _Address = Annotated[str, AfterValidator(check_address)]
 _Later = Annotated[str | None, AfterValidator(_refuse)]
 
@@ -135,6 +154,12 @@ class _PagerDutySettings(Settings):
     #: Name of the environment variable that holds the integration key.
     routing_key_env: str
     api_token_env: _Later = None
+
+
+class _AlertmanagerSettings(Settings):
+    type: Literal["alertmanager"]
+    urls: Annotated[tuple[_Address, ...], BeforeValidator(_filled)]
+    watchdog: bool = False
 
 
 class _OwnerSettings(Settings):
@@ -171,12 +196,14 @@ def _receiver(name: str, section: Section, faults: Faults, env: Mapping[str, str
             return _slack(section, faults, env)
         case "pagerduty":
             return _pagerduty(section, faults, env)
+        case "alertmanager":
+            return _alertmanager(section, faults)
     faults.add(section.fault("type", _about_type(kind)))
     return None
 
 
 def _about_type(kind: object) -> str:
-    known = "known: slack, pagerduty, log"
+    known = "known: slack, pagerduty, alertmanager, log"
     if kind is None:
         return f"is missing; {known}"
     return (
@@ -202,6 +229,13 @@ def _pagerduty(section: Section, faults: Faults, env: Mapping[str, str]) -> Page
         return None
     key = secret_in(section, "routing_key_env", settings.routing_key_env, faults, env)
     return None if key is None else PagerDutyReceiver(url=settings.url, routing_key=key)
+
+
+def _alertmanager(section: Section, faults: Faults) -> AlertmanagerReceiver | None:
+    settings = section.read(_AlertmanagerSettings, faults)
+    if settings is None:
+        return None
+    return AlertmanagerReceiver(urls=settings.urls, watchdog=settings.watchdog)
 
 
 def address_in(

@@ -11,6 +11,8 @@ from tests.fixtures.episodes import MEASURED
 PAGE = Page(
     severity=Severity.P1,
     title="Availability SLO Breach",
+    owner="@backend-team",
+    labels={"agent": "reviewer"},
     rule_id="availability-slo-breach",
     playbook="availability-slo-breach",
     measured=MEASURED,

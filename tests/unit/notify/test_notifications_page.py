@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 
 from kokino.config import Faults, load
-from kokino.notify.channels import pagerduty, slack
+from kokino.notify.channels import alertmanager, pagerduty, slack
 from kokino.notify.model import Action, Delivery, DeliveryState, Severity
 from kokino.notify.retry import FIRST_CEILING, GIVE_UP_AFTER, LAST_CEILING
 from kokino.notify.settings import LATER_TYPES, read_routing
@@ -19,6 +20,7 @@ from kokino.notify.text import Breach, page
 
 PAGE = (Path(__file__).resolve().parents[3] / "docs" / "notifications.md").read_text(encoding="utf-8")
 ROUTING_KEY = "<the value of PAGERDUTY_ROUTING_KEY>"
+QUEUED_AT = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
 BREACH = Breach(
     severity=Severity.P1,
     slo="Availability",
@@ -44,9 +46,18 @@ def delivery(action: Action) -> Delivery:
         message=page(BREACH, source="kokino-1"),
         state=DeliveryState.LEASED,
         attempts=1,
-        queued_at=datetime(2026, 1, 5, 9, 0, tzinfo=UTC),
-        due_at=datetime(2026, 1, 5, 9, 0, tzinfo=UTC),
+        queued_at=QUEUED_AT,
+        due_at=QUEUED_AT,
     )
+
+
+def of_alert(action: Action) -> Delivery:
+    """The same with what tells its alert from others."""
+    told = delivery(action)
+    message = replace(told.message, owner="@backend-team", labels={"slo": "availability"})
+    episode = "0b6d8f1e-7c07-4a53-9d5b-3f6f3a0c2b11"
+    at = QUEUED_AT + timedelta(minutes=42) if action is Action.RESOLVE else QUEUED_AT
+    return replace(told, message=message, episode_id=episode, queued_at=at)
 
 
 def blocks(language: str, below: str) -> list[str]:
@@ -67,6 +78,14 @@ def blocks(language: str, below: str) -> list[str]:
             id="pagerduty",
         ),
         pytest.param("What Slack gets", [slack.payload(delivery(Action.TRIGGER))], id="slack"),
+        pytest.param(
+            "What an Alertmanager gets",
+            [
+                [alertmanager.alert(of_alert(Action.TRIGGER), QUEUED_AT)],
+                [alertmanager.alert(of_alert(Action.RESOLVE), QUEUED_AT + timedelta(minutes=42))],
+            ],
+            id="alertmanager",
+        ),
     ],
 )
 def test_the_examples_are_what_is_sent(heading: str, sent: list[dict[str, Any]]) -> None:

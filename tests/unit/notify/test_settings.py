@@ -9,7 +9,14 @@ import pytest
 from kokino.config import Faults, load
 from kokino.errors import ConfigInvalid
 from kokino.notify.model import Severity
-from kokino.notify.settings import LogReceiver, PagerDutyReceiver, Routing, SlackReceiver, read_routing
+from kokino.notify.settings import (
+    AlertmanagerReceiver,
+    LogReceiver,
+    PagerDutyReceiver,
+    Routing,
+    SlackReceiver,
+    read_routing,
+)
 
 ENV = {
     "HOOK": "https://hooks.example/services/T/B/X",
@@ -98,17 +105,17 @@ def test_no_secret_is_shown_when_settings_are(tmp_path: Path) -> None:
         ),
         pytest.param(
             '[receivers.a]\ntype = "email"\nto = "x"',
-            "2: receivers.a.type: 'email' is not in this version; known: slack, pagerduty, log",
+            "2: receivers.a.type: 'email' is not in this version; known: slack, pagerduty, alertmanager, log",
             id="a type of a later version",
         ),
         pytest.param(
             '[receivers.a]\ntype = "slak"',
-            "2: receivers.a.type: 'slak' is no type; known: slack, pagerduty, log",
+            "2: receivers.a.type: 'slak' is no type; known: slack, pagerduty, alertmanager, log",
             id="a type that never was",
         ),
         pytest.param(
             '[receivers.a]\nchannel = "#x"',
-            "1: receivers.a.type: is missing; known: slack, pagerduty, log",
+            "1: receivers.a.type: is missing; known: slack, pagerduty, alertmanager, log",
             id="no type",
         ),
         pytest.param(
@@ -204,6 +211,30 @@ def test_a_post_that_would_reach_nobody_goes_to_the_log(tmp_path: Path) -> None:
     """An owner with nothing but a pager is not paged for a P2."""
     toml = '[receivers.oncall]\ntype = "pagerduty"\nrouting_key_env = "KEY"'
     assert read(tmp_path, toml).receivers_for("@backend-team", Severity.P2, None) == ("log",)
+
+
+def test_an_alertmanager_is_told_by_all_its_addresses_and_keeps_a_password(tmp_path: Path) -> None:
+    """It hears of every severity, as whoever posts does."""
+    toml = """
+    [receivers.prometheus]
+    type = "alertmanager"
+    urls = ["https://me:canary@am-1.example", "http://am-2.example:9093"]
+    """
+    routing = read(tmp_path, toml)
+    assert routing.receivers["prometheus"] == AlertmanagerReceiver(
+        urls=("https://me:canary@am-1.example", "http://am-2.example:9093")
+    )
+    assert "canary" not in repr(routing)
+    assert routing.receivers_for("@backend-team", Severity.P3, None) == ("prometheus",)
+    assert not routing.is_paging("prometheus")
+
+
+@pytest.mark.parametrize("urls", ["[]", '["am.example:9093"]', '"http://am.example"'])
+def test_an_alertmanager_needs_a_list_of_addresses(tmp_path: Path, urls: str) -> None:
+    """The fault stands at the list."""
+    [fault] = faults_of(tmp_path, f'[receivers.am]\ntype = "alertmanager"\nurls = {urls}')
+    assert fault.startswith("3: receivers.am.urls")
+    assert "address" in fault
 
 
 def test_only_pagerduty_pages(tmp_path: Path) -> None:

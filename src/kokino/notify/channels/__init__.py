@@ -8,13 +8,22 @@ import httpx
 
 from kokino.clock import Clock
 from kokino.notify.channel import Channel
+from kokino.notify.channels.alertmanager import AlertmanagerChannel
 from kokino.notify.channels.http import open_client
 from kokino.notify.channels.log import LogChannel
 from kokino.notify.channels.pagerduty import PagerDutyChannel
 from kokino.notify.channels.slack import SlackChannel
-from kokino.notify.settings import LOG, LogReceiver, PagerDutyReceiver, Receiver, Routing, SlackReceiver
+from kokino.notify.settings import (
+    LOG,
+    AlertmanagerReceiver,
+    LogReceiver,
+    PagerDutyReceiver,
+    Receiver,
+    Routing,
+    SlackReceiver,
+)
 
-__all__ = ["LogChannel", "PagerDutyChannel", "SlackChannel", "build", "open_client"]
+__all__ = ["AlertmanagerChannel", "LogChannel", "PagerDutyChannel", "SlackChannel", "build", "open_client"]
 
 
 def build(routing: Routing, *, client: httpx.AsyncClient, clock: Clock) -> Mapping[str, Channel]:
@@ -31,5 +40,9 @@ def _channel(name: str, receiver: Receiver, client: httpx.AsyncClient, clock: Cl
             )
         case SlackReceiver():
             return SlackChannel(name, webhook_url=receiver.webhook_url, client=client, clock=clock)
+        case AlertmanagerReceiver():
+            return AlertmanagerChannel(
+                name, urls=receiver.urls, takes_watchdog=receiver.watchdog, client=client, clock=clock
+            )
         case LogReceiver():
             return LogChannel(name)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import ssl
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -31,6 +31,10 @@ _NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.
 #: Client errors that say "later", not "never": request timeout and too many requests.
 TOO_MANY = 429
 _LATER = frozenset({408, TOO_MANY})
+
+
+#: What is sent as JSON.
+Body = Mapping[str, Any] | Sequence[Mapping[str, Any]]
 
 
 @cache
@@ -66,7 +70,7 @@ class Answer:
 async def post(
     client: httpx.AsyncClient,
     url: str,
-    body: Mapping[str, Any],
+    body: Body,
     *,
     clock: Clock,
     secrets: Collection[str],
@@ -126,7 +130,7 @@ def parse_retry_after(value: str | None, now: datetime) -> timedelta | None:
 
 
 async def _exchange(
-    client: httpx.AsyncClient, url: str, body: Mapping[str, Any], clock: Clock, secrets: Collection[str]
+    client: httpx.AsyncClient, url: str, body: Body, clock: Clock, secrets: Collection[str]
 ) -> Answer:
     headers = {"Content-Type": "application/json", "Accept-Encoding": "identity", "User-Agent": "kokino"}
     # Replaced, not refused: half a surrogate pair in what an agent said must not keep a page from going out.

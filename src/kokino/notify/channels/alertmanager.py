@@ -1,0 +1,213 @@
+"""Prometheus Alertmanager by its API v2.
+
+Source of the form and of how alerts are merged: https://github.com/prometheus/alertmanager,
+api/v2/openapi.yaml and types/types.go. An alert is known by its labels, so a repeat is safe: it still fires.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, ClassVar
+
+import httpx
+import structlog
+
+from kokino.clock import Clock, iso
+from kokino.notify.channels.http import Answer, post, said
+from kokino.notify.model import Action, Delivery, Message, Outcome, Reason, Receipt, Severity
+from kokino.notify.text import plain
+
+log = structlog.get_logger(__name__)
+
+#: Without an end an Alertmanager forgets an alert that is not repeated for 5 minutes, and tells people that
+#: it is over; and it keeps alerts in memory alone. So each one is sent again every minute, for the sake of an
+#: Alertmanager that was restarted, and with an end far ahead, for the sake of a broker that is: one that is
+#: back within the hour has ended nothing.
+STANDS = timedelta(hours=1)
+#: A dead man's switch must do the contrary: it is over when the broker has missed three turns.
+WATCHDOG_STANDS = timedelta(minutes=3)
+#: An end that lies ahead by the receiver's clock is none, and the hour above would count on. So what ended,
+#: ended a minute ago: clocks that are kept at all differ by less.
+SKEW = timedelta(minutes=1)
+
+#: Ends that are remembered: more than a minute's.
+REMEMBERED = 1000
+
+#: The words that routes of Alertmanager commonly ask for.
+SEVERITIES = {Severity.P1: "critical", Severity.P2: "warning", Severity.P3: "info"}
+_NO_LABEL = re.compile(r"[^a-zA-Z0-9_]")
+#: The best of several members' answers is what the cluster has answered.
+_BEST_FIRST = (Outcome.ACCEPTED, Outcome.UNCERTAIN, Outcome.RETRY, Outcome.REFUSED)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """An alert that fires and disturbs nobody: its being there is the message."""
+
+    rule_id: str
+    owner: str
+    title: str
+    since: datetime
+    #: Which installation says so.
+    source: str
+
+
+class AlertmanagerChannel:
+    """Tells every member of a cluster; delivered when one of them has it.
+
+    Members tell each other of silences and of what they have sent, but not of alerts.
+    """
+
+    is_paging: ClassVar[bool] = False
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        urls: Sequence[str],
+        takes_watchdog: bool,
+        client: httpx.AsyncClient,
+        clock: Clock,
+    ) -> None:
+        self.name = name
+        #: It hears of alerts that disturb nobody too.
+        self.takes_watchdog = takes_watchdog
+        self._urls = tuple(f"{url.rstrip('/')}/api/v2/alerts" for url in urls)
+        self._client = client
+        self._clock = clock
+        self._turn = asyncio.Lock()
+        #: Episodes whose end was sent, the latest ones.
+        self._over: deque[str] = deque(maxlen=REMEMBERED)
+        #: Ends that some member has not taken yet, by episode.
+        self._owed: dict[str, Mapping[str, Any]] = {}
+        self._fault: str | None = None
+
+    async def send(self, delivery: Delivery) -> Receipt:
+        if delivery.action is Action.RESOLVE:
+            return await self._end(delivery)
+        if _episode(delivery) in self._over:  # a further tier's, that waited longer than the end
+            return Receipt(outcome=Outcome.ACCEPTED, detail="not sent, for its end was")
+        return together(await self._tell([alert(delivery, self._clock.now())]))
+
+    async def _end(self, delivery: Delivery) -> Receipt:
+        self._over.append(_episode(delivery))
+        # Not beside a repeat: it might come later, and an alert that has ended would fire for another hour.
+        async with self._turn:
+            told = alert(delivery, self._clock.now())
+            receipts = await self._tell([told])
+            if any(each.outcome is not Outcome.ACCEPTED for each in receipts):
+                self._owed[_episode(delivery)] = told
+        return together(receipts)
+
+    async def repeat(self, standing: Sequence[Delivery], watchdogs: Sequence[Standing] = ()) -> None:
+        """Say again what fires, and what is over to those who may not have heard it."""
+        async with self._turn:
+            now = self._clock.now()
+            fires = [alert(delivery, now) for delivery in standing if _episode(delivery) not in self._over]
+            watches = [watchdog(one, now) for one in watchdogs] if self.takes_watchdog else []
+            if body := [*fires, *watches, *self._owed.values()]:
+                self._note(await self._tell(body))
+
+    async def _tell(self, alerts: Sequence[Mapping[str, Any]]) -> list[Receipt]:
+        return await asyncio.gather(*(self._post(url, alerts) for url in self._urls))
+
+    async def _post(self, url: str, alerts: Sequence[Mapping[str, Any]]) -> Receipt:
+        password = httpx.URL(url).password
+        return await post(
+            self._client,
+            url,
+            alerts,
+            clock=self._clock,
+            secrets=[password] if password else [],
+            accept=read_answer,
+        )
+
+    def _note(self, receipts: Sequence[Receipt]) -> None:
+        missing = [each.detail for each in receipts if each.outcome is not Outcome.ACCEPTED]
+        if not missing:
+            self._owed.clear()
+        fault = "; ".join(missing) or None
+        if fault != self._fault:  # once per change: it is repeated each minute
+            (log.warning if fault else log.info)("repeating alerts", receiver=self.name, fault=fault)
+        self._fault = fault
+
+
+def alert(delivery: Delivery, now: datetime) -> dict[str, Any]:
+    """One alert of the request's body: firing for a while from `now` on, or over."""
+    message = delivery.message
+    named = {"labels": labels(delivery), "annotations": dict(_annotations(delivery)), **_link(message)}
+    if delivery.action is Action.RESOLVE:
+        # Without a start, which it takes from what it knows.
+        return {**named, "endsAt": iso(min(delivery.queued_at, now) - SKEW)}
+    return {**named, "startsAt": iso(delivery.queued_at), "endsAt": iso(now + STANDS)}
+
+
+def watchdog(standing: Standing, now: datetime) -> dict[str, Any]:
+    """The same of an alert that disturbs nobody."""
+    return {
+        "labels": {
+            "alertname": standing.rule_id,
+            "severity": "none",
+            "owner": standing.owner,
+            "kokino_installation": standing.source,
+        },
+        "annotations": {"summary": standing.title},
+        "startsAt": iso(standing.since),
+        "endsAt": iso(now + WATCHDOG_STANDS),
+    }
+
+
+def labels(delivery: Delivery) -> dict[str, str]:
+    """What an Alertmanager knows the alert by: the same for all that is sent of one episode."""
+    message = delivery.message
+    own = {_NO_LABEL.sub("_", name): plain(value) for name, value in message.labels.items()}
+    ours = {
+        "alertname": message.rule or message.title,
+        "severity": SEVERITIES[message.severity],
+        "priority": message.severity.value,
+        "owner": message.owner or "",
+        "kokino_installation": message.source,
+        "kokino_episode": _episode(delivery),
+    }
+    return {name: value for name, value in {**own, **ours}.items() if value}
+
+
+def read_answer(answer: Answer) -> Receipt:
+    """What a 2xx means: an Alertmanager says nothing more, a network's login page does."""
+    if answer.body.strip():
+        detail = f"no answer of an Alertmanager's: {said(answer)}"
+        return Receipt(outcome=Outcome.RETRY, detail=detail, reason=Reason.WRONG_ANSWER)
+    return Receipt(outcome=Outcome.ACCEPTED, detail=said(answer))
+
+
+def together(receipts: Sequence[Receipt]) -> Receipt:
+    """What a cluster has answered, with what those said who did not take it."""
+    best = min(receipts, key=lambda each: _BEST_FIRST.index(each.outcome))
+    others = [each.detail for each in receipts if each is not best and each.outcome is not Outcome.ACCEPTED]
+    detail = "; ".join([best.detail, *others])
+    return Receipt(outcome=best.outcome, detail=detail, retry_after=best.retry_after, reason=best.reason)
+
+
+def _episode(delivery: Delivery) -> str:
+    return delivery.episode_id or delivery.dedup_key
+
+
+def _annotations(delivery: Delivery) -> Iterator[tuple[str, str]]:
+    message = delivery.message
+    yield "summary", plain(message.headline)
+    lines = dict(message.summary)
+    if "Condition" not in lines and (reason := message.details.get("reason")):
+        lines = {"Condition": str(reason), **lines}  # news alone would not say what it is about
+    yield "description", "\n".join(f"{plain(label)}: {plain(text)}" for label, text in lines.items())
+    if message.probable_cause:
+        yield "probable_cause", plain(message.probable_cause)
+    yield from (("runbook_url", link.url) for link in message.links[1:2])
+
+
+def _link(message: Message) -> dict[str, str]:
+    return {"generatorURL": message.links[0].url} if message.links else {}
