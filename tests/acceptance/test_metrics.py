@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import importlib.util
 import subprocess
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
+from sqlalchemy import Connection
 
 from kokino.errors import StorageError
 from kokino.testing.broker import FLEET, TestBroker
@@ -80,6 +81,23 @@ async def test_promtool_has_nothing_to_say(broker: TestBroker) -> None:
         subprocess.run, command, input=text, text=True, capture_output=True, check=False
     )
     assert (found.stdout + found.stderr).strip().splitlines() == [SPECIFIED]
+
+
+async def test_a_scrape_reads_once(broker: TestBroker, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever number of metrics there are, and it writes nothing."""
+    storage = broker.broker.ground.storage
+    read, reads = storage.read, list[object]()
+
+    async def noted(fn: Callable[[Connection], object]) -> object:
+        reads.append(fn)
+        return await read(fn)
+
+    await broker.settle()
+    with monkeypatch.context() as patched:
+        patched.setattr(storage, "read", noted)
+        patched.delattr(type(storage), "write")
+        await scrape(broker)
+    assert len(reads) == 1
 
 
 async def test_an_outage_is_seen_in_our_own_health(broker: TestBroker, pagerduty: RecordingPagerDuty) -> None:

@@ -80,3 +80,25 @@ async def test_what_its_caller_gave_up_too_late_is_written_and_harms_nobody(stor
     gate.open()
     await storage.write(note("next"))
     assert await storage.read(keys) == {"late", "next"}
+
+
+async def test_the_writer_counts_what_it_does(storage: Storage) -> None:
+    """Ten writes in two commits, then one that fails; nothing waits afterwards."""
+
+    def counted() -> tuple[float, float, float]:
+        found = {
+            sample.name: sample.value for family in storage.writes.collect() for sample in family.samples
+        }
+        return (
+            found["kokino_storage_commit_seconds_count"],
+            found["kokino_storage_writes_total"],
+            found["kokino_storage_commit_failures_total"],
+        )
+
+    before = counted()
+    await in_one_batch(storage, *(note(str(number)) for number in range(9)))
+    with pytest.raises(StorageError):
+        await storage.write(fails_to_commit)
+    commits, writes, failures = (now - then for now, then in zip(counted(), before, strict=True))
+    assert (commits, writes, failures) == (2, 10, 1)
+    assert storage.waiting == 0
