@@ -1,4 +1,4 @@
-"""Write the tables of docs/metrics.md from what a broker answers at /metrics: it tells of every metric.
+"""Write the table of docs/metrics.md from what a broker answers at /metrics: it tells of every own metric.
 
 `make docs` runs it; a test compares what it would write with what is there.
 """
@@ -17,8 +17,10 @@ from prometheus_client.parser import text_string_to_metric_families
 from kokino.testing.broker import FLEET, TestBroker
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "metrics.md"
-#: Those of the process itself come from the client library, and are its own to tell of.
-OURS = ("headless_", "kokino_")
+#: How the broker's own metrics begin; docs/monitoring.md tells of those of executions.
+OURS = "kokino_"
+#: The page's last heading: what stands above it is written by hand.
+HEADING = "## The metrics\n\n"
 #: Labels that belong to a kind of metric, not to what it counts.
 OF_KIND = frozenset({"le", "quantile"})
 
@@ -30,15 +32,9 @@ heartbeat_url = "http://127.0.0.1:9/"
 """
 
 
-def tables(text: str) -> str:
-    """A table of the executions' metrics and one of the broker's own, as found in the text of a scrape."""
+def table(text: str) -> str:
+    """The broker's own metrics, as found in the text of a scrape."""
     families = [one for one in text_string_to_metric_families(text) if one.name.startswith(OURS)]
-    executions = [one for one in families if one.name.startswith("headless_")]
-    own = [one for one in families if not one.name.startswith("headless_")]
-    return f"## Executions\n\n{_table(executions)}\n## The broker itself\n\n{_table(own)}"
-
-
-def _table(families: list[Metric]) -> str:
     head = ["| Metric | Kind | Labels | Meaning |", "|---|---|---|---|"]
     return "\n".join([*head, *_rows(families), ""])
 
@@ -60,9 +56,9 @@ async def scraped(home: Path) -> str:
 
 
 def page(text: str) -> str:
-    """The text of docs/metrics.md: what a person wrote, then the tables."""
-    written, _, _ = PAGE.read_text(encoding="utf-8").partition("## Executions\n")
-    return written + tables(text)
+    """The text of docs/metrics.md: what a person wrote, then the table."""
+    written, heading, _ = PAGE.read_text(encoding="utf-8").partition(HEADING)
+    return written + heading + table(text)
 
 
 def main() -> None:
