@@ -48,6 +48,8 @@ class Verdict:
     #: Why it clears, or why it does not.
     clear_reason: str
     measured: Measured
+    #: True where nothing ran and the rule says that then nothing changes.
+    is_frozen: bool = False
 
     @property
     def breaches(self) -> bool:
@@ -92,7 +94,8 @@ def evaluate(
     is_silence_bad = rule.no_data is NoData.ALERT and told.is_silent and _is_whole(told, measurements, now)
     fires = bool(holding) or is_silence_bad
     reason = _reason(rule, told)
-    clears, clear_reason = _clears(rule, objective, measurements, reason, fires=fires)
+    is_frozen = not fires and told.is_silent and rule.no_data is NoData.FREEZE
+    clears, clear_reason = _clears(rule, objective, measurements, reason, holds=fires or is_frozen)
     return Verdict(
         fires=fires,
         clears=clears,
@@ -100,6 +103,7 @@ def evaluate(
         reason=reason,
         clear_reason=clear_reason,
         measured=_measured(objective, told, holding, reason),
+        is_frozen=is_frozen,
     )
 
 
@@ -215,12 +219,12 @@ def _for(measurements: Measurements, condition: Level | Timer, now: datetime) ->
 
 
 def _clears(
-    rule: AlertRule, objective: Objective | None, measurements: Measurements, reason: str, *, fires: bool
+    rule: AlertRule, objective: Objective | None, measurements: Measurements, reason: str, *, holds: bool
 ) -> tuple[bool, str]:
-    """Does the resolve condition hold?"""
+    """Does the resolve condition hold? `holds` is whether one of the others does, or did when nothing ran."""
     match rule.resolve:
         case Quiet():
-            return not fires, words.quiet(reason, clears=not fires)
+            return not holds, words.quiet(reason, clears=not holds)
         case Lower() as resolve:
             peaks = measurements.memory[resolve.window]
             if not peaks.count:

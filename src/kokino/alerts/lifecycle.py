@@ -105,14 +105,18 @@ def _input(rule: AlertRule, alert: Alert, verdict: Verdict, now: datetime) -> tu
     match alert.state:
         case Phase.INACTIVE | Phase.RESOLVED if verdict.breaches:
             return (Input.BREACHED if rule.pending_for else Input.HELD), verdict.reason
-        case Phase.PENDING if not verdict.breaches:
+        case Phase.PENDING if not verdict.breaches and not verdict.is_frozen:
             reason = verdict.clear_reason if verdict.fires else verdict.reason
             return Input.CLEARED, f"it did not last: {reason}"
-        case Phase.PENDING if alert.pending_at is not None and now >= alert.pending_at + rule.pending_for:
+        case Phase.PENDING if verdict.breaches and _has_lasted(rule, alert, now):
             return Input.HELD, verdict.reason
         case Phase.FIRING if alert.clear_at is not None and now >= alert.clear_at + rule.resolve.hold:
             return Input.CLEARED, verdict.clear_reason
     return None
+
+
+def _has_lasted(rule: AlertRule, alert: Alert, now: datetime) -> bool:
+    return alert.pending_at is not None and now >= alert.pending_at + rule.pending_for
 
 
 def _enter_inactive(alert: Alert, _now: datetime) -> Alert:

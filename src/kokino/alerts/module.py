@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -30,6 +30,10 @@ log = structlog.get_logger(__name__)
 #: Why an alert ends that its rule looked at in an earlier broker and looks at no more.
 RULE_GONE = "its rule is gone"
 RULE_CHANGED = "its rule has other labels now"
+
+
+#: The states of an alert that must still come to an end.
+UNSETTLED = (Phase.FIRING, Phase.PENDING)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +95,7 @@ class AlertRules:
             for rule in asked:
                 self._due[rule.id] = self._was_due(rule, now)
             self._is_first, self._seen_up_to = False, seen_up_to
-            await barrier.each(asked, partial(self._run, now=now), name=lambda rule: rule.id)
+            await barrier.each(asked, partial(self._run, news=news, now=now), name=lambda rule: rule.id)
         return min(self._due.values(), default=None)
 
     def rule(self, rule_id: str) -> AlertRule | None:
@@ -108,13 +112,13 @@ class AlertRules:
         """What a look at one alert of a rule would find, writing nothing."""
         return self._look(Stored(conn, self._knows_running), rule, labels, now, new)
 
-    def _news(self, conn: Connection) -> tuple[Collection[str], int]:
+    def _news(self, conn: Connection) -> tuple[Mapping[str, datetime], int]:
         """What happened since the last look, and how far that goes; at first every rule has its turn."""
         if self._is_first:
-            return (), latest_store.last_number(conn)
+            return {}, latest_store.last_number(conn)
         return latest_store.types_since(conn, self._seen_up_to)
 
-    def _is_asked(self, rule: AlertRule, news: Collection[str], now: datetime) -> bool:
+    def _is_asked(self, rule: AlertRule, news: Mapping[str, datetime], now: datetime) -> bool:
         due = self._due.get(rule.id)
         return (due is not None and due <= now) or not rule.listens_to().isdisjoint(news)
 
@@ -126,18 +130,28 @@ class AlertRules:
         self.punctuality.late_by(now - due)
         return due
 
-    async def _run(self, rule: AlertRule, now: datetime) -> None:
-        """Until this has ended well the rule stays due."""
+    async def _run(self, rule: AlertRule, news: Mapping[str, datetime], now: datetime) -> None:
+        """Until this has ended well the rule stays due.
+
+        What was written between the cycle's look at the clock and this one's into the database is dated later
+        than `now` and in no window yet: it is looked at when its instant has come.
+        """
         with self.punctuality.look(rule.id):
             looks = await self._storage.read(lambda conn: self._looks(conn, rule, now))
             due = [(await self._settle(rule, look, now) if look.is_news else look).due_at for look in looks]
+        ahead = [at for type, at in news.items() if at > now and type in rule.listens_to()]
         self._due.pop(rule.id)
-        if (first := min((at for at in due if at is not None), default=None)) is not None:
+        if (first := min((at for at in (*due, *ahead) if at is not None), default=None)) is not None:
             self._due[rule.id] = first
 
     def _looks(self, conn: Connection, rule: AlertRule, now: datetime) -> list[Look]:
         source = Stored(conn, self._knows_running)
-        bearers = source.bearers(rule, now + MILLISECOND)
+        bearers = [*source.bearers(rule, now + MILLISECOND)]
+        # What made an alert fire may be no reason any more to the rule as its file is now: it must end all
+        # the same.
+        known = (alert for alert in store.of_rules(conn, [rule.id]) if alert.state in UNSETTLED)
+        left = [labels_of(rule, alert) for alert in known if looks_at(rule, alert)]
+        bearers += [labels for labels in left if labels not in bearers]
         return [self._look(source, rule, labels, now, UNNAMED) for labels in bearers]
 
     def _look(self, source: Stored, rule: AlertRule, labels: Labels, now: datetime, new: NewIds) -> Look:
@@ -163,7 +177,7 @@ class AlertRules:
 
     def _left(self, conn: Connection) -> list[Alert]:
         """Alerts that fire or are about to, and that no rule looks at any more: nothing else ends them."""
-        unsettled = store.listed(conn, (Phase.FIRING, Phase.PENDING))
+        unsettled = store.listed(conn, UNSETTLED)
         return [alert for alert in unsettled if not any(looks_at(rule, alert) for rule in self.rules)]
 
     async def _retire(self, alert: Alert, now: datetime) -> None:

@@ -20,7 +20,7 @@ from kokino.alerts.conditions import (
     Timer,
 )
 from kokino.alerts.rule import AlertRule, By
-from kokino.clock import MILLISECOND
+from kokino.clock import EPOCH, MILLISECOND
 from kokino.slo.model import Objective, SloId
 from kokino.telemetry.model import Counts, Memory
 
@@ -222,5 +222,12 @@ def _since(
                 over = source.last(part.ended_by, until, labels)
             case _:
                 continue
-        if begun is not None and (over is None or begun > over):
+        if begun is None or (over is not None and begun < over):
+            continue
+        if isinstance(part, Timer):
+            # The first start after the last end: what begins again and again has not ended in between.
+            after = EPOCH if over is None else over.at + MILLISECOND
+            first = source.first_at(part.started_by, after, until, labels, probes=False)
+            yield part.id, first or begun.at
+        else:
             yield part.id, begun.at

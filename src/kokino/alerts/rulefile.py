@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -142,14 +142,25 @@ def _test_faults(rule: AlertRule) -> Iterator[tuple[Place, str]]:
 
 
 def _inhibition_faults(found: Iterable[tuple[YamlFile, AlertRule]]) -> Iterator[Fault]:
-    """Whom a rule keeps quiet must be there, and never each other: then nobody would hear of anything."""
+    """Whom a rule keeps quiet must be there, and never this rule in turn: then nobody would hear of any."""
     rules = {rule.id: rule for _, rule in found}
     for file, rule in found:
         for number, inhibits in enumerate(rule.inhibits):
             place = ("inhibits", number, "rule")
-            other = rules.get(inhibits.rule)
-            if other is None:
+            if inhibits.rule not in rules:
                 yield file.fault(place, f"there is no rule {inhibits.rule!r}; there are: {', '.join(rules)}")
-            elif other.id == rule.id or rule.id in {back.rule for back in other.inhibits}:
-                said = f"{other.id} would keep this rule quiet too, and nobody hear of either"
+            elif rule.id in _quieted(inhibits.rule, rules):
+                said = f"{inhibits.rule} keeps this rule quiet in turn, and nobody would hear of either"
                 yield file.fault(place, said)
+
+
+def _quieted(rule_id: str, rules: Mapping[str, AlertRule]) -> set[str]:
+    """The rule itself, those that it keeps quiet, those that they do, and so on."""
+    found: set[str] = set()
+    waiting = [rule_id]
+    while waiting:
+        name = waiting.pop()
+        if name in rules and name not in found:
+            found.add(name)
+            waiting += [inhibits.rule for inhibits in rules[name].inhibits]
+    return found

@@ -128,6 +128,9 @@ class Schedule:
                 yield from self._first(COUNTED[SloId.RESOURCES], resolve.window)
             case Recovered() as resolve:
                 yield from self._failure_leaves(resolve)
+        if self.alert.clear_at is not None and self.rule.resolve.hold:
+            # It must hold without a break.
+            yield from self._proof_leaves()
 
     def _proof_leaves(self) -> Iterator[datetime]:
         """The successes that prove a recovery leave its window."""

@@ -57,10 +57,10 @@ _Judged = tuple[int, Event, tuple[int, ...]]
 
 
 class Timeline:
-    """A `Source` over events in whatever order; of two at one instant the later in the list is the later."""
+    """A `Source` over events in whatever order; of two at one instant the later told is the later."""
 
     def __init__(self, events: Iterable[Event]) -> None:
-        self.events = sorted(events, key=lambda event: event.at)
+        self.events = sorted(events, key=lambda event: (event.at, event.event_id or 0))
         self._judged: dict[Hashable, list[_Judged]] = {}
         self._series: dict[Hashable, _Series] = {}
         self._owners: dict[Collection[str], frozenset[tuple[str, str]]] = {}

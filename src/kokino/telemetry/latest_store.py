@@ -45,10 +45,16 @@ def of_types(conn: Connection, types: Collection[str]) -> list[Latest]:
     return [Latest(**row._mapping) for row in conn.execute(query)]  # noqa: SLF001 - SQLAlchemy's public name
 
 
-def types_since(conn: Connection, event_id: int) -> tuple[set[str], int]:
-    """The types of all events after `event_id`, and the number of the last one."""
-    rows = conn.execute(select(events.c.type, events.c.event_id).where(events.c.event_id > event_id)).all()
-    return {row.type for row in rows}, max((row.event_id for row in rows), default=event_id)
+def types_since(conn: Connection, event_id: int) -> tuple[dict[str, datetime], int]:
+    """The types of all events after `event_id` with the latest instant of each, and the last one's number.
+
+    Numbers become visible in their order, for one writer gives them (docs/decisions/0004).
+    """
+    query = select(
+        events.c.type, func.max(events.c.at).label("at"), func.max(events.c.event_id).label("last")
+    )
+    rows = conn.execute(query.where(events.c.event_id > event_id).group_by(events.c.type)).all()
+    return {row.type: row.at for row in rows}, max((row.last for row in rows), default=event_id)
 
 
 def last_number(conn: Connection) -> int:

@@ -10,6 +10,7 @@ import pytest
 from kokino.alerts import episode_store, store
 from kokino.alerts.model import Alert, Phase
 from kokino.alerts.module import AlertRules
+from kokino.alerts.rule import AlertRule
 from kokino.alerts.rulefile import packaged_rule
 from kokino.barrier import Faults
 from kokino.errors import Conflict, NotFound
@@ -17,8 +18,9 @@ from kokino.executions.store import users_running
 from kokino.ids import RandomIds
 from kokino.slo.defaults import defaults
 from kokino.storage import Storage, open_storage
+from kokino.telemetry import latest_store
 from kokino.telemetry import store as telemetry
-from kokino.telemetry.model import END_TYPES, Event
+from kokino.telemetry.model import END_TYPES, Event, EventType
 from kokino.testing.ids import SequentialIds
 
 T = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
@@ -285,3 +287,42 @@ async def test_an_episode_tells_how_it_began_and_ended(broker: Broker) -> None:
     end = await broker.storage.read(lambda conn: episode_store.end(conn, episode.episode_id))
     assert (start and start.at, end and end.at) == (T, T + 5 * MINUTE)
     assert await broker.storage.read(episode_store.firing) == []
+
+
+async def test_what_is_written_between_the_clock_and_the_look_is_looked_at(broker: Broker) -> None:
+    """It is dated later than the cycle's instant, and so in no window of it; its own instant is due."""
+    late = T + timedelta(milliseconds=5)
+    await broker.happen(ended(late), ended(late))
+    assert await broker.module.run(T) == late
+    assert (await broker.alert()).state is Phase.INACTIVE
+    await broker.module.run(late)
+    assert (await broker.alert()).state is Phase.FIRING
+
+
+async def test_an_alert_ends_though_its_rule_would_not_begin_it_any_more(storage: Storage) -> None:
+    """What raised it was taken out of the file while it fired."""
+    watched = packaged_rule("environment-degraded")
+    [level] = watched.conditions
+    changed = watched.model_copy(
+        update={"conditions": (level.model_copy(update={"raised_by": (EventType.ENV_CHECK_FAILED,)}),)}
+    )
+
+    async def looked(rule: AlertRule, type: EventType, minutes: int) -> Phase:
+        at = T + minutes * MINUTE
+        event = Event(type=type, at=at, cli_type="gemini")
+        await storage.write(lambda conn: telemetry.append(conn, event))
+        await AlertRules(storage, RandomIds(), (rule,), defaults(), knows_running=users_running).run(at)
+        [alert] = await storage.read(store.listed)
+        return alert.state
+
+    assert await looked(watched, EventType.ENV_DEGRADED, 0) is Phase.FIRING
+    assert await looked(changed, EventType.ENV_RESTORED, 1) is Phase.RESOLVED
+
+
+async def test_a_first_look_does_not_read_what_ever_happened(storage: Storage) -> None:
+    """Every rule has its turn anyway; then it goes on from the last event."""
+    await storage.write(lambda conn: [telemetry.append(conn, ended(T, good=True)) for _ in range(3)])
+    news, last = await storage.read(lambda conn: latest_store.types_since(conn, 0))
+    assert (news, last) == ({"EXECUTION_COMPLETED": T}, 3)
+    assert await storage.read(latest_store.last_number) == 3
+    assert await storage.read(lambda conn: latest_store.types_since(conn, 3)) == ({}, 3)

@@ -30,7 +30,8 @@ MINUTE = timedelta(minutes=1)
 
 _AVAILABILITY = defaults().availability
 _NOTHING = Measurements(counts=dict.fromkeys(windows(RULE, _AVAILABILITY), Counts()))
-QUIET: Verdict = evaluate(RULE, _AVAILABILITY, _NOTHING, now=T)
+#: Something ran, and nothing holds.
+QUIET: Verdict = replace(evaluate(RULE, _AVAILABILITY, _NOTHING, now=T), is_frozen=False)
 BREACH = replace(QUIET, fires=True, condition="rate-1h", reason="availability 0.00 % over 1 h is under 99 %")
 CLEAR = replace(QUIET, clears=True, clear_reason="recovered: 5 of 5 executions over 5 min succeeded")
 

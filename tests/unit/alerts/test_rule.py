@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from datetime import timedelta
 from importlib.resources import files
+from pathlib import Path
 
 import pytest
 
 from kokino.alerts.rehearse import rehearse
 from kokino.alerts.rule import AlertRule, RuleTest
-from kokino.alerts.rulefile import packaged, packaged_rule, read_rule
+from kokino.alerts.rulefile import load_rules, packaged, packaged_rule, read_rule
 from kokino.errors import Fault
 from kokino.slo.defaults import defaults
 
@@ -137,3 +138,19 @@ def test_the_ungated_form_of_the_specification_can_be_switched_on() -> None:
     )
     assert rehearse(rule, alone, defaults()) == []
     assert rehearse(gated, alone, defaults()) != []
+
+
+def test_rules_that_keep_each_other_quiet_in_a_ring_are_a_fault(tmp_path: Path) -> None:
+    """When all of them fire, nobody would hear of any."""
+    folder = tmp_path / "alerts"
+    folder.mkdir()
+    for name, other in (("a", "b"), ("b", "c"), ("c", "a")):
+        text = TEXT.replace("id: availability-slo-breach", f"id: {name}", 1)
+        head, tail = text.split("inhibits:\n")
+        _, rest = tail.split("\n\n", 1)
+        (folder / f"{name}.yaml").write_text(f"{head}inhibits:\n  - rule: {other}\n\n{rest}")
+    faults: list[Fault] = []
+    load_rules(tmp_path, faults)
+    assert [fault.message for fault in faults] == [
+        f"{other} keeps this rule quiet in turn, and nobody would hear of either" for other in ("b", "c", "a")
+    ]
