@@ -49,11 +49,12 @@ class Writer:
         return list(dict.fromkeys(ratio for part in parts for ratio in self._ratios_of(part)))
 
     def fires(self) -> str:
-        """Holds while a condition does."""
+        """Holds while a condition does and the resolve condition does not."""
         written = [f"# {condition.id}\n({self._holds(condition)})" for condition in exported(self.rule)]
         if self.rule.no_data is NoData.ALERT:
-            written += [f"# nothing ran\n{silent}" for silent in self._silences(exported(self.rule)[0])]
-        return any_of(written)
+            written += [f"# nothing ran\n{silent}" for silent in self._whole_silences()]
+        over = self.clears()
+        return any_of(written) if over is None else f"(\n{any_of(written)}\n)\nunless (\n{over}\n)"
 
     def clears(self) -> str | None:
         """Holds while the resolve condition does; None where that is: no condition holds."""
@@ -102,6 +103,14 @@ class Writer:
             # Without a budget any bad one spends all of it: a burn rate of 1, and never more.
             return f"clamp_max({self._grown(ratio.part, ratio)}, 1) >= {number(rate)}"
         return f"{self._of(ratio)} >= {number(float(Fraction(str(rate)) * allowed))}"
+
+    def _whole_silences(self) -> Iterator[str]:
+        """The same over a whole window: just after a resolve it is empty because it began anew."""
+        [condition, *_] = exported(self.rule)
+        for ratio in list(self._ratios_of(condition))[:1]:
+            began = f"{self.names.of(ratio.of[0].name)}_at_resolve"
+            for silent in self._silences(condition):
+                yield f"({silent} unless last_over_time({began}[{duration(ratio.length)}]))"
 
     def _silences(self, part: object) -> Iterator[str]:
         """Holds while nothing ran that a part could judge."""

@@ -121,7 +121,7 @@ async def test_a_real_one_that_has_forgotten_hears_of_it_again(
     shown = {one["labels"]["alertname"]: one for one in await alertmanager.firing()}
     assert sorted(shown) == ["availability-slo-breach", "watchdog"]
     assert shown["watchdog"]["labels"]["severity"] == "none"
-    assert datetime.fromisoformat(shown["watchdog"]["endsAt"]) < NOW + timedelta(minutes=5)
+    assert datetime.fromisoformat(shown["watchdog"]["endsAt"]) < SystemClock().now() + timedelta(minutes=5)
 
     await channel([alertmanager.url], client).repeat([], [standing])
     assert len(await alertmanager.firing()) == 2
