@@ -125,13 +125,14 @@ class Both:
         return bool(found["result"])
 
     async def _get(self, path: str, **query: str) -> Any:
+        nothing: Any = {"alerts": [], "result": []}
         async with httpx.AsyncClient() as client:
             try:
                 answer = await client.get(f"{self.url}{path}", params=query)
             except httpx.TransportError:  # it has not come up yet
-                return {"alerts": [], "result": []}
-        found: Any = answer.json().get("data", {"alerts": [], "result": []})
-        return found
+                return nothing
+        # While it reads its own storage it answers, and knows nothing yet.
+        return answer.json()["data"] if answer.is_success else nothing
 
 
 async def until(condition: Callable[[], Awaitable[bool]]) -> None:
