@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 from pydantic import Field
 from sqlalchemy import Connection
 
@@ -110,11 +110,15 @@ class AlertInFull(AlertShape):
 
 
 @router.get("")
-async def everything(given: Given, state: Phase | None = None) -> list[AlertShape]:
-    """All alerts, those that fire first."""
+async def everything(
+    given: Given,
+    state: Phase | None = None,
+    limit: Annotated[int, Query(ge=1, le=10_000)] = 1000,
+) -> list[AlertShape]:
+    """Alerts, the latest change first."""
     wanted = tuple(Phase) if state is None else (state,)
     return await given.storage.read(
-        lambda conn: [_shape(conn, alert, given) for alert in store.listed(conn, wanted)]
+        lambda conn: [_shape(conn, alert, given) for alert in store.listed(conn, wanted)[:limit]]
     )
 
 

@@ -120,6 +120,28 @@ async def test_people_hear_before_a_silence_ends(episodes: Episodes, broker: Qui
     assert said == ["by ada ends at 2026-01-05T10:05:00.000Z: a load test"]
 
 
+async def test_nobody_hears_that_a_silence_ends_while_a_longer_one_goes_on(
+    episodes: Episodes, broker: Quieted
+) -> None:
+    """It would not be true."""
+    await episodes.fire(START)
+    await broker.at(0)
+    await broker.silence(5, until=65)
+    await broker.silence(6, until=600)
+    await broker.keep_silences(59)
+    assert await broker.lines("Silence") == []
+
+
+async def test_of_alerts_that_are_told_of_together_the_end_of_a_silence_is_told_once(
+    episodes: Episodes, broker: Quieted
+) -> None:
+    """In the thread of the first."""
+    await both(episodes, broker)
+    await broker.silence(5, until=65, rule=BREAKER)
+    await broker.keep_silences(59)
+    assert len(await broker.lines("Silence")) == 1
+
+
 async def test_a_silence_until_resolved_ends_with_its_alert(
     episodes: Episodes, broker: Quieted, storage: Storage
 ) -> None:
