@@ -59,10 +59,11 @@ class Escalations:
 
     def _hand_over(self, conn: Connection, entry: TimelineEntry, now: datetime) -> None:
         for own in store.of_incident(conn, entry.incident):
-            if own.handed_over_up_to >= entry.entry_id:
+            escalation = store.leading(conn, own)
+            # Entries are passed on in their order: one that leads for two of an incident hears it once.
+            if entry.entry_id <= max(own.handed_over_up_to, escalation.handed_over_up_to):
                 continue
             store.change(conn, replace(own, handed_over_up_to=entry.entry_id))
-            escalation = store.leading(conn, own)
             plan = planning.make(conn, self._desk, escalation.episode_id, now)
             if plan is None:
                 continue

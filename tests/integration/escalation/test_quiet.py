@@ -261,6 +261,25 @@ async def test_what_a_playbook_hands_over_for_one_that_joined_reaches_people(
     assert len(await broker.sent()) == count
 
 
+async def test_a_hand_over_for_one_that_fired_twice_is_told_once(
+    episodes: Episodes, broker: Quieted, storage: Storage
+) -> None:
+    """Both of its episodes belong to one incident and are told of by the same messages."""
+    first, second = await both(episodes, broker)
+    await episodes.resolve(second, after(2))
+    again = await episodes.fire(after(2), rule_id=BREAKER, labels={"agent": "b"})
+    await broker.at(2)
+    assert {(await broker.escalation(one)).joined_to for one in (second, again)} == {first}
+    assert {(await broker.escalation(one)).incident for one in (second, again)} == {2}
+    await storage.write(
+        lambda conn: incident_store.append(
+            conn, 2, at=after(3), kind=EntryKind.HANDED_OVER, author="kokino", text="Nothing fits."
+        )
+    )
+    await broker.at(3)
+    assert await broker.triggers() == [f"test:{first}:t0:r0", f"test:{first}:t1:r0"]
+
+
 async def test_a_repair_for_one_stops_nothing_for_the_others(
     episodes: Episodes, broker: Quieted, storage: Storage
 ) -> None:
