@@ -14,6 +14,7 @@ from kokino.alerts.gate import weigh
 from kokino.alerts.look import look, unseen
 from kokino.alerts.model import Alert, Phase, Transition
 from kokino.alerts.observe import Labels, Moment, View
+from kokino.alerts.received import Told
 from kokino.alerts.rehearse import START
 from kokino.alerts.rule import AlertRule
 from kokino.clock import MILLISECOND
@@ -73,6 +74,9 @@ class Traffic:
         raise NotImplementedError
 
     def last(self, types: Collection[str], until: datetime, labels: Labels) -> Moment | None:
+        raise NotImplementedError
+
+    def told(self, labels: Labels, until: datetime) -> Told | None:
         raise NotImplementedError
 
     def running(self, until: datetime, labels: Labels) -> Sequence[datetime]:

@@ -32,6 +32,8 @@ class Scope(StrEnum):
     OPERATE = "operate"
     APPROVE = "approve"
     ADMIN = "admin"
+    #: To say what happened elsewhere, and nothing else: for machines that call ``/api/hooks``.
+    HOOK = "hook"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,16 +1,18 @@
 """What a rule may look at: these models are the shape of ``conditions`` and ``resolve`` in its file.
 
 Executions and their service levels: `Rate`, `Budget`, `Burn`, `Mean`. Events: `Count`, `Level`, `Timer`.
-And `Always`, for the alert that proves that alerts get through.
+Alerts of others: `Received`. And `Always`, for the alert that proves that alerts get through.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
+from kokino.alerts.matcher import Matcher
 from kokino.config import Length, Settings, Whole
 from kokino.ids import ID_PATTERN
 from kokino.telemetry.model import EventType
@@ -28,6 +30,8 @@ Share = Annotated[float, Field(gt=0, lt=1)]
 Alpha = Annotated[float, Field(gt=0, lt=1)]
 Window = Annotated[Length, AfterValidator(_longer_than_nothing)]
 Types = Annotated[tuple[EventType, ...], Field(min_length=1)]
+#: Repeats are noted hourly.
+LEAST_EXPIRY = timedelta(hours=2)
 
 
 class Rate(Settings):
@@ -108,6 +112,30 @@ class Timer(Settings):
     after: Window
 
 
+def _is_matcher(said: str) -> str:
+    if (fault := Matcher.parse(said).fault()) is not None:
+        raise ValueError(f"{said!r} {fault}")
+    return said
+
+
+class Received(Settings):
+    """An Alertmanager says that an alert of its own fires: one alert here for each there that fits."""
+
+    kind: Literal["received"]
+    id: Id
+    #: What its labels must be, as Alertmanager writes it: ``severity=critical``, ``team!~db|web``.
+    matches: Annotated[
+        tuple[Annotated[str, AfterValidator(_is_matcher)], ...], Field(min_length=1, max_length=20)
+    ]
+    #: It is taken to be over when nobody has said for so long that it still fires. Alertmanager repeats what
+    #: fires by its ``repeat_interval``, every 4 hours by default.
+    expires: Annotated[Window, Field(ge=LEAST_EXPIRY)] = timedelta(days=1)
+
+    def fits(self, labels: Mapping[str, str]) -> bool:
+        """True for an alert with these labels."""
+        return all(Matcher.parse(said).matches(labels) for said in self.matches)
+
+
 class Always(Settings):
     """Holds whenever somebody looks."""
 
@@ -118,7 +146,7 @@ class Always(Settings):
 #: Those that count good and bad ones of a service level.
 OfLevel = Rate | Budget | Burn
 Condition = Annotated[
-    Rate | Budget | Burn | Mean | Count | Level | Timer | Always, Field(discriminator="kind")
+    Rate | Budget | Burn | Mean | Count | Level | Timer | Received | Always, Field(discriminator="kind")
 ]
 
 
@@ -171,6 +199,8 @@ def beginnings(condition: Condition) -> frozenset[EventType]:
             return frozenset(condition.raised_by)
         case Timer():
             return frozenset(condition.started_by)
+        case Received():
+            return frozenset({EventType.ALERT_RECEIVED})
     return frozenset()
 
 

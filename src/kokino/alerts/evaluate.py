@@ -20,6 +20,7 @@ from kokino.alerts.conditions import (
     OfLevel,
     Quiet,
     Rate,
+    Received,
     Recovered,
     Timer,
     long_window,
@@ -72,6 +73,8 @@ class Finding:
     #: What it looked at otherwise: a mean in MiB, a number of events.
     value: float | None = None
     chance: float | None = None
+    #: Where people see what it tells of.
+    link: str | None = None
 
     @property
     def is_silent(self) -> bool:
@@ -181,7 +184,7 @@ def _of_level(objective: Objective, condition: OfLevel, measurements: Measuremen
 
 
 def _of_events(
-    condition: Mean | Count | Level | Timer | Always, measurements: Measurements, now: datetime
+    condition: Mean | Count | Level | Timer | Received | Always, measurements: Measurements, now: datetime
 ) -> Finding:
     match condition:
         case Mean():
@@ -205,6 +208,13 @@ def _of_events(
             holds = since is not None and since >= condition.after
             say = partial(words.timer, condition, since, is_over=holds)
             return Finding(condition=condition, holds=holds, say=say)
+        case Received():
+            told = measurements.told.get(condition.id)
+            holds = told is not None and now < told.at + condition.expires
+            say = partial(words.received, condition, told, is_over=not holds)
+            return Finding(
+                condition=condition, holds=holds, say=say, link=None if told is None else told.link
+            )
         case Always():
             return Finding(condition=condition, holds=True, say=words.always)
 
@@ -259,6 +269,7 @@ def _measured(objective: Objective | None, told: Finding, holding: list[Finding]
         holding=[finding.condition.id for finding in holding],
         reason=reason,
         value=told.value,
+        link=told.link,
     )
     if objective is None or counts is None or not isinstance(condition, OfLevel):
         window = condition.window if isinstance(condition, Mean | Count) else None

@@ -13,7 +13,7 @@ from kokino.alerts.lifecycle import Reaction, react
 from kokino.alerts.measured import with_budget
 from kokino.alerts.model import Alert, Phase, fingerprint
 from kokino.alerts.observe import Labels, Source, View, counted, measure
-from kokino.alerts.rule import AlertRule, By
+from kokino.alerts.rule import AlertRule
 from kokino.alerts.schedule import Schedule
 from kokino.clock import MILLISECOND
 from kokino.slo.model import Objectives
@@ -28,6 +28,8 @@ class Look:
     #: What becomes of it.
     reaction: Reaction
     verdict: Verdict
+    #: Its rule may have more alerts.
+    is_one_of_many: bool
     #: When to look again if no event that the rule counts happens before.
     due_at: datetime | None
 
@@ -35,8 +37,7 @@ class Look:
     def is_news(self) -> bool:
         """True where something must be written; of many possible alerts those that never fired are not."""
         alert = self.reaction.alert
-        is_one_of_many = not set(By).isdisjoint(alert.labels)
-        if self.before is None and is_one_of_many and alert.state is Phase.INACTIVE:
+        if self.before is None and self.is_one_of_many and alert.state is Phase.INACTIVE:
             return False
         return alert != self.before
 
@@ -68,7 +69,13 @@ def look(
         is_over=verdict.fires and verdict.clears,
         now=now,
     )
-    return Look(before=alert, reaction=reaction, verdict=verdict, due_at=schedule.due_at())
+    return Look(
+        before=alert,
+        reaction=reaction,
+        verdict=verdict,
+        is_one_of_many=bool(rule.by) or rule.received is not None,
+        due_at=schedule.due_at(),
+    )
 
 
 def unseen(rule: AlertRule, labels: Labels, *, now: datetime, alert_id: str) -> Alert:
@@ -86,12 +93,14 @@ def unseen(rule: AlertRule, labels: Labels, *, now: datetime, alert_id: str) -> 
 
 def alert_labels(rule: AlertRule, labels: Labels) -> dict[str, str]:
     """All labels of the rule's alert that is told from the others by `labels`."""
-    return {**rule.labels, **{by.value: value for by, value in labels.items()}}
+    return {**rule.labels, **{str(name): value for name, value in labels.items()}}
 
 
 def labels_of(rule: AlertRule, alert: Alert) -> Labels:
     """The labels by which `alert` is told from the other alerts of its rule."""
-    return {by: alert.labels[by.value] for by in rule.by}
+    if rule.received is not None:
+        return alert.labels
+    return {by.value: alert.labels[by.value] for by in rule.by}
 
 
 def looks_at(rule: AlertRule, alert: Alert) -> bool:

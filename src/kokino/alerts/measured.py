@@ -34,6 +34,8 @@ class Measured:
     total: int | None = None
     #: For a condition that counts no good and bad ones: the mean in MiB, or the number of events.
     value: float | None = None
+    #: Where the source of an alert of others shows it.
+    link: str | None = None
     #: How fast the error budget goes over the condition's window; None without executions.
     burn_long: float | None = None
     #: The same over its short window, for a condition that has one.

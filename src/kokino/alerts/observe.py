@@ -16,16 +16,18 @@ from kokino.alerts.conditions import (
     Lower,
     Mean,
     Rate,
+    Received,
     Recovered,
     Timer,
 )
+from kokino.alerts.received import Told
 from kokino.alerts.rule import AlertRule, By
 from kokino.clock import EPOCH, MILLISECOND
 from kokino.slo.model import Objective, SloId
 from kokino.telemetry.model import Counts, Memory
 
 #: The labels by which one alert of a rule is told from the others.
-Labels = Mapping[By, str]
+Labels = Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +80,10 @@ class Source(Protocol):
         """When the first event of these types happened; with `probes`, one of a probe too."""
         ...
 
+    def told(self, labels: Labels, until: datetime) -> Told | None:
+        """What an Alertmanager last said, before `until`, of its alert with just these labels."""
+        ...
+
     def bearers(self, rule: AlertRule, until: datetime) -> Sequence[Labels]:
         """The labels of all that the rule may have an alert for, of a rule with one for each."""
         ...
@@ -97,6 +103,8 @@ class Measurements:
     events: Mapping[str, int] = field(default_factory=dict)
     #: By id of the condition: since when its level is raised, or its timer runs.
     since: Mapping[str, datetime] = field(default_factory=dict)
+    #: By id of the condition: what was said of an alert of others that fires by that.
+    told: Mapping[str, Told] = field(default_factory=dict)
     #: The latest resolve, which no window reaches back to.
     windows_from: datetime | None = None
 
@@ -163,6 +171,7 @@ def measure(
             if isinstance(part, Count)
         },
         since=dict(_since(rule, source, until, labels)),
+        told=dict(_told(rule, source, until, labels)),
         windows_from=windows_from,
     )
 
@@ -231,3 +240,11 @@ def _since(
             yield part.id, first or begun.at
         else:
             yield part.id, begun.at
+
+
+def _told(rule: AlertRule, source: Source, until: datetime, labels: Labels) -> Iterator[tuple[str, Told]]:
+    for part in rule.conditions:
+        if isinstance(part, Received) and part.fits(labels):
+            told = source.told(labels, until)
+            if told is not None and told.is_firing:
+                yield part.id, told

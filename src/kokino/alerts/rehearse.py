@@ -10,10 +10,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import count
 
+from kokino.alerts import received
 from kokino.alerts.look import alert_labels, look, unseen
 from kokino.alerts.model import Alert, Phase, Transition
 from kokino.alerts.observe import Labels
-from kokino.alerts.rule import AGENT, CLI_TYPE, AlertRule, Ends, Expectation, Happens, RuleTest, Runs
+from kokino.alerts.rule import AGENT, CLI_TYPE, AlertRule, Ends, Expectation, Happens, RuleTest, Runs, Told
 from kokino.alerts.timeline import Timeline
 from kokino.clock import MILLISECOND, iso
 from kokino.slo.model import Objectives
@@ -110,6 +111,8 @@ def events_of(test: RuleTest) -> Iterator[Event]:
                     yield _told(group, START + group.at + number * group.every)
             case Runs():
                 yield from _running(group, f"exec-{next(numbers)}")
+            case Told():
+                yield _received(group, START + group.at)
 
 
 def _execution(group: Ends, at: datetime, number: int) -> Iterator[Event]:
@@ -139,6 +142,18 @@ def _told(group: Happens, at: datetime) -> Event:
         agent_id=group.agent or (AGENT if is_end else None),
         cli_type=group.cli_type or (CLI_TYPE if is_end else None),
     )
+
+
+def _received(group: Told, at: datetime) -> Event:
+    """One message of an Alertmanager; each is noted, as if an hour lay between them."""
+    told = received.Told(
+        labels=group.labels,
+        is_firing=group.received == "firing",
+        since=at,
+        at=at,
+        summary=group.labels.get("alertname", "an alert"),
+    )
+    return Event(type=EventType.ALERT_RECEIVED, at=at, message=told.summary, data=told.to_data())
 
 
 def _running(group: Runs, execution_id: str) -> Iterator[Event]:

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag
 
-from kokino.alerts.conditions import Condition, Id, Resolve, Share, beginnings, types_of
+from kokino.alerts.conditions import Condition, Id, Received, Resolve, Share, beginnings, types_of
 from kokino.alerts.model import Phase
 from kokino.config import Length, Settings, Whole
 from kokino.slo.model import SloId
@@ -100,15 +100,26 @@ class Runs(Settings):
     cli_type: str = CLI_TYPE
 
 
+class Told(Settings):
+    """What an Alertmanager says of an alert of its own in a rule's test."""
+
+    at: Length
+    received: Literal["firing", "resolved"]
+    labels: Annotated[dict[str, str], Field(min_length=1)]
+
+
 def _shape_of(value: Any) -> str | None:
     """Which of them an entry is, by the key that only it has: its own faults are told, not all three's."""
     keys = value if isinstance(value, Mapping) else type(value).model_fields
     return next((tag for key, tag in _OWN_KEYS.items() if key in keys), "ends")
 
 
-_OWN_KEYS = {"event": "happens", "starts": "runs", "outcome": "ends"}
+_OWN_KEYS = {"event": "happens", "starts": "runs", "outcome": "ends", "received": "told"}
 Happening = Annotated[
-    Annotated[Ends, Tag("ends")] | Annotated[Happens, Tag("happens")] | Annotated[Runs, Tag("runs")],
+    Annotated[Ends, Tag("ends")]
+    | Annotated[Happens, Tag("happens")]
+    | Annotated[Runs, Tag("runs")]
+    | Annotated[Told, Tag("told")],
     Discriminator(_shape_of),
 ]
 
@@ -122,8 +133,8 @@ class Expectation(Settings):
     condition: Id | None = None
     #: All conditions that hold now, in the rule's order; the alert must be firing.
     holding: tuple[Id, ...] | None = None
-    #: Which of the rule's alerts is meant, of a rule that has one for each agent or CLI type.
-    labels: dict[By, str] = Field(default_factory=dict)
+    #: Which of the rule's alerts is meant, of a rule that has more than one.
+    labels: dict[str, str] = Field(default_factory=dict)
 
 
 class RuleTest(Settings):
@@ -167,6 +178,11 @@ class AlertRule(Settings):
     def p(self) -> float | None:
         """The gate's failure share; None in the ungated form."""
         return self.gate.p if isinstance(self.gate, Gate) else None
+
+    @property
+    def received(self) -> Received | None:
+        """Its condition, where it is about alerts of others: each of them has its own here."""
+        return next((part for part in self.conditions if isinstance(part, Received)), None)
 
     def listens_to(self) -> frozenset[str]:
         """The types of event that can change what it says; all else is a matter of time."""

@@ -8,7 +8,7 @@ from functools import cache
 from importlib.resources import files
 from pathlib import Path
 
-from kokino.alerts.conditions import Burn, Lower, Mean, OfLevel, Rate, Recovered
+from kokino.alerts.conditions import Burn, Lower, Mean, OfLevel, Quiet, Rate, Received, Recovered
 from kokino.alerts.model import Phase
 from kokino.alerts.rule import AlertRule
 from kokino.clock import MILLISECOND
@@ -92,6 +92,7 @@ def _faults(rule: AlertRule) -> Iterator[tuple[Place, str]]:
         yield from _level_faults(rule, condition, place)
     yield from _level_faults(rule, rule.resolve, ("resolve",))
     yield from _by_faults(rule)
+    yield from _received_faults(rule)
     yield from _test_faults(rule)
 
 
@@ -124,6 +125,22 @@ def _by_faults(rule: AlertRule) -> Iterator[tuple[Place, str]]:
         yield ("by",), "cannot be where some conditions count a service level and others name events"
 
 
+def _received_faults(rule: AlertRule) -> Iterator[tuple[Place, str]]:
+    """An alert of others is taken as it is: its own rule, elsewhere, has said everything else of it."""
+    for number, condition in enumerate(rule.conditions):
+        if not isinstance(condition, Received):
+            continue
+        if len(rule.conditions) > 1:
+            yield ("conditions", number, "kind"), "must stand alone: each alert of others has one here"
+        if rule.slo is not None or rule.by:
+            place = ("slo",) if rule.slo is not None else ("by",)
+            yield place, "cannot be of a rule about alerts of others: what tells them apart are their labels"
+        if rule.labels:
+            yield ("labels",), "cannot be: its alerts have the labels that they came with"
+        if not isinstance(rule.resolve, Quiet):
+            yield ("resolve", "kind"), "must be quiet: it is over when its Alertmanager says so"
+
+
 def _test_faults(rule: AlertRule) -> Iterator[tuple[Place, str]]:
     known = {condition.id for condition in rule.conditions}
     for number, test in enumerate(rule.tests):
@@ -136,7 +153,10 @@ def _test_faults(rule: AlertRule) -> Iterator[tuple[Place, str]]:
                 yield (*place, "holding"), f"{stranger!r} is no condition; known: {listed}"
             if expected.holding is not None and expected.state is not Phase.FIRING:
                 yield (*place, "holding"), "is kept of an alert that is firing: expect that too"
-            if set(expected.labels) != set(rule.by):
+            if rule.received is not None:
+                if not expected.labels:
+                    yield (*place, "labels"), "must be those of an alert: the rule has one for each"
+            elif set(expected.labels) != set(rule.by):
                 asked = ", ".join(rule.by) or "none"
                 yield (*place, "labels"), f"must name what the rule has alerts by: {asked}"
 

@@ -16,6 +16,7 @@ from kokino.alerts.conditions import (
     OfLevel,
     Quiet,
     Rate,
+    Received,
     Recovered,
     Timer,
     long_window,
@@ -72,6 +73,8 @@ class Schedule:
         for part in rule.conditions:
             if isinstance(part, Timer) and part.id in self.measured.since:
                 yield self.measured.since[part.id] + part.after
+            if isinstance(part, Received) and part.id in self.measured.told:
+                yield self.measured.told[part.id].at + part.expires
         if alert.state is Phase.FIRING and alert.clear_at is not None:
             yield alert.clear_at + rule.resolve.hold
         if alert.state is Phase.PENDING and alert.pending_at is not None:

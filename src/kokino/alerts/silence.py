@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import lru_cache
-from typing import Any, Protocol, Self
+from typing import Protocol
 
-import re2
-
+from kokino.alerts.matcher import Matcher
 from kokino.alerts.model import Alert
 from kokino.errors import Fault
 
@@ -17,52 +15,6 @@ from kokino.errors import Fault
 FACTS = ("alert", "rule", "severity", "owner")
 #: How long before its end those who were told of an alert hear that its silence ends; of a short one a tenth.
 NOTICE = timedelta(minutes=10)
-#: How a matcher is written, by whether it must match and whether it is an expression.
-SIGNS = {(True, False): "=", (True, True): "=~", (False, False): "!=", (False, True): "!~"}
-_LONGEST_PATTERN = 200
-#: RE2, as Alertmanager has it: other engines may take for ever over an expression that somebody gave us.
-_OPTIONS = re2.Options()
-_OPTIONS.log_errors = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Matcher:
-    """A label, and what it must be."""
-
-    name: str
-    value: str
-    #: `value` is a regular expression that the whole label must match.
-    is_regex: bool = False
-    #: False: it must not.
-    is_equal: bool = True
-
-    def matches(self, facts: Mapping[str, str]) -> bool:
-        """True for an alert with these facts; what it has not is empty."""
-        found = facts.get(self.name, "")
-        is_it = bool(_compiled(self.value).fullmatch(found)) if self.is_regex else found == self.value
-        return is_it is self.is_equal
-
-    def to_document(self) -> dict[str, Any]:
-        """As it is stored, in Alertmanager's form."""
-        return {
-            "name": self.name,
-            "value": self.value,
-            "isRegex": self.is_regex,
-            "isEqual": self.is_equal,
-        }
-
-    @classmethod
-    def from_document(cls, document: Mapping[str, Any]) -> Self:
-        """Back from `to_document`."""
-        return cls(
-            name=document["name"],
-            value=document["value"],
-            is_regex=document["isRegex"],
-            is_equal=document["isEqual"],
-        )
-
-    def __str__(self) -> str:
-        return f"{self.name}{SIGNS[self.is_equal, self.is_regex]}{self.value}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,7 +88,7 @@ def faults_in(
     """What is wrong with a silence that somebody asks for."""
     if not matchers:
         yield Fault(field="matchers", message="must hold at least one: a silence of everything is no silence")
-    wrong = {number: fault for number, one in enumerate(matchers) if (fault := _pattern_fault(one))}
+    wrong = {number: fault for number, one in enumerate(matchers) if (fault := one.fault())}
     for number, message in wrong.items():
         yield Fault(field=f"matchers[{number}].value", message=message)
     if matchers and not wrong and all(matcher.matches({}) for matcher in matchers):
@@ -147,25 +99,3 @@ def faults_in(
         days = longest / timedelta(days=1)
         message = f"must be at most {days:g} days from now (alerting.longest_silence); it can be made anew"
         yield Fault(field="endsAt", message=message)
-
-
-def _pattern_fault(matcher: Matcher) -> str | None:
-    if not matcher.is_regex:
-        return None
-    if len(matcher.value) > _LONGEST_PATTERN:
-        return f"must be at most {_LONGEST_PATTERN} characters long"
-    try:
-        _compiled(matcher.value)
-    except re2.error as error:
-        return f"is no regular expression (RE2): {_said(error)}"
-    return None
-
-
-@lru_cache(maxsize=256)
-def _compiled(pattern: str) -> Any:
-    return re2.compile(pattern, _OPTIONS)
-
-
-def _said(error: Exception) -> str:
-    said = error.args[0]
-    return said.decode(errors="replace") if isinstance(said, bytes) else str(said)

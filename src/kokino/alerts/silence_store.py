@@ -8,7 +8,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, select, tuple_
 
-from kokino.alerts.silence import Matcher, Silence
+from kokino.alerts.matcher import Matcher
+from kokino.alerts.silence import Silence
 from kokino.errors import NotFound
 from kokino.storage.schema import silences
 

@@ -9,8 +9,9 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection
 
 from kokino.alerts import silence_store, store
+from kokino.alerts.matcher import Matcher
 from kokino.alerts.model import Phase
-from kokino.alerts.silence import Matcher, Owned, Silence, facts_of, faults_in
+from kokino.alerts.silence import Owned, Silence, facts_of, faults_in
 from kokino.clock import Clock
 from kokino.errors import Conflict, Invalid
 from kokino.ids import Ids

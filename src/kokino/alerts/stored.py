@@ -8,7 +8,10 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
+from kokino.alerts import received_store
+from kokino.alerts.model import fingerprint
 from kokino.alerts.observe import Labels, Moment, View, bears, distinct
+from kokino.alerts.received import Told
 from kokino.alerts.rule import AlertRule, By
 from kokino.clock import MILLISECOND
 from kokino.slo.model import SloId
@@ -82,7 +85,14 @@ class Stored:
             self._first[key] = min((at for at in found if at is not None), default=None)
         return self._first[key]
 
+    def told(self, labels: Labels, until: datetime) -> Told | None:
+        found = received_store.find(self.conn, fingerprint("", labels))
+        return found if found is not None and found.at < until else None
+
     def bearers(self, rule: AlertRule, until: datetime) -> Sequence[Labels]:
+        if (received := rule.received) is not None:
+            told = received_store.firing(self.conn, until)
+            return [one.labels for one in told if received.fits(one.labels)]
         if not rule.by:
             return [{}]
         if rule.begun_by():

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import accumulate
 
+from kokino.alerts.model import fingerprint
 from kokino.alerts.observe import Labels, Moment, View, bears, distinct
+from kokino.alerts.received import Told
 from kokino.alerts.rule import AlertRule
 from kokino.clock import EPOCH, MILLISECOND
 from kokino.slo.model import SloId
@@ -65,6 +67,7 @@ class Timeline:
         self._series: dict[Hashable, _Series] = {}
         self._owners: dict[Collection[str], frozenset[tuple[str, str]]] = {}
         self._runs = _by_hour(self.events)
+        self._said = _by_fingerprint(self.events)
 
     def counts(self, view: View, since: datetime, until: datetime, labels: Labels) -> Counts:
         good, bad = self._counted(view, labels).summed(since, until)
@@ -111,7 +114,13 @@ class Timeline:
         first, after = series.span(since, until)
         return series.times[first] if first < after else None
 
+    def told(self, labels: Labels, until: datetime) -> Told | None:
+        said = self._said.get(fingerprint("", labels), ())
+        return next((one for one in reversed(said) if one.at < until), None)
+
     def bearers(self, rule: AlertRule, until: datetime) -> Sequence[Labels]:
+        if (received := rule.received) is not None:
+            return [said[0].labels for said in self._said.values() if received.fits(said[0].labels)]
         if not rule.by:
             return [{}]
         types = rule.begun_by() or frozenset(END_STATES)
@@ -188,6 +197,16 @@ def _execution(event: Event, view: View) -> tuple[int, ...] | None:
         return None
     is_quick = event.duration_ms <= view.within // MILLISECOND
     return int(is_quick), int(not is_quick)
+
+
+def _by_fingerprint(events: Iterable[Event]) -> dict[str, list[Told]]:
+    """What was said of each alert of others, in order."""
+    found: dict[str, list[Told]] = defaultdict(list)
+    for event in events:
+        if event.type == EventType.ALERT_RECEIVED and event.data is not None:
+            told = Told.from_data(event.data, event.at)
+            found[told.fingerprint].append(told)
+    return found
 
 
 def _by_hour(events: Iterable[Event]) -> dict[int, list[tuple[datetime, datetime, Event]]]:

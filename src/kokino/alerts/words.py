@@ -6,10 +6,23 @@ import math
 from dataclasses import dataclass
 from datetime import timedelta
 
-from kokino.alerts.conditions import Budget, Burn, Count, Level, Lower, Mean, Rate, Recovered, Timer
+from kokino.alerts.conditions import (
+    Budget,
+    Burn,
+    Count,
+    Level,
+    Lower,
+    Mean,
+    Rate,
+    Received,
+    Recovered,
+    Timer,
+)
 from kokino.alerts.gate import Evidence
 from kokino.alerts.observe import View
+from kokino.alerts.received import Told
 from kokino.alerts.rule import NoData
+from kokino.clock import iso
 from kokino.slo.model import SloId
 from kokino.telemetry.model import Counts, Memory
 
@@ -104,6 +117,15 @@ def timer(condition: Timer, since: timedelta | None, *, is_over: bool) -> str:
         return f"no {started} without {ended} after it"
     verdict = "at least" if is_over else "not yet"
     return f"{started}{_ago(since)} without {ended}: {verdict} {length(condition.after)}"
+
+
+def received(condition: Received, told: Told | None, *, is_over: bool) -> str:
+    """``an Alertmanager says so since 2026-01-05T09:00:00.000Z: disk of db-1 is 97 % full``."""
+    if told is None:
+        return "no Alertmanager says that it fires"
+    if is_over:
+        return f"no Alertmanager has repeated it for {length(condition.expires)}: {told.summary}"
+    return f"an Alertmanager says so since {iso(told.since)}: {told.summary}"
 
 
 def always() -> str:

@@ -14,6 +14,7 @@ from kokino.api import (
     executions,
     fallback,
     health,
+    hooks,
     incidents,
     metrics,
     playbooks,
@@ -43,6 +44,7 @@ ROUTERS = (
     incidents.router,
     playbooks.router,
     deliveries.router,
+    hooks.router,
 )
 
 

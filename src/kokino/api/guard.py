@@ -20,6 +20,8 @@ from kokino.tokens import Scope as TokenScope
 #: Largest body, in bytes: the longest prompt, written in JSON's longest way for plain text, and some room.
 LARGEST_BODY = 12_000_000
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+#: What other machines call of their own accord: whoever is on this one is none of them.
+HOOKS = "/api/hooks/"
 #: Asking for these runs an agent and changes nothing else.
 _EXECUTE = re.compile(r"/agents/[^/]+/execute")
 #: Without a token, whoever reaches the loopback address is this machine's user.
@@ -74,6 +76,11 @@ class Guard:
         grant = self._grant(headers)
         needed = scope_for(method, path)
         if not grant.allows(needed):
+            if grant == LOCAL:
+                raise Unauthenticated(
+                    f"{method} {path} needs a token with the scope {needed.value!r}: send Authorization:"
+                    f" Bearer TOKEN; `kokino token NAME --scope {needed.value}` makes one"
+                )
             raise Denied(
                 f"{method} {path} needs the scope {needed.value!r}; the token of {grant.subject!r} lacks it"
             )
@@ -163,6 +170,8 @@ def scope_for(method: str, path: str) -> TokenScope:
     """What a token must allow for this request."""
     if method in SAFE:
         return TokenScope.READ
+    if path.startswith(HOOKS):
+        return TokenScope.HOOK
     is_run = method == "POST" and _EXECUTE.fullmatch(path) is not None
     return TokenScope.RUN if is_run else TokenScope.OPERATE
 

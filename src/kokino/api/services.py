@@ -13,6 +13,7 @@ from fastapi import Depends, Request
 from kokino.agents.model import CliType
 from kokino.agents.service import Agents
 from kokino.alerts.module import AlertRules
+from kokino.alerts.receiving import Receiving
 from kokino.alerts.rule import AlertRule
 from kokino.alerts.silencing import Silencing
 from kokino.clock import Clock
@@ -82,6 +83,7 @@ class Services:
     escalations: Escalations
     alert_rules: AlertRules
     silencing: Silencing
+    receiving: Receiving
     desk: Desk
     warden: Warden
     supervision: SupervisionChecks

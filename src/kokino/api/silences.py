@@ -9,7 +9,8 @@ from fastapi import APIRouter, Query
 from pydantic import Field, model_validator
 
 from kokino.alerts import silence_store
-from kokino.alerts.silence import Matcher, Silence
+from kokino.alerts.matcher import Matcher
+from kokino.alerts.silence import Silence
 from kokino.api.services import Caller, Given
 from kokino.api.shapes import Body, Page, Shape, Time, utc
 from kokino.config import Length

@@ -15,6 +15,7 @@ from kokino.agents.parking import Parking
 from kokino.agents.service import Agents
 from kokino.alerts import retention_store as alert_retention
 from kokino.alerts.module import AlertRules
+from kokino.alerts.receiving import Receiving
 from kokino.alerts.silencing import Silencing
 from kokino.api.app import create_api
 from kokino.api.guard import Rules, is_loopback
@@ -163,6 +164,11 @@ def wire(checked: Checked, ground: Ground) -> tuple[Services, LocalDispatch, Fas
             longest=checked.alerting.longest_silence,
             on_change=bells.wake,
         ),
+        receiving=Receiving(
+            storage=ground.storage,
+            own=(channels.alertmanager.INSTALLATION, ground.installation),
+            on_change=bells.wake,
+        ),
         desk=desk,
         warden=ground.warden,
         supervision=SupervisionChecks(ground.world.clock, self_check(checked, ground.runtime_folder)),
@@ -266,6 +272,8 @@ def _retention(checked: Checked, ground: Ground) -> Retention:
         telemetry_retention.ROLLUPS: said.keep_rollups,
         alert_retention.CHANGES: said.keep_history,
         alert_retention.SILENCES: said.keep_history,
+        alert_retention.ALERTS: said.keep_history,
+        alert_retention.RECEIVED: said.keep_history,
         notify_retention.DELIVERIES: said.keep_history,
     }
     return Retention(ground.storage, kept)

@@ -73,7 +73,11 @@ def _of_slo(page: Page) -> Message:
 
 
 def _of_rule(page: Page) -> Message:
-    links = (_dashboard(page), *(() if page.playbook is None else (_playbook(page, page.playbook),)))
+    links = (
+        _dashboard(page),
+        *(() if page.playbook is None else (_playbook(page, page.playbook),)),
+        *(() if "link" not in page.measured else (Link(text="Source", url=page.measured["link"]),)),
+    )
     lines = [f"{page.severity}: {page.title}", f"Condition: {_reason(page)}"]
     return Message(
         severity=page.severity,
@@ -112,4 +116,4 @@ def _dashboard(page: Page) -> Link:
 
 
 def _playbook(page: Page, playbook: str) -> Link:
-    return Link(text="Runbook", url=f"{page.public_url.rstrip('/')}/playbooks/{playbook}")
+    return Link(text=text.RUNBOOK, url=f"{page.public_url.rstrip('/')}/playbooks/{playbook}")

@@ -22,6 +22,7 @@ from kokino.alerts.conditions import (
     Mean,
     Quiet,
     Rate,
+    Received,
     Recovered,
     Timer,
 )
@@ -183,6 +184,8 @@ def why_not(rule: AlertRule, condition: Condition) -> str | None:
         case Level() if level_of(condition, rule.by) is None:
             known = ", ".join(level.name for level in rule_metrics.LEVELS)
             return f"no metric tells this level; those that are told: {known}"
+        case Received():
+            return "such an alert comes from an Alertmanager: it is there already"
         case Always() | Level():
             return None
         case _ if By.AGENT in rule.by:

@@ -144,4 +144,4 @@ def firing(run: Rehearsal) -> list[Alert]:
 
 
 def _bears(alert: Alert, labels: Labels) -> bool:
-    return all(alert.labels.get(by.value) == value for by, value in labels.items())
+    return all(alert.labels.get(by) == value for by, value in labels.items())

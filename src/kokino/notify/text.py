@@ -11,6 +11,8 @@ from datetime import timedelta
 from kokino.notify.model import Action, Link, Message, Severity
 
 _MARKS = {Severity.P1: "🚨", Severity.P2: "⚠️", Severity.P3: "📋"}
+#: What a link to the playbook is called.
+RUNBOOK = "Runbook"
 #: Control characters, direction and other format marks, lone surrogates.
 _UNPRINTED = frozenset({"Cc", "Cf", "Cs"})
 _FOLLOW_UPS = {
@@ -129,7 +131,7 @@ def percent(value: float, target: float) -> str:
 def _links(breach: Breach) -> Iterator[Link]:
     yield Link(text="Dashboard", url=breach.dashboard_url)
     if breach.playbook_url is not None:
-        yield Link(text="Runbook", url=breach.playbook_url)
+        yield Link(text=RUNBOOK, url=breach.playbook_url)
 
 
 def _summary(breach: Breach) -> list[tuple[str, str]]:

@@ -307,6 +307,24 @@ latest_events = Table(
     Column("event_id", BigInteger, nullable=False),
 )
 
+# What Alertmanagers last said of each of their alerts.
+received_alerts = Table(
+    "received_alerts",
+    metadata,
+    # Hash of the labels.
+    Column("fingerprint", String(64), primary_key=True),
+    Column("labels", Document, nullable=False),
+    Column("is_firing", Boolean, nullable=False),
+    # When it began to fire, by the clock there.
+    Column("since", Instant, nullable=False),
+    # When that was said, by the clock here.
+    Column("at", Instant, nullable=False),
+    Column("summary", Text, nullable=False),
+    Column("link", Text),
+    Index(None, "is_firing", "at"),
+    Index(None, "at"),
+)
+
 # Sums of what counts for service levels, kept up to date in the transaction of each event
 # (docs/decisions/0002).
 rollups = Table(
@@ -362,6 +380,7 @@ alerts = Table(
     Column("acknowledgement_ends_at", Instant),
     UniqueConstraint("rule_id", "fingerprint"),
     Index(None, "state"),
+    Index(None, "state", "since"),
 )
 
 alert_transitions = Table(

@@ -28,9 +28,10 @@ class Shelf:
         query = select(*self.table.primary_key.columns).where(self.is_older(than))
         return conn.execute(query.limit(limit)).all()
 
-    def delete(self, conn: Connection, keys: Sequence[Row[Any]]) -> None:
-        """Delete the rows that `find` has found, and what belongs to them."""
+    def delete(self, conn: Connection, keys: Sequence[Row[Any]], *, than: datetime) -> None:
+        """Delete the rows that `find` has found, but for those that are in use again since then."""
         columns = [(column, f"key_{column.name}") for column in self.table.primary_key.columns]
-        statement = self.table.delete().where(*(column == bindparam(name) for column, name in columns))
+        is_it = (column == bindparam(name) for column, name in columns)
+        statement = self.table.delete().where(*is_it, self.is_older(than))
         names = [name for _, name in columns]
         conn.execute(statement, [dict(zip(names, key, strict=True)) for key in keys])

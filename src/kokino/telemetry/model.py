@@ -58,6 +58,8 @@ class EventType(StrEnum):
     ENV_CHECK_FAILED = "ENV_CHECK_FAILED"
     ENV_DEGRADED = "ENV_DEGRADED"
     ENV_RESTORED = "ENV_RESTORED"
+    #: An Alertmanager told that an alert of its own fires, or is over (`alerts.received.Told`).
+    ALERT_RECEIVED = "ALERT_RECEIVED"
 
 
 #: The end state that each type tells of. An execution has exactly one such event.

@@ -59,7 +59,7 @@ class Retention:
         than = now - self._kept[shelf]
         keys = await self._storage.read(lambda conn: shelf.find(conn, than=than, limit=self._at_once))
         if keys:
-            await self._storage.write(lambda conn: shelf.delete(conn, keys))
+            await self._storage.write(lambda conn: shelf.delete(conn, keys, than=than))
             self._gone[shelf.name] += len(keys)
         return len(keys) == self._at_once
 

@@ -7,7 +7,8 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import select
 
 from kokino.alerts import episode_store, retention_store, silence_store
-from kokino.alerts.silence import Matcher, Silence
+from kokino.alerts.matcher import Matcher
+from kokino.alerts.silence import Silence
 from kokino.storage import Storage
 from kokino.storage.schema import alert_transitions
 from kokino.telemetry.retention import Retention

@@ -9,8 +9,9 @@ import pytest
 
 from kokino.alerts import silence_store
 from kokino.alerts import store as alert_store
+from kokino.alerts.matcher import Matcher
 from kokino.alerts.rule import Inhibits
-from kokino.alerts.silence import Matcher, Silence
+from kokino.alerts.silence import Silence
 from kokino.escalation.model import EscalationState
 from kokino.escalation.silences import Silences
 from kokino.incidents import store as incident_store

@@ -130,11 +130,11 @@ async def test_a_write_goes_through_between_two_batches(storage: Storage) -> Non
     class Slow(Shelf):
         """Writes down when it deletes; the first time, somebody else wants to write meanwhile."""
 
-        def delete(self, conn: Connection, keys: Sequence[Row[Any]]) -> None:
+        def delete(self, conn: Connection, keys: Sequence[Row[Any]], *, than: datetime) -> None:
             order.append("batch")
             if len(order) == 1:
                 loop.call_soon_threadsafe(lambda: waiting.append(asyncio.ensure_future(other())))
-            super().delete(conn, keys)
+            super().delete(conn, keys, than=than)
 
     async def other() -> None:
         await storage.write(lambda _conn: order.append("other"))

@@ -7,7 +7,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from kokino.alerts.silence import Matcher, Silence, faults_in, keeping_quiet
+from kokino.alerts.matcher import Matcher
+from kokino.alerts.silence import Silence, faults_in, keeping_quiet
 
 T = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
 HOUR = timedelta(hours=1)

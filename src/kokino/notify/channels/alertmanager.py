@@ -20,7 +20,7 @@ import structlog
 from kokino.clock import Clock, iso
 from kokino.notify.channels.http import Answer, post, said
 from kokino.notify.model import Action, Delivery, Message, Outcome, Reason, Receipt, Severity
-from kokino.notify.text import plain
+from kokino.notify.text import RUNBOOK, plain
 
 log = structlog.get_logger(__name__)
 
@@ -40,6 +40,8 @@ REMEMBERED = 1000
 
 #: The words that routes of Alertmanager commonly ask for.
 SEVERITIES = {Severity.P1: "critical", Severity.P2: "warning", Severity.P3: "info"}
+#: The label by which an installation knows its own alerts when they come back to it.
+INSTALLATION = "kokino_installation"
 _NO_LABEL = re.compile(r"[^a-zA-Z0-9_]")
 #: The best of several members' answers is what the cluster has answered.
 _BEST_FIRST = (Outcome.ACCEPTED, Outcome.UNCERTAIN, Outcome.RETRY, Outcome.REFUSED)
@@ -90,6 +92,8 @@ class AlertmanagerChannel:
     async def send(self, delivery: Delivery) -> Receipt:
         if delivery.action is Action.RESOLVE:
             return await self._end(delivery)
+        if _came_from_one(delivery):
+            return Receipt(outcome=Outcome.ACCEPTED, detail="not sent: it came from an Alertmanager")
         if _episode(delivery) in self._over:  # a further tier's, that waited longer than the end
             return Receipt(outcome=Outcome.ACCEPTED, detail="not sent, for its end was")
         return together(await self._tell([alert(delivery, self._clock.now())]))
@@ -108,7 +112,8 @@ class AlertmanagerChannel:
         """Say again what fires, and what is over to those who may not have heard it."""
         async with self._turn:
             now = self._clock.now()
-            fires = [alert(delivery, now) for delivery in standing if _episode(delivery) not in self._over]
+            told = [each for each in standing if not _came_from_one(each)]
+            fires = [alert(each, now) for each in told if _episode(each) not in self._over]
             watches = [watchdog(one, now) for one in watchdogs] if self.takes_watchdog else []
             if body := [*fires, *watches, *self._owed.values()]:
                 self._note(await self._tell(body))
@@ -154,7 +159,7 @@ def watchdog(standing: Standing, now: datetime) -> dict[str, Any]:
             "alertname": standing.rule_id,
             "severity": "none",
             "owner": standing.owner,
-            "kokino_installation": standing.source,
+            INSTALLATION: standing.source,
         },
         "annotations": {"summary": standing.title},
         "startsAt": iso(standing.since),
@@ -171,7 +176,7 @@ def labels(delivery: Delivery) -> dict[str, str]:
         "severity": SEVERITIES[message.severity],
         "priority": message.severity.value,
         "owner": message.owner or "",
-        "kokino_installation": message.source,
+        INSTALLATION: message.source,
         "kokino_episode": _episode(delivery),
     }
     return {name: value for name, value in {**own, **ours}.items() if value}
@@ -193,6 +198,15 @@ def together(receipts: Sequence[Receipt]) -> Receipt:
     return Receipt(outcome=best.outcome, detail=detail, retry_after=best.retry_after, reason=best.reason)
 
 
+def _came_from_one(delivery: Delivery) -> bool:
+    """True for another installation's alert that an Alertmanager has told us of.
+
+    Two that each send to an Alertmanager what it tells them of would go on for ever, with new labels each
+    time. Our own alerts are not taken when they come back.
+    """
+    return INSTALLATION in delivery.message.labels
+
+
 def _episode(delivery: Delivery) -> str:
     return delivery.episode_id or delivery.dedup_key
 
@@ -206,7 +220,7 @@ def _annotations(delivery: Delivery) -> Iterator[tuple[str, str]]:
     yield "description", "\n".join(f"{plain(label)}: {plain(text)}" for label, text in lines.items())
     if message.probable_cause:
         yield "probable_cause", plain(message.probable_cause)
-    yield from (("runbook_url", link.url) for link in message.links[1:2])
+    yield from (("runbook_url", link.url) for link in message.links if link.text == RUNBOOK)
 
 
 def _link(message: Message) -> dict[str, str]:
