@@ -10,9 +10,11 @@ from typing import Any
 from hypothesis import strategies as st
 from sqlalchemy import Connection
 
+from kokino.alerts import received, received_store
 from kokino.alerts.rehearse import START
 from kokino.alerts.rule import AlertRule
 from kokino.alerts.rulefile import packaged
+from kokino.telemetry import store as telemetry
 from kokino.telemetry.histogram import EXACT_EDGES
 from kokino.telemetry.model import END_STATES, END_TYPES, Event, EventType, Running
 
@@ -86,7 +88,7 @@ def _run(starts: datetime, length_s: int | None, shape: Event) -> list[Event]:
 
 RUNS = st.builds(_run, INSTANTS, st.none() | st.sampled_from([0, 20, 60, 61, 400, 4_000]), ENDS)
 
-_OTHERS = sorted(set(EventType) - set(END_STATES) - {EventType.EXECUTION_STARTED})
+_OTHERS = sorted(set(EventType) - set(END_STATES) - {EventType.EXECUTION_STARTED, EventType.ALERT_RECEIVED})
 OTHERS = st.builds(
     lambda kind, at, agent, cli, label, data: [
         Event(type=kind, at=at, agent_id=agent, cli_type=cli, label=label, data=data)
@@ -101,10 +103,40 @@ OTHERS = st.builds(
 )
 
 
+def _received(at: datetime, severity: str, firing: bool) -> list[Event]:
+    """A word of an Alertmanager."""
+    said = received.Told(
+        labels={"alertname": "DiskFull", "severity": severity},
+        is_firing=firing,
+        since=at,
+        at=at,
+        summary="the disk is full",
+    )
+    return [Event(type=EventType.ALERT_RECEIVED, at=at, data=said.to_data())]
+
+
+RECEIVED = st.builds(
+    _received, INSTANTS, st.sampled_from(["critical", "warning", "info", "none"]), firing=st.booleans()
+)
+
+
+def write(conn: Connection, *events: Event) -> None:
+    """Tell the database, as whoever tells of such events does."""
+    for event in events:
+        telemetry.append(conn, event)
+        if event.type == EventType.ALERT_RECEIVED and event.data is not None:
+            received_store.save(conn, received.Told.from_data(event.data, event.at))
+
+
+def _lateness(event: Event, seconds: int) -> timedelta:
+    """What is dated by when it was heard is never late."""
+    return timedelta() if event.type == EventType.ALERT_RECEIVED else seconds * SECOND
+
+
 def _told(happened: list[tuple[list[Event], int]]) -> list[Told]:
     """In the order in which the database hears of them: some late, an execution's start before its end."""
     told = [
-        Told(event=replace(event, execution_id=f"exec-{number}"), at=event.at + late * SECOND)
+        Told(event=replace(event, execution_id=f"exec-{number}"), at=event.at + _lateness(event, late))
         for number, (events, late) in enumerate(happened)
         for event in events
     ]
@@ -112,11 +144,9 @@ def _told(happened: list[tuple[list[Event], int]]) -> list[Told]:
 
 
 SINGLE_ENDS = ENDS.map(lambda end: [end])
+HAPPENED = st.one_of(SINGLE_ENDS, SINGLE_ENDS, RUNS, OTHERS, RECEIVED)
 #: Whatever can be told, in whatever order.
-STREAMS = st.lists(
-    st.tuples(st.one_of(SINGLE_ENDS, SINGLE_ENDS, RUNS, OTHERS), st.sampled_from([0, 0, 0, 1, 90, 4_000])),
-    max_size=30,
-).map(_told)
+STREAMS = st.lists(st.tuples(HAPPENED, st.sampled_from([0, 0, 0, 1, 90, 4_000])), max_size=30).map(_told)
 
 
 def running(events: Sequence[Event], _conn: Connection) -> list[Running]:

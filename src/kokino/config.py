@@ -19,6 +19,7 @@ from typing import Annotated, Any, TypeVar
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
 from kokino.errors import ConfigInvalid, Fault
+from kokino.validation import causes, in_words
 
 FILE_NAME = "kokino.toml"
 
@@ -109,7 +110,7 @@ class Section:
         try:
             return model.model_validate(dict(self.values))
         except ValidationError as error:
-            for detail in error.errors():
+            for detail in causes(error.errors()):
                 faults.add(self._fault(model, detail))
         return None
 
@@ -137,7 +138,7 @@ class Section:
             case "model_type" | "dict_type":
                 message = "must be a table"
             case _:
-                message = detail["msg"].removeprefix("Value error, ")
+                message = in_words(detail)
         return self.fault(".".join(path), message)
 
     def _line(self, path: str) -> int | None:

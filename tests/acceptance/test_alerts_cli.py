@@ -217,6 +217,6 @@ async def test_files_of_a_home_are_written_edited_and_checked(tmp_path: Path) ->
     done = await ran("config", "check", "--home", home)
     assert done.returncode == 1
     assert "the configuration has 2 faults" in done.stderr
-    assert f"{rule}:{line_of('severity: P0', rule)}: severity: Input should be" in done.stderr
+    assert f"{rule}:{line_of('severity: P0', rule)}: severity: must be" in done.stderr
     place = f"{objective}:{line_of('value: 31', objective)}: spec.objectives.0.value"
     assert f"{place}: must be one of the seconds" in done.stderr

@@ -15,7 +15,7 @@ from kokino.storage.schema import metadata
 
 SOURCE = Path(__file__).resolve().parents[2] / "src" / "kokino"
 
-BASE = ("clock", "ids", "errors", "log", "metrics", "config", "tasks", "barrier", "tokens")
+BASE = ("clock", "ids", "errors", "log", "metrics", "validation", "config", "tasks", "barrier", "tokens")
 SEAMS = ("storage", "process", "notify")
 NOUNS = (
     "telemetry", "conversations", "agents", "executions", "shadow", "doctor", "integrity",
@@ -32,7 +32,7 @@ NARROWER = {
 
 #: The command line speaks HTTP to a broker; only these start one, look as one would where there is none, or
 #: write files that need none, and load what that takes when they do.
-CLI_KNOWS = frozenset({"clock", "errors", "ids", "log", "config", "tokens"})
+CLI_KNOWS = frozenset({"clock", "errors", "ids", "log", "config", "tokens", "validation"})
 CLI_STARTERS = frozenset(
     {
         "cli/serve.py",
@@ -74,7 +74,7 @@ TABLES = {
     "conversations": frozenset({"conversations", "turns"}),
     "agents": frozenset({"agents", "sessions", "agent_locks", "circuits", "fallbacks", "pauses"}),
     "executions": frozenset({"executions", "records", "idempotency_keys"}),
-    "alerts": frozenset({"alerts", "alert_transitions", "silences"}),
+    "alerts": frozenset({"alerts", "alert_transitions", "received_alerts", "silences"}),
     "incidents": frozenset({"incidents", "incident_episodes", "timeline"}),
     "playbooks": frozenset({"playbook_runs", "playbook_steps"}),
     "escalation": frozenset({"escalations"}),

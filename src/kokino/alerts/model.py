@@ -21,6 +21,10 @@ class Phase(StrEnum):
     RESOLVED = "resolved"
 
 
+#: The states of an alert that must still come to an end.
+UNSETTLED = (Phase.FIRING, Phase.PENDING)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Alert:
     """One instance of a rule with its labels."""

@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 from kokino.alerts import store
 from kokino.alerts.lifecycle import Reaction, retire
 from kokino.alerts.look import Look, alert_labels, labels_of, look, looks_at, unseen
-from kokino.alerts.model import Alert, Phase, fingerprint
+from kokino.alerts.model import UNSETTLED, Alert, fingerprint
 from kokino.alerts.observe import Labels
 from kokino.alerts.punctuality import Punctuality
 from kokino.alerts.rule import AlertRule, Severity
@@ -30,10 +30,6 @@ log = structlog.get_logger(__name__)
 #: Why an alert ends that its rule looked at in an earlier broker and looks at no more.
 RULE_GONE = "its rule is gone"
 RULE_CHANGED = "its rule has other labels now"
-
-
-#: The states of an alert that must still come to an end.
-UNSETTLED = (Phase.FIRING, Phase.PENDING)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,8 +11,8 @@ from datetime import UTC, datetime, timedelta
 from itertools import count
 
 from kokino.alerts import received
-from kokino.alerts.look import alert_labels, look, unseen
-from kokino.alerts.model import Alert, Phase, Transition
+from kokino.alerts.look import alert_labels, labels_of, look, unseen
+from kokino.alerts.model import UNSETTLED, Alert, Phase, Transition
 from kokino.alerts.observe import Labels
 from kokino.alerts.rule import AGENT, CLI_TYPE, AlertRule, Ends, Expectation, Happens, RuleTest, Runs, Told
 from kokino.alerts.timeline import Timeline
@@ -56,7 +56,10 @@ class Rehearsal:
 
     def look(self, now: datetime) -> datetime | None:
         """Look at every alert of the rule; when to look again."""
-        bearers = self.timeline.bearers(self.rule, now + MILLISECOND)
+        bearers = [*self.timeline.bearers(self.rule, now + MILLISECOND)]
+        # What fires and has no bearer any more must end all the same.
+        left = (labels_of(self.rule, one) for one in self.alerts.values() if one.state in UNSETTLED)
+        bearers += [labels for labels in left if labels not in bearers]
         return min((at for labels in bearers if (at := self._look(labels, now)) is not None), default=None)
 
     def alert(self, labels: Labels) -> Alert:

@@ -120,7 +120,9 @@ class Timeline:
 
     def bearers(self, rule: AlertRule, until: datetime) -> Sequence[Labels]:
         if (received := rule.received) is not None:
-            return [said[0].labels for said in self._said.values() if received.fits(said[0].labels)]
+            told = (self.told(said[0].labels, until) for _, said in sorted(self._said.items()))
+            firing = [one.labels for one in told if one is not None and one.is_firing]
+            return [labels for labels in firing if received.fits(labels)]
         if not rule.by:
             return [{}]
         types = rule.begun_by() or frozenset(END_STATES)

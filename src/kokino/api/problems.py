@@ -14,6 +14,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from kokino.errors import Invalid, KokinoError
+from kokino.validation import causes, in_words
 
 log = structlog.get_logger(__name__)
 
@@ -112,7 +113,7 @@ def _of_framework(request: Request, error: HTTPException) -> tuple[str, str]:
 
 
 def _of_validation(error: RequestValidationError) -> JSONResponse:
-    faults = [_fault(detail) for detail in error.errors()]
+    faults = [_fault(detail) for detail in causes(error.errors())]
     if any(detail["type"] == "json_invalid" for detail in error.errors()):
         detail = error.errors()[0]
         at = detail["loc"][-1] if len(detail["loc"]) > 1 else 0
@@ -130,7 +131,7 @@ def _of_validation(error: RequestValidationError) -> JSONResponse:
 def _fault(detail: Mapping[str, Any]) -> dict[str, str]:
     # "[key]" is pydantic's own word for a key that is wrong.
     place, *path = (part for part in detail["loc"] if part != "[key]")
-    message = str(detail["msg"]).removeprefix("Value error, ")
+    message = in_words(detail)
     if detail["type"] == "extra_forbidden":
         message = "is no field of this request"
     elif detail["type"] == "missing":

@@ -7,6 +7,8 @@ from typing import Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from kokino.validation import plain
+
 
 class Command(TyperCommand):
     """A command whose help fits any terminal, and whose refusals are sentences."""
@@ -20,7 +22,7 @@ class Command(TyperCommand):
         try:
             return super().parse_args(ctx, args)
         except typer.BadParameter as error:
-            error.message = in_words(error.message)
+            error.message = plain(error.message)
             raise
 
     def get_params(self, ctx: Any) -> Any:
@@ -39,11 +41,6 @@ class Group(TyperGroup):
 def flowing(text: str | None) -> str | None:
     """`text` with the lines of each paragraph joined: they were broken for the source's width."""
     return text and "\n\n".join(" ".join(paragraph.split()) for paragraph in text.split("\n\n"))
-
-
-def in_words(message: str) -> str:
-    """What pydantic says of a value, as a person would."""
-    return message.removeprefix("Value error, ").replace("Input should be", "must be", 1)
 
 
 def switched(params: Any) -> Any:

@@ -12,6 +12,7 @@ from kokino.alerts.rulefile import load_rules
 from kokino.errors import ConfigInvalid, Fault
 from kokino.exports import grafana as dashboard
 from kokino.exports import openslo as documents
+from kokino.exports.conditions import exported
 from kokino.exports.prometheus import INTERVAL, rule_file
 from kokino.exports.unit_tests import COARSEST, TestWriter, grid_of
 from kokino.slo.model import Objectives
@@ -31,7 +32,7 @@ class Written:
 
 
 def prometheus(home: Path | None, *, interval: timedelta = INTERVAL, public_url: str) -> Written:
-    """Rules for Prometheus; a folder gets a file for each, with its unit tests beside it.
+    """Rules for Prometheus; a folder gets a file for each that can be exported, with its unit tests.
 
     `home` has rules and objectives of its own in ``alerts`` and ``slo``. Raises `ConfigInvalid` with every
     fault of every file, as the others do.
@@ -67,7 +68,7 @@ def _rule_files(
     rules: Iterable[AlertRule], objectives: Objectives, *, interval: timedelta, public_url: str
 ) -> dict[str, str]:
     files: dict[str, str] = {}
-    for rule in rules:
+    for rule in filter(exported, rules):
         name = f"{rule.id}.rules.yaml"
         files[name] = rule_file([rule], objectives, interval=interval, public_url=public_url)
         tests = TestWriter(

@@ -11,6 +11,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from kokino.errors import Fault
+from kokino.validation import causes, in_words
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -77,7 +78,7 @@ def read(file: YamlFile, model: type[M], faults: list[Fault]) -> M | None:
     try:
         return model.model_validate(file.values)
     except ValidationError as error:
-        faults.extend(file.fault(detail["loc"], _message(model, detail)) for detail in error.errors())
+        faults.extend(file.fault(detail["loc"], _message(model, detail)) for detail in causes(error.errors()))
     return None
 
 
@@ -111,8 +112,7 @@ def _message(model: type[BaseModel], detail: Any) -> str:
         case "missing":
             return "is missing"
         case _:
-            message: str = detail["msg"]
-            return message.removeprefix("Value error, ")
+            return in_words(detail)
 
 
 def _unknown(word: str, known: Sequence[str]) -> str:

@@ -19,10 +19,9 @@ from kokino.alerts.rehearse import START
 from kokino.alerts.rule import AlertRule
 from kokino.slo.defaults import defaults
 from kokino.storage import Storage, open_storage
-from kokino.telemetry import store as telemetry
 from kokino.telemetry.model import Event
 from kokino.testing.ids import SequentialIds
-from tests.alert_streams import LENGTH_S, RULES, SECOND, STREAMS, Told, running
+from tests.alert_streams import LENGTH_S, RULES, SECOND, STREAMS, Told, running, write
 
 END = START + LENGTH_S * SECOND + timedelta(days=1)
 #: All that a change is told by, but for names.
@@ -56,7 +55,7 @@ class Broker:
 
     async def _happen(self, events: Sequence[Event]) -> None:
         self.known.extend(events)
-        await self.storage.write(lambda conn: [telemetry.append(conn, event) for event in events])
+        await self.storage.write(lambda conn: write(conn, *events))
 
     async def _look(self, now: datetime) -> datetime | None:
         before = await self.storage.read(_changes)

@@ -18,8 +18,7 @@ from kokino.alerts.stored import Stored
 from kokino.alerts.timeline import Timeline
 from kokino.clock import MILLISECOND
 from kokino.slo.defaults import defaults
-from kokino.telemetry import store as telemetry
-from tests.alert_streams import INSTANTS, STREAMS, Told, generated_rules, running
+from tests.alert_streams import INSTANTS, STREAMS, Told, generated_rules, running, write
 from tests.empty_database import empty_database
 
 LOOKS = st.lists(INSTANTS, min_size=1, max_size=5, unique=True).map(sorted)
@@ -33,7 +32,7 @@ def compare(rule: AlertRule, stream: Sequence[Told], instants: Sequence[datetime
         for now in instants:
             known = [told.event for told in stream if told.at <= now]
             for event in known[written:]:
-                telemetry.append(conn, event)
+                write(conn, event)
             written = len(known)
             stored = Stored(conn, partial(running, known))
             timeline = Timeline(known)

@@ -282,7 +282,7 @@ def test_the_apis_names_of_an_agent_lead_to_the_files(read: Read, written: str, 
         ("refused = 1", "retries.refused", "is never tried again, whatever is configured; known: auth, "),
         ('network = "2"', "retries.network", "must be a number, without quotes"),
         ("network = true", "retries.network", "must be a number, without quotes"),
-        ("network = 11", "retries.network", "Input should be less than or equal to 10"),
+        ("network = 11", "retries.network", "must be less than or equal to 10"),
     ],
 )
 def test_what_is_wrong_in_retries_is_told(read: Read, written: str, field: str, said: str) -> None:

@@ -56,11 +56,14 @@ def test_every_way_to_be_over_is_explained() -> None:
         assert f"| `kind: {kind}` |" in PAGE
 
 
-def test_the_rule_on_the_page_is_one_and_passes_its_tests() -> None:
+RULES_ON_THE_PAGE = re.findall(r"```yaml\n(apiVersion.*?)```", PAGE, re.DOTALL)
+
+
+@pytest.mark.parametrize("text", RULES_ON_THE_PAGE, ids=range(len(RULES_ON_THE_PAGE)))
+def test_a_rule_on_the_page_is_one_and_passes_its_tests(text: str) -> None:
     """It can be copied."""
-    [text] = re.findall(r"```yaml\n(apiVersion.*?)```", PAGE, re.DOTALL)
     faults: list[Fault] = []
-    rule = read_rule("permission-waits.yaml", text, faults)
+    rule = read_rule("on-the-page.yaml", text, faults)
     assert faults == []
     assert rule is not None
     assert [fault for test in rule.tests for fault in rehearse(rule, test, defaults())] == []

@@ -77,7 +77,7 @@ def test_all_faults_are_told_at_once_with_their_lines() -> None:
     unknown_length = 'must be a length of time such as "30s", "5m" or "1h"'
     assert sorted(said(text)) == sorted(
         [
-            f"rule.yaml:{at['severity: P0']}: severity: Input should be 'P1', 'P2', 'P3' or 'none'",
+            f"rule.yaml:{at['severity: P0']}: severity: must be 'P1', 'P2', 'P3' or 'none'",
             f"rule.yaml:{at['bellow']}: conditions.0.bellow: is no setting here; did you mean 'below'?",
             f"rule.yaml:{at['id: rate-1h']}: conditions.0.below: is missing",
             f"rule.yaml:{at['long: six']}: conditions.3.long: {unknown_length}",

@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 from kokino.alerts.rulefile import packaged
 from kokino.cli import app
 from kokino.errors import ConfigInvalid, KokinoError
+from kokino.exports.conditions import exported
 
 OBJECTIVE = """
 apiVersion: openslo/v1
@@ -51,7 +52,8 @@ def test_without_a_place_it_goes_to_the_standard_output(what: str, begins: str, 
 def test_a_folder_gets_each_rule_with_its_tests(tmp_path: Path) -> None:
     """Beside each other, by the rule's name."""
     export("prometheus", "--out", str(tmp_path), home=tmp_path)
-    expected = {f"{rule.id}.{kind}.yaml" for rule in packaged() for kind in ("rules", "test")}
+    rules = [rule.id for rule in packaged() if exported(rule)]
+    expected = {f"{rule}.{kind}.yaml" for rule in rules for kind in ("rules", "test")}
     assert {path.name for path in tmp_path.iterdir()} == expected
 
 

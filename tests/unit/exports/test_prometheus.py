@@ -45,9 +45,10 @@ def own(more: str) -> AlertRule:
 
 
 def test_every_shipped_rule_is_exported() -> None:
-    """A group for each, which ends with its alert."""
+    """A group for each, which ends with its alert; but what came from an Alertmanager needs none."""
     groups = yaml.safe_load(text(*packaged()))["groups"]
-    assert [group["rules"][-1]["alert"] for group in groups] == [rule.id for rule in packaged()]
+    rules = [rule.id for rule in packaged() if rule.received is None]
+    assert [group["rules"][-1]["alert"] for group in groups] == rules
 
 
 def test_an_alert_says_who_and_what_to_do() -> None:

@@ -40,7 +40,7 @@ def test_all_faults_of_a_file_are_told_at_once_with_their_lines() -> None:
     unknown_length = 'must be a length of time such as "30s", "5m" or "1h"'
     assert sorted(said(text)) == sorted(
         [
-            f"my.yaml:{at['99.5']}: spec.objectives.0.target: Input should be less than or equal to 1",
+            f"my.yaml:{at['99.5']}: spec.objectives.0.target: must be less than or equal to 1",
             f"my.yaml:{at['servise:']}: spec.servise: is no setting here; did you mean 'service'?",
             f"my.yaml:{at['description:']}: spec.service: is missing",
             f"my.yaml:{at['moons']}: spec.timeWindow.0.duration: {unknown_length}",

@@ -1,0 +1,52 @@
+"""What pydantic finds wrong with values, as a person would say it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Any
+
+_BOUNDS = {"ge": "at least", "gt": "longer than", "le": "at most", "lt": "shorter than"}
+_WRITTEN = re.compile(r"datetime\.timedelta\((.*)\)")
+_PART = re.compile(r"(days|seconds|microseconds)=(\d+)")
+_UNITS = (("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1))
+
+
+def causes(details: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """`ValidationError.errors()` without what only follows from others.
+
+    A list whose every entry is wrong is called too short besides, for none of them was taken.
+    """
+    places = [detail["loc"] for detail in details]
+    return [detail for detail in details if detail["type"] != "too_short" or not _has_inner(detail, places)]
+
+
+def in_words(detail: Mapping[str, Any]) -> str:
+    """One of them: ``must be at least 2h``."""
+    if detail["type"] == "too_short":
+        least = detail["ctx"]["min_length"]
+        return "must hold at least one" if least == 1 else f"must hold at least {least}"
+    for name, value in detail.get("ctx", {}).items():
+        # pydantic gives a length as Python would write it.
+        if name in _BOUNDS and (found := _WRITTEN.fullmatch(str(value))):
+            parts = {part: int(number) for part, number in _PART.findall(found[1])}
+            return f"must be {_BOUNDS[name]} {_length(timedelta(**parts))}"
+    return plain(str(detail["msg"]))
+
+
+def plain(message: str) -> str:
+    """A message alone, where there is no more of it."""
+    return message.removeprefix("Value error, ").replace("Input should be", "must be", 1)
+
+
+def _has_inner(detail: Mapping[str, Any], places: Sequence[tuple[Any, ...]]) -> bool:
+    own = detail["loc"]
+    return any(len(place) > len(own) and place[: len(own)] == own for place in places)
+
+
+def _length(length: timedelta) -> str:
+    """As a settings file writes it: ``2h``, ``90s``."""
+    seconds = length.total_seconds()
+    unit, size = next((one for one in _UNITS if seconds and not seconds % one[1]), _UNITS[-1])
+    return f"{seconds / size:g}{unit}"
