@@ -14,6 +14,13 @@ COLUMNS = 24
 GREEN, YELLOW, RED, BLUE = "green", "yellow", "red", "blue"
 
 
+_LINES = {"lineWidth": 2, "fillOpacity": 0, "spanNulls": True, "showPoints": "never"}
+BARS = {"drawStyle": "bars", "fillOpacity": 60, "lineWidth": 0, "stacking": {"mode": "normal"}}
+_STAT = {"graphMode": "area", "colorMode": "value", "reduceOptions": {"calcs": ["lastNotNull"]}}
+_LEGEND = {"legend": {"displayMode": "list", "placement": "bottom"}, "tooltip": {"mode": "multi"}}
+_TABLE = {"showHeader": True, "cellHeight": "sm"}
+
+
 @dataclass(frozen=True, slots=True)
 class Query:
     """One query of a panel."""
@@ -57,6 +64,25 @@ class Row:
 
     title: str
     panels: Sequence[Panel]
+
+
+def stat(title: str, expr: str, about: str, **more: Any) -> Panel:
+    """One value, as of now."""
+    return Panel(
+        title=title, type="stat", queries=[Query(expr)], about=about, width=4, height=4, options=_STAT, **more
+    )
+
+
+def chart(title: str, asked: list[Query], about: str, **more: Any) -> Panel:
+    """Lines over time, half as wide as the page."""
+    wanted = {"type": "timeseries", "width": 12, "custom": _LINES, "options": _LEGEND, **more}
+    return Panel(title=title, queries=asked, about=about, **wanted)
+
+
+def listing(title: str, expr: str, about: str) -> Panel:
+    """What holds now, line by line."""
+    query = Query(expr, instant=True)
+    return Panel(title=title, type="table", queries=[query], about=about, width=6, height=6, options=_TABLE)
 
 
 def placed(rows: Sequence[Row]) -> list[dict[str, Any]]:

@@ -4,13 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any
 
 from kokino.alerts.conditions import Burn
 from kokino.alerts.rule import AlertRule, Severity
 from kokino.exports import queries
+from kokino.exports.conditions import exported
 from kokino.exports.counters import HEARTBEAT
-from kokino.exports.panels import BLUE, GREEN, RED, YELLOW, Panel, Query, Row, target_line
+from kokino.exports.own_panels import own_panels
+from kokino.exports.panels import (
+    BARS,
+    BLUE,
+    GREEN,
+    RED,
+    YELLOW,
+    Panel,
+    Query,
+    Row,
+    chart,
+    listing,
+    stat,
+    target_line,
+)
 from kokino.exports.promql import duration
 from kokino.slo.model import Objective, Objectives
 
@@ -22,12 +36,6 @@ TIERS = (timedelta(minutes=5), timedelta(minutes=30), HOUR, 6 * HOUR, DAY, 3 * D
 #: Over which single events are counted for a chart.
 RECENT = timedelta(minutes=5)
 
-_LINES = {"lineWidth": 2, "fillOpacity": 0, "spanNulls": True, "showPoints": "never"}
-_BARS = {"drawStyle": "bars", "fillOpacity": 60, "lineWidth": 0, "stacking": {"mode": "normal"}}
-_STAT = {"graphMode": "area", "colorMode": "value", "reduceOptions": {"calcs": ["lastNotNull"]}}
-_LEGEND = {"legend": {"displayMode": "list", "placement": "bottom"}, "tooltip": {"mode": "multi"}}
-_TABLE = {"showHeader": True, "cellHeight": "sm"}
-
 
 def rows(rules: Sequence[AlertRule], objectives: Objectives) -> list[Row]:
     """Everything, from the top down."""
@@ -38,66 +46,51 @@ def rows(rules: Sequence[AlertRule], objectives: Objectives) -> list[Row]:
         Row("What fails", _failures()),
         Row("What is wrong now", _wrong(rules)),
         Row("Memory, correctness, integrity", _others(objectives)),
-        Row("The broker itself", _broker()),
+        Row("The broker itself", own_panels()),
     ]
 
 
 def firing(rules: Sequence[AlertRule]) -> str:
     """Our alerts of the chosen brokers; the one that always fires tells nothing here."""
-    names = "|".join(rule.id for rule in rules if rule.severity is not Severity.NONE)
+    shown = (rule for rule in rules if rule.severity is not Severity.NONE and exported(rule))
+    names = "|".join(rule.id for rule in shown)
     alerts = queries.of("ALERTS", f'alertname=~"{names}"', 'alertstate="firing"')
     return f"{alerts} and on (job, instance) {queries.of(HEARTBEAT)}"
-
-
-def _stat(title: str, expr: str, about: str, **more: Any) -> Panel:
-    return Panel(
-        title=title, type="stat", queries=[Query(expr)], about=about, width=4, height=4, options=_STAT, **more
-    )
-
-
-def _chart(title: str, asked: list[Query], about: str, **more: Any) -> Panel:
-    wanted = {"type": "timeseries", "width": 12, "custom": _LINES, "options": _LEGEND, **more}
-    return Panel(title=title, queries=asked, about=about, **wanted)
-
-
-def _listing(title: str, expr: str, about: str) -> Panel:
-    query = Query(expr, instant=True)
-    return Panel(title=title, type="table", queries=[query], about=about, width=6, height=6, options=_TABLE)
 
 
 def _now(rules: Sequence[AlertRule], objectives: Objectives) -> list[Panel]:
     available = objectives.availability
     share = {"unit": "percentunit", "decimals": 2, "lowest": 0, "highest": 1}
     return [
-        _stat(
+        stat(
             "Availability, 1 h",
             queries.good_share(available, CURRENT),
             f"Completed over valid executions. Promised: {100 * available.target:g} % over 30 days.",
             steps=((None, RED), (0.99, YELLOW), (available.target, GREEN)),
             **share,
         ),
-        _stat(
+        stat(
             "Error budget left",
             queries.budget_left(available),
             "Of what may fail within 30 days, or since Prometheus first saw this broker.",
             steps=((None, RED), (0.1, YELLOW), (0.5, GREEN)),
             **share,
         ),
-        _stat(
+        stat(
             "P95, 5 min",
             f"max({queries.of('headless_latency_p95_ms')}) / 1000",
             "As the broker computes it; an execution that still runs counts with its age.",
             unit="s",
             steps=((None, GREEN), (30, YELLOW), (60, RED)),
         ),
-        _stat("Running", queries.running(), "Executions that run now.", steps=((None, BLUE),), decimals=0),
-        _stat(
+        stat("Running", queries.running(), "Executions that run now.", steps=((None, BLUE),), decimals=0),
+        stat(
             "Alerts firing",
             f"count({firing(rules)}) or 0 * {queries.running()}",
             "Of the rules that `kokino export prometheus` writes.",
             steps=((None, GREEN), (1, RED)),
         ),
-        _stat(
+        stat(
             "Circuits open",
             f"sum({queries.of('headless_circuit_open')}) or 0 * {queries.running()}",
             "Agents that are stopped on a CLI type after failures in a row.",
@@ -110,7 +103,7 @@ def _availability(rules: Sequence[AlertRule], promised: Objective) -> list[Panel
     rates = sorted({part.rate for rule in rules for part in rule.conditions if isinstance(part, Burn)})
     told = ", ".join(f"{rate:g}" for rate in rates)
     return [
-        _chart(
+        chart(
             "Availability",
             [
                 Query(queries.good_share(promised, CURRENT), "1 h"),
@@ -122,13 +115,13 @@ def _availability(rules: Sequence[AlertRule], promised: Objective) -> list[Panel
             highest=1,
             overrides=[target_line("promised")],
         ),
-        _chart(
+        chart(
             "Burn rate",
             [Query(queries.burn_rate(promised, window), duration(window)) for window in TIERS],
             f"How many times faster than allowed the budget goes. Rules look at {told}.",
             lowest=0,
         ),
-        _chart(
+        chart(
             "Error budget left",
             [Query(queries.budget_left(promised), "left")],
             "Of 30 days, or since Prometheus first saw this broker.",
@@ -136,11 +129,11 @@ def _availability(rules: Sequence[AlertRule], promised: Objective) -> list[Panel
             lowest=0,
             highest=1,
         ),
-        _chart(
+        chart(
             "Executions by how they ended",
             [Query(queries.each("headless_executions_total", "state", RECENT), "{{state}}")],
             "In the five minutes before.",
-            custom=_BARS,
+            custom=BARS,
         ),
     ]
 
@@ -148,7 +141,7 @@ def _availability(rules: Sequence[AlertRule], promised: Objective) -> list[Panel
 def _latency(promised: Objective) -> list[Panel]:
     limit = 0.0 if promised.threshold is None else promised.threshold.total_seconds()
     return [
-        _chart(
+        chart(
             "Latency of executions that ended",
             [
                 *(Query(queries.quantile(q, RECENT), f"p{100 * q:g}") for q in (0.5, 0.95, 0.99)),
@@ -159,7 +152,7 @@ def _latency(promised: Objective) -> list[Panel]:
             lowest=0,
             overrides=[target_line("promised for p95")],
         ),
-        _chart(
+        chart(
             f"Share within {limit:g} s",
             [
                 Query(queries.good_share(promised, HOUR), "1 h"),
@@ -171,7 +164,7 @@ def _latency(promised: Objective) -> list[Panel]:
             highest=1,
             overrides=[target_line("promised")],
         ),
-        _chart(
+        chart(
             "Running for longer than",
             [
                 Query(
@@ -190,35 +183,35 @@ def _latency(promised: Objective) -> list[Panel]:
 def _failures() -> list[Panel]:
     failed = 'state=~"failed|lost|refused|timeout"'
     return [
-        _chart(
+        chart(
             "Failures by kind",
             [Query(queries.each("headless_failures_total", "kind", RECENT), "{{kind}}")],
             "In the five minutes before.",
-            custom=_BARS,
+            custom=BARS,
         ),
-        _chart(
+        chart(
             "Failures by CLI type",
             [Query(queries.each("headless_executions_total", "cli_type", RECENT, failed), "{{cli_type}}")],
             "In the five minutes before.",
-            custom=_BARS,
+            custom=BARS,
         ),
     ]
 
 
 def _wrong(rules: Sequence[AlertRule]) -> list[Panel]:
     return [
-        _listing("Alerts", firing(rules), "Firing now."),
-        _listing(
+        listing("Alerts", firing(rules), "Firing now."),
+        listing(
             "Open circuits",
             f"sum by (agent, cli_type) ({queries.of('headless_circuit_open')})",
             "kokino tells when the next try goes through: GET /agents/circuits/status.",
         ),
-        _listing(
+        listing(
             "Degraded environments",
             f"sum by (cli_type) ({queries.of('headless_environment_degraded')})",
             "kokino doctor tells what is missing.",
         ),
-        _listing(
+        listing(
             "Locks that are held too long",
             f"sum by (agent) ({queries.of('headless_lock_overdue')})",
             "GET /agents/sessions/status tells by what.",
@@ -229,14 +222,14 @@ def _wrong(rules: Sequence[AlertRule]) -> list[Panel]:
 def _others(objectives: Objectives) -> list[Panel]:
     resources, correctness = objectives.resources, objectives.correctness
     return [
-        _chart(
+        chart(
             "Memory, mean of peaks",
             [Query(queries.mean_memory(HOUR), "{{cli_type}}")],
             "Of executions that ended in the hour before: their whole process trees.",
             unit="mbytes",
             lowest=0,
         ),
-        _chart(
+        chart(
             "Within their limit, and matching",
             [
                 Query(queries.good_share(resources, resources.window), "memory"),
@@ -249,7 +242,7 @@ def _others(objectives: Objectives) -> list[Panel]:
             highest=1,
             overrides=[target_line("memory promised"), target_line("matches promised")],
         ),
-        _chart(
+        chart(
             "Damaged data",
             [
                 Query(f"sum({queries.of('headless_data_damaged')}) or 0 * {queries.running()}", "damaged"),
@@ -261,39 +254,6 @@ def _others(objectives: Objectives) -> list[Panel]:
             "1 from the first fault until a check finds nothing.",
             width=24,
             height=6,
-            lowest=0,
-        ),
-    ]
-
-
-def _broker() -> list[Panel]:
-    return [
-        _chart(
-            "Memory of the process",
-            [Query(queries.of("process_resident_memory_bytes"), "{{instance}}")],
-            "Of the broker alone, without the agents.",
-            unit="bytes",
-            width=8,
-            lowest=0,
-        ),
-        _chart(
-            "CPU",
-            [Query(f"rate({queries.of('process_cpu_seconds_total')}[5m])", "{{instance}}")],
-            "Of the broker alone; 1 is a whole core.",
-            width=8,
-            lowest=0,
-        ),
-        _chart(
-            "Open files",
-            [
-                Query(
-                    f"{queries.of('process_open_fds')} / {queries.of('process_max_fds')}",
-                    "{{instance}}",
-                )
-            ],
-            "Of those that it may open.",
-            unit="percentunit",
-            width=8,
             lowest=0,
         ),
     ]

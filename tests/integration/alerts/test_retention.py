@@ -6,8 +6,11 @@ from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import select
 
-from kokino.alerts import episode_store, retention_store, silence_store
+from kokino.alerts import episode_store, received_store, retention_store, silence_store
+from kokino.alerts import store as alert_store
 from kokino.alerts.matcher import Matcher
+from kokino.alerts.model import fingerprint
+from kokino.alerts.received import Told
 from kokino.alerts.silence import Silence
 from kokino.storage import Storage
 from kokino.storage.schema import alert_transitions
@@ -20,7 +23,13 @@ HOUR, KEPT = timedelta(hours=1), timedelta(days=400)
 
 async def swept(storage: Storage, now: datetime) -> None:
     """One run, which is enough for a few rows."""
-    kept = {retention_store.CHANGES: KEPT, retention_store.SILENCES: KEPT}
+    shelves = (
+        retention_store.CHANGES,
+        retention_store.ALERTS,
+        retention_store.RECEIVED,
+        retention_store.SILENCES,
+    )
+    kept = dict.fromkeys(shelves, KEPT)
     await Retention(storage, kept).run(now)
 
 
@@ -57,3 +66,42 @@ async def test_a_silence_goes_long_after_its_end(storage: Storage) -> None:
     await swept(storage, T + KEPT + 2 * HOUR)
     left = await storage.read(lambda conn: silence_store.page(conn, limit=10))
     assert [one.silence_id for one in left] == ["young"]
+
+
+async def test_an_alert_goes_after_all_that_it_did(storage: Storage, episodes: Episodes) -> None:
+    """What others tell has new labels each time; one that fires stays, however long."""
+    await episodes.resolve(await episodes.fire(T), T + HOUR)
+    await episodes.fire(T, rule_id="watchdog")
+
+    async def left() -> list[str]:
+        return [one.rule_id for one in await storage.read(alert_store.listed)]
+
+    await swept(storage, T + KEPT + HOUR)
+    assert len(await left()) == 2
+    await swept(storage, T + KEPT + 2 * HOUR)
+    assert await left() == ["watchdog"]
+
+
+async def test_what_came_back_while_old_rows_were_looked_for_stays(
+    storage: Storage, episodes: Episodes
+) -> None:
+    """Between the search and the deletion an alert may fire again."""
+    await episodes.resolve(await episodes.fire(T), T + HOUR)
+    await storage.write(lambda conn: conn.execute(alert_transitions.delete()))
+    than = T + KEPT
+    keys = await storage.read(lambda conn: retention_store.ALERTS.find(conn, than=than, limit=9))
+    assert len(keys) == 1
+    await episodes.fire(T + 2 * HOUR)
+    await storage.write(lambda conn: retention_store.ALERTS.delete(conn, keys, than=than))
+    assert len(await storage.read(alert_store.listed)) == 1
+
+
+async def test_what_an_alertmanager_said_goes_with_time(storage: Storage) -> None:
+    """Its alert has told it long ago."""
+    for name, at in (("old", T), ("young", T + HOUR)):
+        told = Told(labels={"alertname": name}, is_firing=False, since=at, at=at, summary=name)
+        await storage.write(lambda conn, told=told: received_store.save(conn, told))  # type: ignore[misc]
+    await swept(storage, T + KEPT + HOUR)
+    old, young = (fingerprint("", {"alertname": name}) for name in ("old", "young"))
+    assert await storage.read(lambda conn: received_store.find(conn, old)) is None
+    assert await storage.read(lambda conn: received_store.find(conn, young)) is not None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -25,6 +26,14 @@ OF_THE_PROCESS = {
     "process_open_fds",
     "process_max_fds",
 }
+#: What a broker shows of itself: docs/metrics.md lists all of it, as a test of that page proves.
+OF_THE_BROKER = {"kokino_storage_commit_seconds_bucket"} | set(
+    re.findall(
+        r"^\| `(kokino_\w+)` \|",
+        (Path(__file__).resolve().parents[3] / "docs" / "metrics.md").read_text(encoding="utf-8"),
+        re.MULTILINE,
+    )
+)
 #: Prometheus writes this one itself, of the rules that we export.
 OF_OUR_RULES = {"ALERTS"}
 
@@ -71,7 +80,7 @@ def shown_by_a_broker() -> set[str]:
 
 def test_every_query_names_metrics_that_are_there(document: dict[str, Any]) -> None:
     """Ours, and none that nobody writes."""
-    known = shown_by_a_broker() | OF_THE_PROCESS | OF_OUR_RULES
+    known = shown_by_a_broker() | OF_THE_PROCESS | OF_THE_BROKER | OF_OUR_RULES
     for query in queries(document):
         asked = set(METRIC.findall(query))
         assert asked
