@@ -148,7 +148,7 @@ async def test_one_alert_is_silenced_until_it_is_resolved(broker: TestBroker) ->
         (("alerts", "silence", "--match", "agent", "-m", "x"), "write name=value, or !=, =~ or !~"),
         (
             ("alerts", "backtest", "--rule", "nonsense"),
-            "there is no rule 'nonsense'; there are: availability-",
+            "there is no rule 'nonsense'; there are: alertmanager-",
         ),
     ],
 )
@@ -209,7 +209,7 @@ async def test_files_of_a_home_are_written_edited_and_checked(tmp_path: Path) ->
     wrote = await said("init", "--home", home)
     assert f"wrote {tmp_path}/alerts/{P1}.yaml" in wrote
     assert "has all of them already" in await said("init", "--home", home)
-    assert "5 objectives, 10 alert rules that pass" in await said("config", "check", "--home", home)
+    assert "5 objectives, 13 alert rules that pass" in await said("config", "check", "--home", home)
 
     rule, objective = tmp_path / "alerts" / f"{P1}.yaml", tmp_path / "slo" / "latency.yaml"
     rule.write_text(rule.read_text().replace("severity: P1", "severity: P0"))

@@ -425,6 +425,12 @@ CASES = (
         shape={"error": re.compile("conflict"), "detail": re.compile(".*waits for no permission.*")},
     ),
     Case(route="POST /executions/{execution_id}/cancel", shape=EXECUTION),
+    Case(
+        route="POST /api/hooks/alertmanager",
+        body={"version": "4", "alerts": []},
+        status=401,
+        shape={"error": re.compile("unauthenticated"), "detail": re.compile(".*--scope hook.*")},
+    ),
     Case(route="GET /api/alerts", query="?state=firing", shape=[ALERT]),
     Case(route="GET /api/alerts/{alert_id}", shape={**ALERT, **WHY}),
     Case(

@@ -72,7 +72,7 @@ class Course:
             reason=found.reason,
             now=now,
             pattern=pattern,
-            inputs=dict(found.inputs),
+            inputs={**run.inputs, **found.inputs},
         )
 
     def _do_not_know(self, conn: Connection, run: Run, playbook: Playbook, found: Match) -> None:

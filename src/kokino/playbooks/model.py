@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -24,8 +25,10 @@ BROKER_INPUTS: Mapping[str, str] = {
     "ALERT_ID": "the alert that started the run",
     "INCIDENT_ID": "the incident of that alert",
 }
-#: Inputs that come from the labels of the alert that started the run.
-LABEL_INPUTS = frozenset({"AGENT_ID", "CLI_TYPE", "ACCOUNT"})
+#: Inputs that come from the labels of the alert that started the run, and which.
+LABEL_INPUTS: Mapping[str, str] = {"AGENT_ID": "agent", "CLI_TYPE": "cli_type", "ACCOUNT": "account"}
+#: What they may hold: a step puts them into addresses, and an alert of others may say anything.
+_SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:~-]{0,299}")
 
 
 class Section(StrEnum):
@@ -324,3 +327,9 @@ def read_result(exit_code: int | None, stdout: str) -> StepResult:
     except (ValueError, RecursionError):
         output = None
     return StepResult(exit_code=exit_code, output=output)
+
+
+def inputs_of(labels: Mapping[str, str]) -> dict[str, str]:
+    """The inputs that an alert's labels give; one that is no name of ours is none, and steps say so."""
+    found = {name: labels.get(label, "") for name, label in LABEL_INPUTS.items()}
+    return {name: value for name, value in found.items() if _SAFE.fullmatch(value)}

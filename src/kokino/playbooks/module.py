@@ -9,6 +9,7 @@ from functools import partial
 import structlog
 from sqlalchemy import Connection
 
+from kokino.alerts import store as alert_store
 from kokino.errors import StorageError
 from kokino.ids import Ids
 from kokino.incidents import store as incident_store
@@ -16,6 +17,7 @@ from kokino.incidents.model import BROKER, EntryKind
 from kokino.playbooks import store
 from kokino.playbooks.course import Course
 from kokino.playbooks.library import Library
+from kokino.playbooks.model import inputs_of
 from kokino.playbooks.run import Run, RunState
 from kokino.storage import Storage
 from kokino.tasks import Tasks
@@ -84,6 +86,7 @@ class PlaybookRuns:
                     alert_id=alert_id,
                     episode_id=episode_id,
                     incident=incident,
+                    inputs=inputs_of(alert_store.get(conn, alert_id).labels),
                     now=now,
                 )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -21,9 +22,10 @@ def begin(
     alert_id: str,
     episode_id: str,
     incident: int,
+    inputs: Mapping[str, str],
     now: datetime,
 ) -> Run:
-    """Start a run; there is one for each playbook and episode."""
+    """Start a run with the inputs that the alert gives; there is one for each playbook and episode."""
     conn.execute(
         insert(playbook_runs).values(
             run_id=run_id,
@@ -33,7 +35,7 @@ def begin(
             episode_id=episode_id,
             incident=incident,
             state=RunState.INVESTIGATING.value,
-            inputs={},
+            inputs=dict(inputs),
             started_at=now,
         )
     )

@@ -20,7 +20,9 @@ PLAYBOOK = load_library().get("availability-slo-breach")
 
 def begin(conn: Connection, run_id: str = "run-1", episode_id: str = "episode-1") -> None:
     """A run for the incident INC-1."""
-    store.begin(conn, run_id, PLAYBOOK, alert_id="alert-1", episode_id=episode_id, incident=1, now=START)
+    store.begin(
+        conn, run_id, PLAYBOOK, alert_id="alert-1", episode_id=episode_id, incident=1, inputs={}, now=START
+    )
 
 
 @pytest.fixture

@@ -306,7 +306,7 @@ class Outage:
         append(1, EntryKind.PAGED, "@backend-team paged by oncall and told by headless", tier=0, round=0)
         playbook = load_library().get("availability-slo-breach")
         run_store.begin(
-            conn, RUN, playbook, alert_id=ALERT, episode_id=EPISODE, incident=number, now=fired_at
+            conn, RUN, playbook, alert_id=ALERT, episode_id=EPISODE, incident=number, inputs={}, now=fired_at
         )
         for at, step_id, code, output in STEPS:
             entry = run_store.begin_step(
