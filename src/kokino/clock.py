@@ -30,6 +30,11 @@ def iso(instant: datetime) -> str:
     return instant.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+def spoken(instant: datetime) -> str:
+    """For a sentence: ``2026-01-05 09:00:00 UTC``."""
+    return f"{instant.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
 def local_zone(instant: datetime) -> tzinfo:
     """The machine's time zone, as it stands at `instant`."""
     zone = instant.astimezone().tzinfo

@@ -108,6 +108,18 @@ async def test_why_tells_of_one_that_never_fired(broker: TestBroker) -> None:
     assert "Now: the share within 1 min 100.00 % over 5 min is not under 95 %" in told
 
 
+async def test_why_tells_of_a_rule_that_nobody_has_an_alert_of(broker: TestBroker) -> None:
+    """It says for whom, and what makes it look; it stands in the list too, and can be silenced ahead."""
+    told = await said("alerts", "why", "circuit-breaker-opened", broker=broker)
+    assert "has never fired, for any agent and cli type: it is looked at when one of these events" in told
+    assert "CIRCUIT_OPENED" in told
+    assert "Circuit breaker opened it has never fired" in await said("alerts", "list", "--all", broker=broker)
+    made = await said("alerts", "silence", "lock-timeout", "--for", "2h", "-m", "moved", broker=broker)
+    assert made.endswith("Nothing that fires now fits it.")
+    assert "lock-timeout" in await said("alerts", "silences", broker=broker)
+    await said("alerts", "unsilence", made.split()[0], broker=broker)
+
+
 async def test_somebody_looks_after_it(broker: TestBroker) -> None:
     """Until when is said, and shown."""
     assert "ada looks after Availability SLO breach until" in await said(
@@ -122,6 +134,7 @@ async def test_a_silence_is_made_shown_and_taken_back(broker: TestBroker) -> Non
     made = await said("alerts", "silence", P1, *asked, broker=broker)
     silence_id = made.split()[0]
     assert f"{silence_id} keeps rule={P1} quiet until" in made
+    assert "It fits 1 alert that fires now." in made
     assert "silenced by eve until" in await said("alerts", "why", P1, broker=broker)
     assert "a load test" in await said("alerts", "silences", broker=broker)
     assert await said("alerts", "unsilence", silence_id, broker=broker) == f"{silence_id} is over."
@@ -144,7 +157,17 @@ async def test_one_alert_is_silenced_until_it_is_resolved(broker: TestBroker) ->
         (("alerts", "silence", "nonsense", "-m", "x"), "there is no alert and no rule 'nonsense'"),
         (("alerts", "silence", "-m", "x"), "say what is to be quiet"),
         (("alerts", "silence", P1, "--for", "soon", "-m", "x"), "--for must be a length of time"),
-        (("alerts", "silence", P1, "--for", "60d", "-m", "x"), "the silence cannot be made"),
+        (
+            ("alerts", "silence", P1, "--for", "60d", "-m", "x"),
+            "the silence cannot be made: endsAt: must be at most 7 days from now",
+        ),
+        (
+            ("alerts", "silence", "--match", "agent=~(", "--for", "0s", "-m", "x"),
+            "matchers[0].value: is no regular expression (RE2): missing ): (; endsAt: must lie ahead",
+        ),
+        (("alerts", "silence", P1, "--for", "2h", "-m", "  "), "comment: String should have at least 1"),
+        (("alerts", "unsilence", "nope"), "there is no silence 'nope': `kokino alerts silences --all` lists"),
+        (("alerts", "ack", "lock-timeout"), "Lock timeout (lock-timeout) has never fired, for any agent"),
         (("alerts", "silence", "--match", "agent", "-m", "x"), "write name=value, or !=, =~ or !~"),
         (
             ("alerts", "backtest", "--rule", "nonsense"),

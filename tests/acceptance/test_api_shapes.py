@@ -432,6 +432,25 @@ CASES = (
         shape={"error": re.compile("unauthenticated"), "detail": re.compile(".*--scope hook.*")},
     ),
     Case(route="GET /api/alerts", query="?state=firing", shape=[ALERT]),
+    Case(
+        route="GET /api/alert-rules",
+        shape=[
+            {
+                "ruleId": str,
+                "title": str,
+                "severity": str,
+                "owner": str,
+                "channel": MAYBE_TEXT,
+                "playbook": MAYBE_TEXT,
+                "slo": MAYBE_TEXT,
+                "by": list,
+                "received": bool,
+                "conditions": [str],
+                "listensTo": list,
+                "alerts": dict,
+            }
+        ],
+    ),
     Case(route="GET /api/alerts/{alert_id}", shape={**ALERT, **WHY}),
     Case(
         route="POST /api/alerts/{alert_id}/acknowledge",
@@ -447,7 +466,7 @@ CASES = (
             "by": "ada",
         },
         status=201,
-        shape={**SILENCE, "createdBy": re.compile("ada")},
+        shape={**SILENCE, "createdBy": re.compile("ada"), "alerts": int},
     ),
     Case(route="GET /api/silences", query="?active=true", shape=page(SILENCE)),
     Case(route="GET /api/silences/{silence_id}", shape=SILENCE),

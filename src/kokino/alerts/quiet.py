@@ -14,7 +14,7 @@ from kokino.alerts import silence_store, store
 from kokino.alerts.inhibition import Inhibiting, Inhibition, inhibiting, inhibition
 from kokino.alerts.model import Alert
 from kokino.alerts.silence import Owned, Silence, facts_of, keeping_quiet
-from kokino.clock import iso
+from kokino.clock import spoken
 
 
 class QuietRule(Inhibiting, Owned, Protocol):
@@ -65,10 +65,12 @@ def inhibited_by(
 def _inhibited(found: Inhibition) -> str:
     by = found.by
     if found.ends_at is None:
-        return f"inhibited by {by.rule_id}, which fires since {iso(by.since)}"
-    return f"inhibited until {iso(found.ends_at)} by {by.rule_id}, which was resolved at {iso(by.since)}"
+        return f"inhibited by {by.rule_id}, which fires since {spoken(by.since)}"
+    return (
+        f"inhibited until {spoken(found.ends_at)} by {by.rule_id}, which was resolved at {spoken(by.since)}"
+    )
 
 
 def _said(silence: Silence) -> str:
     until = "until it is resolved, at the latest " if silence.until_resolved else "until "
-    return f"silenced by {silence.created_by} {until}{iso(silence.ends_at)}: {silence.comment}"
+    return f"silenced by {silence.created_by} {until}{spoken(silence.ends_at)}: {silence.comment}"

@@ -83,19 +83,35 @@ def keeping_quiet(silences: Iterable[Silence], facts: Mapping[str, str], now: da
 
 
 def faults_in(
-    matchers: Sequence[Matcher], *, now: datetime, ends_at: datetime, longest: timedelta
+    matchers: Sequence[Matcher],
+    *,
+    rules: Mapping[str, Owned],
+    now: datetime,
+    ends_at: datetime,
+    longest: timedelta,
 ) -> Iterator[Fault]:
-    """What is wrong with a silence that somebody asks for."""
+    """What is wrong with a silence that somebody asks for, where these are the rules."""
     if not matchers:
         yield Fault(field="matchers", message="must hold at least one: a silence of everything is no silence")
     wrong = {number: fault for number, one in enumerate(matchers) if (fault := one.fault())}
     for number, message in wrong.items():
         yield Fault(field=f"matchers[{number}].value", message=message)
-    if matchers and not wrong and all(matcher.matches({}) for matcher in matchers):
-        yield Fault(field="matchers", message="fit every alert; name one, or a rule, or a label that it has")
+    if matchers and not wrong and _is_of_everything(matchers, rules):
+        message = "fit every alert that anybody is told of: name one, or a rule, or a label that it has"
+        yield Fault(field="matchers", message=message)
     if ends_at <= now:
         yield Fault(field="endsAt", message="must lie ahead")
     if ends_at - now > longest:
         days = longest / timedelta(days=1)
         message = f"must be at most {days:g} days from now (alerting.longest_silence); it can be made anew"
         yield Fault(field="endsAt", message=message)
+
+
+def _is_of_everything(matchers: Sequence[Matcher], rules: Mapping[str, Owned]) -> bool:
+    """True where alerts of all rules fit that disturb anybody, whatever their labels."""
+    named = (
+        {"alert": "", "rule": rule_id, "severity": str(rule.severity), "owner": rule.owner}
+        for rule_id, rule in rules.items()
+        if str(rule.severity) != "none"
+    )
+    return all(matcher.matches(facts) for facts in named for matcher in matchers)

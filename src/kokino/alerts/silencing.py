@@ -48,7 +48,7 @@ class Silencing:
         """
         now = self.clock.now()
         last = now + self.longest if ends_at is None else ends_at
-        if faults := [*faults_in(matchers, now=now, ends_at=last, longest=self.longest)]:
+        if faults := [*faults_in(matchers, rules=self.rules, now=now, ends_at=last, longest=self.longest)]:
             raise Invalid("the silence cannot be made", faults)
         made = Silence(
             silence_id=self.ids.new("silence"),
@@ -89,6 +89,11 @@ class Silencing:
             ends_at=ends_at,
             until_resolved=ends_at is None,
         )
+
+    async def keeping_quiet(self, silence: Silence) -> int:
+        """How many of the alerts that fire now it fits."""
+        firing = await self.storage.read(lambda conn: store.listed(conn, (Phase.FIRING,)))
+        return sum(silence.fits(facts_of(alert, self.rules.get(alert.rule_id))) for alert in firing)
 
     async def end(self, silence_id: str) -> Silence:
         """Take a silence back; one that is over already stays as it is. Raises `NotFound`."""

@@ -7,10 +7,10 @@ from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, select
+from sqlalchemy import Connection, Row, func, select, tuple_
 
 from kokino.alerts.model import Alert, Phase, Transition
-from kokino.clock import iso
+from kokino.clock import spoken
 from kokino.errors import Conflict, NotFound
 from kokino.storage.schema import alert_transitions, alerts
 
@@ -37,6 +37,25 @@ def listed(conn: Connection, states: Collection[Phase] = tuple(Phase)) -> list[A
     """Alerts in these states, the latest change first."""
     query = select(alerts).where(alerts.c.state.in_([state.value for state in states]))
     return [_alert(row) for row in conn.execute(query.order_by(alerts.c.since.desc(), alerts.c.alert_id))]
+
+
+def page(
+    conn: Connection,
+    *,
+    states: Collection[Phase],
+    rule_id: str | None = None,
+    limit: int,
+    after: str | None = None,
+) -> list[Alert]:
+    """At most `limit` alerts, the latest change first; `after` is the last one of an earlier answer."""
+    query = select(alerts).where(alerts.c.state.in_([state.value for state in states]))
+    if rule_id is not None:
+        query = query.where(alerts.c.rule_id == rule_id)
+    if after is not None:
+        last = select(alerts.c.since, alerts.c.alert_id).where(alerts.c.alert_id == after)
+        query = query.where(tuple_(alerts.c.since, alerts.c.alert_id) < last.scalar_subquery())
+    query = query.order_by(alerts.c.since.desc(), alerts.c.alert_id.desc())
+    return [_alert(row) for row in conn.execute(query.limit(limit))]
 
 
 def of_rules(conn: Connection, rule_ids: Collection[str]) -> list[Alert]:
@@ -91,7 +110,7 @@ def acknowledge(conn: Connection, alert_id: str, *, by: str, at: datetime, ends_
     alert = get(conn, alert_id)
     if alert.state is not Phase.FIRING:
         raise Conflict(
-            f"alert {alert_id} is {alert.state} since {iso(alert.since)}: there is nothing to acknowledge"
+            f"alert {alert_id} is {alert.state} since {spoken(alert.since)}: there is nothing to acknowledge"
         )
     acknowledged = replace(alert, acknowledged_at=at, acknowledged_by=by, acknowledgement_ends_at=ends_at)
     save(conn, acknowledged)

@@ -22,7 +22,7 @@ from kokino.alerts.gate import Evidence
 from kokino.alerts.observe import View
 from kokino.alerts.received import Told
 from kokino.alerts.rule import NoData
-from kokino.clock import iso
+from kokino.clock import spoken
 from kokino.slo.model import SloId
 from kokino.telemetry.model import Counts, Memory
 
@@ -120,12 +120,12 @@ def timer(condition: Timer, since: timedelta | None, *, is_over: bool) -> str:
 
 
 def received(condition: Received, told: Told | None, *, is_over: bool) -> str:
-    """``an Alertmanager says so since 2026-01-05T09:00:00.000Z: disk of db-1 is 97 % full``."""
+    """``an Alertmanager says so since 2026-01-05 09:00:00 UTC: disk of db-1 is 97 % full``."""
     if told is None:
         return "no Alertmanager says that it fires"
     if is_over:
         return f"no Alertmanager has repeated it for {length(condition.expires)}: {told.summary}"
-    return f"an Alertmanager says so since {iso(told.since)}: {told.summary}"
+    return f"an Alertmanager says so since {spoken(told.since)}: {told.summary}"
 
 
 def always() -> str:

@@ -14,6 +14,7 @@ from kokino.alerts.model import Alert, Phase
 from kokino.alerts.quiet import quiet
 from kokino.api.services import Caller, Given, Services
 from kokino.api.shapes import Body, Shape, Time
+from kokino.errors import NotFound
 from kokino.escalation import store as escalation_store
 
 router = APIRouter(prefix="/api/alerts", tags=["alerts"])
@@ -113,18 +114,26 @@ class AlertInFull(AlertShape):
 async def everything(
     given: Given,
     state: Phase | None = None,
+    rule: Annotated[str, Query(max_length=160)] | None = None,
     limit: Annotated[int, Query(ge=1, le=10_000)] = 1000,
+    cursor: Annotated[str, Query(max_length=160)] | None = None,
 ) -> list[AlertShape]:
-    """Alerts, the latest change first."""
+    """Alerts, the latest change first; ``cursor`` is the last alert's id of an earlier answer."""
     wanted = tuple(Phase) if state is None else (state,)
-    return await given.storage.read(
-        lambda conn: [_shape(conn, alert, given) for alert in store.listed(conn, wanted)[:limit]]
-    )
+
+    def read(conn: Connection) -> list[AlertShape]:
+        found = store.page(conn, states=wanted, rule_id=rule, limit=limit, after=cursor)
+        return [_shape(conn, alert, given) for alert in found]
+
+    return await given.storage.read(read)
 
 
 @router.get("/{alert_id}")
 async def one(alert_id: str, given: Given) -> AlertInFull:
     """One alert, and why it is in its state."""
+
+    if alert_id in given.rules:
+        raise NotFound(f"{alert_id!r} is a rule: GET /api/alerts?rule={alert_id} lists its alerts")
 
     def read(conn: Connection) -> AlertInFull:
         alert = store.get(conn, alert_id)

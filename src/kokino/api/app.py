@@ -8,6 +8,7 @@ from kokino import __version__
 from kokino.api import (
     activity,
     agents,
+    alert_rules,
     alerts,
     circuits,
     deliveries,
@@ -40,6 +41,7 @@ ROUTERS = (
     metrics.router,
     fallback.router,
     alerts.router,
+    alert_rules.router,
     silences.router,
     incidents.router,
     playbooks.router,

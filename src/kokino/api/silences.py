@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Annotated
 
 from fastapi import APIRouter, Query
-from pydantic import Field, model_validator
+from pydantic import AliasChoices, Field, StringConstraints, model_validator
 
 from kokino.alerts import silence_store
 from kokino.alerts.matcher import Matcher
@@ -36,9 +36,11 @@ class SilenceBody(Body):
     matchers: Annotated[list[MatcherBody], Field(default_factory=list, max_length=20)]
     #: One alert, instead of matchers.
     alert_id: Annotated[str, Field(min_length=1, max_length=160)] | None = None
-    comment: Annotated[str, Field(min_length=1, max_length=2000)]
-    #: The caller's own name where it is left out.
-    by: Annotated[str, Field(min_length=1, max_length=100)] | None = None
+    comment: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2000)]
+    #: The caller's own name where it is left out; ``createdBy`` is understood too.
+    by: Annotated[
+        str | None, Field(validation_alias=AliasChoices("by", "createdBy"), min_length=1, max_length=100)
+    ] = None
     #: Until an instant, or for a length of time: ``2h``. Without either it lasts until what it keeps quiet is
     #: resolved, and as long as ``alerting.longest_silence`` at most.
     ends_at: datetime | None = None
@@ -84,6 +86,13 @@ class SilenceShape(Shape):
     active: bool
 
 
+class MadeShape(SilenceShape):
+    """A silence that was just made."""
+
+    #: How many of the alerts that fire now it keeps quiet.
+    alerts: int
+
+
 @router.get("")
 async def page(
     given: Given,
@@ -103,7 +112,7 @@ async def page(
 
 
 @router.post("", status_code=201)
-async def create(body: SilenceBody, given: Given, caller: Caller) -> SilenceShape:
+async def create(body: SilenceBody, given: Given, caller: Caller) -> MadeShape:
     """Keep alerts quiet. They fire and are shown all the same, and tell nobody."""
     by, ends_at = body.by or caller.subject, body.end(given.clock.now())
     if body.alert_id is not None:
@@ -115,7 +124,8 @@ async def create(body: SilenceBody, given: Given, caller: Caller) -> SilenceShap
         made = await given.silencing.silence(
             matchers, by=by, comment=body.comment, ends_at=ends_at, until_resolved=ends_at is None
         )
-    return _shape(made, given.clock.now())
+    alerts = await given.silencing.keeping_quiet(made)
+    return MadeShape(**_shape(made, given.clock.now()).model_dump(), alerts=alerts)
 
 
 @router.get("/{silence_id}")

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Annotated, Any
 
 import typer
+from rich.padding import Padding
 from rich.table import Table
 
 from kokino.cli import rules, silences
@@ -44,10 +45,14 @@ def list_alerts(
     """Show what fires or is about to, the gravest first. Exit code 0 whatever fires."""
     found = sorted(get(url, "/api/alerts"), key=_gravity)
     shown = [one for one in found if everything or _disturbs(one)]
+    rules = get(url, "/api/alert-rules")
     if format is Format.JSON:
         typer.echo(json.dumps(shown, indent=2))
+    elif everything:
+        told = {one["ruleId"] for one in found}
+        console().print(_table(shown, [rule for rule in rules if rule["ruleId"] not in told]))
     elif not shown:
-        typer.echo(f"Nothing fires: {counted(len(found), 'alert')} watched. --all shows them.")
+        typer.echo(f"Nothing fires: {counted(len(rules), 'rule')} watched. --all shows them.")
     else:
         console().print(_table(shown))
 
@@ -71,6 +76,12 @@ def show(which: Which, format: Written = Format.TABLE, url: Url = DEFAULT_URL) -
 @app.command("why", cls=Command)
 def why(which: Which, format: Written = Format.TABLE, url: Url = DEFAULT_URL) -> None:
     """Say why an alert did or did not fire, page or escalate: from recorded reasons, and as of now."""
+    if (rule := _without_alert(url, which)) is not None:
+        if format is Format.JSON:
+            typer.echo(json.dumps(rule, indent=2))
+        else:
+            console().print(plain(_never_fired(rule)))
+        return
     alert = _find(url, which)
     if format is Format.JSON:
         kept = ("alertId", "ruleId", "state", "why", "present", "quiet", "escalation")
@@ -82,7 +93,7 @@ def why(which: Which, format: Written = Format.TABLE, url: Url = DEFAULT_URL) ->
     for change in alert["why"]:
         turn = f"{change['fromState']} -> {change['toState']}"
         console().print(f"  {instant(change['at'])}  {turn}", style="bold")
-        console().print(f"    {plain(change['reason'])}")
+        console().print(Padding(plain(change["reason"]), (0, 0, 0, 4)))
 
 
 @app.command("ack", cls=Command)
@@ -107,6 +118,8 @@ def acknowledge(
 def _find(url: str, which: str) -> Any:
     """One alert in full, by its own id or its rule's. Raises `KokinoError` where that is no single one."""
     found = [one for one in get(url, "/api/alerts") if which in {one["alertId"], one["ruleId"]}]
+    if not found and (rule := _without_alert(url, which)) is not None:
+        raise KokinoError(_never_fired(rule))
     if not found:
         raise KokinoError(f"there is no alert {which!r}: `kokino alerts list --all` shows what there is")
     firing = [one for one in found if one["state"] in {"firing", "pending"}]
@@ -115,6 +128,20 @@ def _find(url: str, which: str) -> Any:
         raise KokinoError(f"{which!r} has {counted(len(found), 'alert')}: name one by its id: {ids}")
     chosen = firing[0] if firing and len(found) > 1 else found[0]
     return get(url, f"/api/alerts/{chosen['alertId']}")
+
+
+def _without_alert(url: str, which: str) -> Any | None:
+    """The rule of that id, if it is one that has no alert."""
+    rules = get(url, "/api/alert-rules")
+    return next((one for one in rules if one["ruleId"] == which and not one["alerts"]), None)
+
+
+def _never_fired(rule: Mapping[str, Any]) -> str:
+    """Of a rule that is looked at when something happens, and for nobody before that."""
+    each = "alert of an Alertmanager" if rule["received"] else " and ".join(rule["by"]).replace("_", " ")
+    begun = ", ".join(rule["listensTo"])
+    never = f"{rule['title']} ({rule['ruleId']}) has never fired, for any {each}"
+    return f"{never}: it is looked at when one of these events is told: {begun}."
 
 
 def _disturbs(alert: Mapping[str, Any]) -> bool:
@@ -126,7 +153,8 @@ def _gravity(alert: Mapping[str, Any]) -> tuple[int, str]:
     return _ORDER.index(alert["state"]), alert["severity"] or ""
 
 
-def _table(found: list[Any]) -> Table:
+def _table(found: list[Any], rules: Sequence[Any] = ()) -> Table:
+    """Alerts, and below them rules that have none."""
     shown = table()
     shown.add_column("Sev", no_wrap=True)
     shown.add_column("State", no_wrap=True)
@@ -141,6 +169,9 @@ def _table(found: list[Any]) -> Table:
             plain(one["title"] + (f" ({_labels(one)})" if _labels(one) else "")),
             plain((one["quiet"] or {}).get("reason") or one["measured"].get("reason", "")),
         )
+    for rule in rules:
+        severity = rule["severity"] if rule["severity"] != "none" else "-"
+        shown.add_row(severity, "inactive", "-", plain(rule["title"]), "it has never fired")
     return shown
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import StrEnum
 from typing import Annotated
 
 import typer
+
+from kokino.clock import spoken
 
 
 class Format(StrEnum):
@@ -21,4 +23,4 @@ Written = Annotated[Format, typer.Option("--format", help="A table for people, J
 
 def instant(said: str) -> str:
     """An instant of an answer for people: ``2026-01-05 09:00:00 UTC``."""
-    return f"{datetime.fromisoformat(said).astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+    return spoken(datetime.fromisoformat(said))

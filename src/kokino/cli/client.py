@@ -80,7 +80,11 @@ def _ask(method: str, url: str, path: str, **more: Any) -> httpx.Response:
 
 
 def _said(answer: httpx.Response) -> str:
+    """Its reason, and what is wrong with each field where the reason does not name them itself."""
     try:
-        return str(answer.json()["detail"])
-    except (ValueError, KeyError, TypeError):
+        problem = answer.json()
+        detail = str(problem["detail"])
+        faults = [f"{fault['field']}: {fault['message']}" for fault in problem.get("errors", ())]
+    except (ValueError, KeyError, TypeError, AttributeError):
         return f"HTTP {answer.status_code}"
+    return ": ".join([detail, *filter(None, ["; ".join(one for one in faults if one not in detail)])])

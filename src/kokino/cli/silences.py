@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import json
 import re
+from http import HTTPStatus
 from typing import Annotated, Any
 
 import typer
 from rich.table import Table
 
 from kokino.cli.answers import Format, Written, instant
-from kokino.cli.client import DEFAULT_URL, Url, delete, get, pages, post
+from kokino.cli.client import DEFAULT_URL, Refused, Url, delete, get, pages, post
 from kokino.cli.terminal import console, plain, table
 from kokino.cli.words import parsed_length
 from kokino.errors import KokinoError
 
 _MATCHER = re.compile(r"\s*(?P<name>[^=!~\s]+)\s*(?P<sign>=~|!~|!=|=)(?P<value>.*)", re.DOTALL)
+
+#: A label that is written wrongly fits nothing either.
+NOTHING_FITS = "Nothing that fires now fits it."
 
 
 def silence(
@@ -49,6 +53,7 @@ def silence(
     typer.echo(
         f"{made['silenceId']} keeps {plain(_words(made))} quiet until {until}{instant(made['endsAt'])}."
     )
+    typer.echo(f"It fits {_firing(made['alerts'])}." if made["alerts"] else NOTHING_FITS)
 
 
 def list_silences(
@@ -72,7 +77,14 @@ def unsilence(
     silence_id: Annotated[str, typer.Argument(help="The silence's id.")], url: Url = DEFAULT_URL
 ) -> None:
     """Take a silence back: what it kept quiet and still fires tells people at once."""
-    ended = delete(url, f"/api/silences/{silence_id}")
+    try:
+        ended = delete(url, f"/api/silences/{silence_id}")
+    except Refused as error:
+        if error.answer.status_code != HTTPStatus.NOT_FOUND:
+            raise
+        raise KokinoError(
+            f"there is no silence {silence_id!r}: `kokino alerts silences --all` lists them"
+        ) from error
     typer.echo(f"{ended['silenceId']} is over.")
 
 
@@ -88,11 +100,13 @@ def _meant(url: str, which: str | None, match: list[str]) -> dict[str, Any]:
 
 def _is_alert(url: str, which: str) -> bool:
     """Raises `KokinoError` for what is neither an alert nor a rule that has one."""
-    found = get(url, "/api/alerts")
-    if which in {one["ruleId"] for one in found}:
+    if which in {one["ruleId"] for one in get(url, "/api/alert-rules")}:
         return False
+    found = get(url, "/api/alerts")
     if which in {one["alertId"] for one in found}:
         return True
+    if which in {one["ruleId"] for one in found}:  # of a rule that is gone
+        return False
     raise KokinoError(f"there is no alert and no rule {which!r}: `kokino alerts list --all` shows them")
 
 
@@ -109,6 +123,10 @@ def _matcher(said: str) -> dict[str, Any]:
     }
 
 
+def _firing(count: int) -> str:
+    return "1 alert that fires now" if count == 1 else f"{count:,} alerts that fire now"
+
+
 def _words(silence: Any) -> str:
     signs = {(True, False): "=", (True, True): "=~", (False, False): "!=", (False, True): "!~"}
     return ", ".join(
@@ -118,16 +136,13 @@ def _words(silence: Any) -> str:
 
 def _table(found: list[Any]) -> Table:
     shown = table()
-    shown.add_column("Silence", overflow="fold", style="dim")
-    shown.add_column("What", overflow="fold")
-    shown.add_column("Until", no_wrap=True)
-    shown.add_column("By", overflow="fold")
-    shown.add_column("Why", overflow="fold")
+    shown.add_column("Silence", no_wrap=True, style="dim")
+    shown.add_column("What and why", overflow="fold")
+    shown.add_column("Until")
     for one in found:
         over = None if one["active"] else one["endedAt"] or one["endsAt"]
         until = f"over since {instant(over)}" if over else instant(one["endsAt"])
         until += " or resolved" if one["untilResolved"] and one["active"] else ""
-        shown.add_row(
-            one["silenceId"], plain(_words(one)), until, plain(one["createdBy"]), plain(one["comment"])
-        )
+        what = f"{_words(one)}\n{one['createdBy']}: {one['comment']}"
+        shown.add_row(one["silenceId"], "\n".join(map(plain, what.split("\n", 1))), until)
     return shown

@@ -13,7 +13,7 @@ from kokino.alerts import store as alert_store
 from kokino.alerts.model import Alert, Phase
 from kokino.alerts.silence import Silence, facts_of, keeping_quiet
 from kokino.barrier import Barrier
-from kokino.clock import iso
+from kokino.clock import spoken
 from kokino.escalation import store
 from kokino.escalation.desk import Desk
 from kokino.escalation.model import Subject
@@ -62,7 +62,7 @@ class Silences:
         """
         active = silence_store.active(conn, now=now)
         silence_store.note_notice(conn, silence.silence_id, at=now)
-        said = f"by {silence.created_by} ends at {iso(silence.ends_at)}: {silence.comment}"
+        said = f"by {silence.created_by} ends at {spoken(silence.ends_at)}: {silence.comment}"
         told = {
             _telling(conn, alert)
             for alert in self._firing(conn, silence)

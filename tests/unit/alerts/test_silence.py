@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from kokino.alerts.matcher import Matcher
+from kokino.alerts.rulefile import packaged
 from kokino.alerts.silence import Silence, faults_in, keeping_quiet
 
 T = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
@@ -79,9 +80,14 @@ def test_its_end_is_told_ten_minutes_before_or_a_tenth_of_a_short_one(
     assert silence.notice_at == silence.ends_at - before
 
 
+RULES = {rule.id: rule for rule in packaged()}
+
+
 def faults(*matchers: Matcher, ends_at: datetime = T + HOUR) -> list[str]:
     """What is wrong with a silence, as a person reads it."""
-    return [str(fault) for fault in faults_in(matchers, now=T, ends_at=ends_at, longest=24 * HOUR)]
+    return [
+        str(fault) for fault in faults_in(matchers, rules=RULES, now=T, ends_at=ends_at, longest=24 * HOUR)
+    ]
 
 
 def test_everything_that_is_wrong_with_a_silence_is_told_at_once() -> None:
@@ -91,12 +97,30 @@ def test_everything_that_is_wrong_with_a_silence_is_told_at_once() -> None:
     assert second == "endsAt: must lie ahead"
 
 
-def test_a_silence_of_everything_cannot_be_made() -> None:
-    """Not by none, and not by a pattern that fits all."""
-    assert "a silence of everything is no silence" in faults()[0]
-    assert faults(Matcher(name="rule", value=".*", is_regex=True)) == [
-        "matchers: fit every alert; name one, or a rule, or a label that it has"
+@pytest.mark.parametrize(
+    "matcher",
+    [
+        pytest.param(Matcher(name="rule", value=".*", is_regex=True), id="fits all, and nothing"),
+        pytest.param(Matcher(name="rule", value=".+", is_regex=True), id="fits all"),
+        pytest.param(Matcher(name="rule", value="watchdog", is_equal=False), id="all that disturb anybody"),
+        pytest.param(Matcher(name="agent", value="a", is_equal=False), id="all but what one agent does"),
+    ],
+)
+def test_a_silence_of_everything_cannot_be_made(matcher: Matcher) -> None:
+    """By whatever pattern."""
+    assert faults(matcher) == [
+        "matchers: fit every alert that anybody is told of: name one, or a rule, or a label that it has"
     ]
+
+
+def test_a_silence_must_say_of_what() -> None:
+    """None is all."""
+    assert "a silence of everything is no silence" in faults()[0]
+
+
+def test_all_alerts_of_a_severity_may_be_silenced() -> None:
+    """It is a narrow one as long as there are others."""
+    assert faults(Matcher(name="severity", value="P2")) == []
 
 
 def test_a_silence_cannot_last_for_ever() -> None:
