@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance.serving import Served, serving
+from tests.acceptance.serving import Served, serving, until
 from tests.acceptance.spec_availability import COMMANDS, EXCEPTIONS, OUTAGE, QUIET
+from tests.acceptance.spec_sections import AGENT, INSTEAD, SECTIONS, Section
 from tests.acceptance.spec_shell import ROOT, Shell, follow
 
 #: The specification's commands name this port. `make test` runs a file's tests in one worker, one by one.
@@ -74,3 +75,52 @@ def test_every_command_does_what_the_section_says_in_an_outage(shell: Shell) -> 
         assert shell.broker.execute(agent).status_code == 200
     assert shell.broker.get("/agents/sessions/status")[-1]["hasSession"]
     follow(shell, COMMANDS, OUTAGE)
+
+
+@pytest.mark.parametrize("section", SECTIONS, ids=lambda section: section.heading)
+def test_only_commands_that_cannot_be_meant_for_kokino_are_left_out(section: Section) -> None:
+    """Every other one is run; those that name another system's programs have a form of ours."""
+    left_out = {title: command for title, command in section.commands.items() if title in section.exceptions}
+    assert left_out == {title: command for title, (_, command) in section.exceptions.items()}
+    assert [title for title in section.commands if title not in section.exceptions] == list(section.checks)
+
+
+def test_the_documentation_lists_every_command_of_the_other_sections() -> None:
+    """In the specification's order, with what Kokino has instead."""
+    page = (ROOT / "docs" / "specification.md").read_text(encoding="utf-8")
+    for section in SECTIONS:
+        part = page.partition(f"## {section.heading}\n")[2].partition("\n## ")[0]
+        rows = dict(re.findall(r"^\| ([^|]+?) \| ([^|]+?) \|", part, re.MULTILINE))
+        listed = [title for title in rows if title in section.commands]
+        assert listed == [*section.checks, *section.exceptions]
+        for title in section.exceptions.keys() & INSTEAD.keys():
+            assert INSTEAD[title] in rows[title]
+
+
+def test_every_command_of_the_other_sections_works(shell: Shell) -> None:
+    """While the writer hangs and two others are well: each section is followed from its first command on."""
+    (shell.folder / "scripts").symlink_to(ROOT / "scripts")
+    for agent in ("reviewer", "tester"):
+        assert shell.broker.execute(agent).status_code == 200
+    for section in SECTIONS:
+        hanging = shell.broker.accept(AGENT, "script: emit I begin.; hang")
+        until(lambda: _has_begun(shell))
+        follow(shell, section.commands, section.checks)
+        shell.broker.http.post(f"/executions/{hanging}/cancel")
+        shell.broker.ended(hanging)
+
+
+def test_what_stands_in_the_place_of_another_system_s_commands_works(shell: Shell) -> None:
+    """From the broker's folder, as the others."""
+    (shell.folder / "scripts").symlink_to(ROOT / "scripts")
+    for title, command in INSTEAD.items():
+        ran = shell.run(command)
+        assert ran.returncode == 0, f"{title}: {ran.stderr}"
+
+
+def _has_begun(shell: Shell) -> bool:
+    """The writer has said something and is silent now."""
+    rows = shell.broker.get("/agents/sessions/status")
+    [writer] = [one for one in rows if one["agentId"] == AGENT]
+    memory = [one["memoryMB"] for one in shell.broker.get("/agents/processes/status")]
+    return writer["executing"] and writer["lastEventAt"] is not None and any(memory)
