@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Protocol, TypeVar
 
 from sqlalchemy import Connection
@@ -17,6 +18,11 @@ class Storage(Protocol):
 
     #: ``sqlite`` or ``postgresql``.
     dialect: str
+
+    @property
+    def file(self) -> Path | None:
+        """The file that it is in; None for a server's."""
+        ...
 
     @property
     def writes(self) -> Writes:

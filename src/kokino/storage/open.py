@@ -103,7 +103,10 @@ def _probe(conn: sqlite3.Connection, path: Path) -> None:
         raise StorageError(f"{path}: the file is damaged ({verdict}): {_RESTORE}")
 
 
-_RESTORE = "move it aside and start again for an empty one, or put the latest backup in its place"
+_RESTORE = (
+    "put a backup in its place with `kokino integrity restore FILE`, or move it aside and start again for an"
+    " empty one"
+)
 
 
 def _cannot_open(path: Path, error: Exception) -> StorageError:

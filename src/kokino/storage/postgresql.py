@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import TypeVar
 
 import psycopg
@@ -51,6 +52,16 @@ class PostgresqlStorage:
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="kokino-read")
         self._writer = Writer(writing, blame=blame, explained=self._explained, largest_batch=LARGEST_BATCH)
         self._closed = False
+
+    @property
+    def file(self) -> Path | None:
+        """None: it is the server's."""
+        return None
+
+    @property
+    def where(self) -> str:
+        """Its address without the password."""
+        return self._where
 
     @property
     def writes(self) -> Writes:

@@ -42,6 +42,11 @@ class SqliteStorage:
         self._closed = False
 
     @property
+    def file(self) -> Path | None:
+        """The file that it is in."""
+        return self.path
+
+    @property
     def writes(self) -> Writes:
         """How the writer has fared."""
         return self._writer.writes
@@ -109,7 +114,7 @@ def _explained(path: Path, error: BaseException) -> StorageError:
     elif "full" in said:
         advice = "free some space; nothing that was acknowledged is lost"
     elif "malformed" in said or "not a database" in said:
-        advice = "the file is damaged; keep a copy, then restore the latest backup in its place"
+        advice = "the file is damaged; stop the broker and restore a backup: kokino integrity restore FILE"
     elif "readonly" in said or "unable to open" in said:
         advice = "check that its folder exists and may be written by this user"
     else:

@@ -1,0 +1,45 @@
+"""PostgreSQL's own look at its files: the extension amcheck, where a superuser has installed it."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection, text
+
+#: What to do where it is not there.
+MISSING = (
+    "the server's files: the extension amcheck is not installed in this database; a superuser installs it with"
+    " CREATE EXTENSION amcheck"
+)
+_INSTALLED = "SELECT 1 FROM pg_extension WHERE extname = 'amcheck'"
+_INDEXES = """
+    SELECT index.indexrelid::regclass::text FROM pg_index AS index
+    JOIN pg_class AS class ON class.oid = index.indexrelid
+    JOIN pg_am AS method ON method.oid = class.relam
+    WHERE method.amname = 'btree' AND index.indisvalid
+      AND class.relnamespace = current_schema()::regnamespace
+    ORDER BY 1
+"""
+_TABLES = """
+    SELECT oid::regclass::text FROM pg_class
+    WHERE relkind = 'r' AND relnamespace = current_schema()::regnamespace ORDER BY 1
+"""
+
+
+def is_installed(conn: Connection) -> bool:
+    """True where its functions can be called."""
+    return conn.execute(text(_INSTALLED)).one_or_none() is not None
+
+
+def relations(conn: Connection) -> tuple[list[str], list[str]]:
+    """The tables and the indexes that it can look at."""
+    return [row[0] for row in conn.execute(text(_TABLES))], [row[0] for row in conn.execute(text(_INDEXES))]
+
+
+def faults_in_table(conn: Connection, table: str) -> list[str]:
+    """What is wrong with the rows of one table. Takes no lock that a writer waits for."""
+    found = conn.execute(text("SELECT msg FROM verify_heapam(CAST(:table AS regclass))"), {"table": table})
+    return [f"{table}: {row[0]}" for row in found]
+
+
+def check_index(conn: Connection, index: str) -> None:
+    """Have one index looked at. The server raises an error where it is damaged."""
+    conn.execute(text("SELECT bt_index_check(CAST(:index AS regclass))"), {"index": index})
