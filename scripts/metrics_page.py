@@ -51,6 +51,8 @@ async def scraped(home: Path) -> str:
     """What a broker answers once it has run something."""
     async with TestBroker(home, toml=FLEET + EVERYTHING) as broker:
         await broker.execute("writer")
+        await broker.get("/api/integrity/check")
+        await broker.post("/api/integrity/backup")
         await broker.settle()
         return (await broker.http.get("/metrics")).text
 

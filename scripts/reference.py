@@ -28,6 +28,7 @@ from kokino.app.settings import (
 )
 from kokino.cli.client import DEFAULT_URL
 from kokino.exports import written
+from kokino.integrity.settings import IntegritySettings
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
@@ -38,6 +39,7 @@ SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("[process]", ProcessSettings),
     ("[sessions]", SessionSettings),
     ("[alerting]", AlertingSettings),
+    ("[integrity]", IntegritySettings),
     ("[calendar]", CalendarSettings),
     ("[cli_types.NAME]", CliTypeSettings),
     ("[[agents]]", AgentSettings),

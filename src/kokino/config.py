@@ -31,6 +31,7 @@ SECTIONS = (
     "sessions",
     "calendar",
     "alerting",
+    "integrity",
     "cli_types",
     "agents",
     "receivers",

@@ -41,6 +41,7 @@ CLI_STARTERS = frozenset(
         "cli/rules.py",
         "cli/config.py",
         "cli/export.py",
+        "cli/integrity.py",
     }
 )
 CLI_STARTS = frozenset({"app", "drills", "exports"})
@@ -74,6 +75,7 @@ TABLES = {
     "conversations": frozenset({"conversations", "turns"}),
     "agents": frozenset({"agents", "sessions", "agent_locks", "circuits", "fallbacks", "pauses"}),
     "executions": frozenset({"executions", "records", "idempotency_keys"}),
+    "integrity": frozenset({"integrity_checks"}),
     "alerts": frozenset({"alerts", "alert_transitions", "received_alerts", "silences"}),
     "incidents": frozenset({"incidents", "incident_episodes", "timeline"}),
     "playbooks": frozenset({"playbook_runs", "playbook_steps"}),

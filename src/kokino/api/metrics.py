@@ -128,7 +128,8 @@ async def prometheus(given: Given) -> Response:
     except StorageError:  # what is left to tell says so
         shown, stored = None, None
     spool_bytes = await asyncio.to_thread(occupied, given.executions.runner.workshop.spool)
-    own = own_metrics.OwnHealth(given, stored, spool_bytes=spool_bytes, now=now)
+    backups = await asyncio.to_thread(given.integrity.backups.list)
+    own = own_metrics.OwnHealth(given, stored, spool_bytes=spool_bytes, backups=backups, now=now)
     return Response(exposition.render(shown, more=[own]), media_type=exposition.CONTENT_TYPE)
 
 

@@ -6,7 +6,7 @@ No label names an agent or a caller: what is scraped grows with the configuratio
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -22,6 +22,9 @@ from kokino.alerts.model import Phase
 from kokino.api.services import Services
 from kokino.escalation import store as escalation_store
 from kokino.escalation.model import EscalationState
+from kokino.integrity import store as integrity_store
+from kokino.integrity.backups import Backup
+from kokino.integrity.model import Kind, Report
 from kokino.notify import store as outbox
 from kokino.notify.model import DeliveryState
 
@@ -40,6 +43,8 @@ class Stored:
     outbox: Mapping[DeliveryState, int]
     #: Since when the oldest of them waits; None without any.
     waiting_since: datetime | None
+    #: The last integrity check; None before the first.
+    checked: Report | None
 
 
 def read(conn: Connection) -> Stored:
@@ -49,14 +54,24 @@ def read(conn: Connection) -> Stored:
         escalations=escalation_store.unfinished_by_state(conn),
         outbox=outbox.open_by_state(conn),
         waiting_since=outbox.oldest_waiting(conn),
+        checked=next(iter(integrity_store.latest(conn, limit=1)), None),
     )
 
 
 class OwnHealth(Collector):
     """One scrape; without `stored`, what the database would have told is left out."""
 
-    def __init__(self, services: Services, stored: Stored | None, *, spool_bytes: int, now: datetime) -> None:
+    def __init__(
+        self,
+        services: Services,
+        stored: Stored | None,
+        *,
+        spool_bytes: int,
+        backups: Sequence[Backup],
+        now: datetime,
+    ) -> None:
         self._services = services
+        self._backups = backups
         self._stored = stored
         self._spool_bytes = spool_bytes
         self._now = now
@@ -74,6 +89,9 @@ class OwnHealth(Collector):
             yield from self._alerts(self._stored.alerts)
             yield _by_state("kokino_escalations", "Escalations that go on.", self._stored.escalations)
             yield from self._outbox(self._stored)
+            if self._stored.checked is not None:
+                yield from _integrity(self._stored.checked)
+        yield from _backups(self._backups)
 
     def _broker(self) -> Iterator[Metric]:
         info = GaugeMetricFamily("kokino_build_info", "Always 1; which version runs.", labels=["version"])
@@ -144,6 +162,33 @@ class OwnHealth(Collector):
             "kokino_outbox_oldest_age_seconds",
             "How long the oldest delivery waits; 0 without any.",
             age.total_seconds(),
+        )
+
+
+def _integrity(last: Report) -> Iterator[Metric]:
+    yield _gauge(
+        "kokino_integrity_check_timestamp_seconds",
+        "When the last integrity check was begun.",
+        last.started_at.timestamp(),
+    )
+    yield _gauge(
+        "kokino_integrity_check_seconds", "How long the last integrity check took.", last.took.total_seconds()
+    )
+    faults = GaugeMetricFamily(
+        "kokino_integrity_faulty_rows", "Rows that the last integrity check found faulty.", labels=["kind"]
+    )
+    for kind in Kind:
+        faults.add_metric([kind.value], last.counts.get(kind, 0))
+    yield faults
+
+
+def _backups(found: Sequence[Backup]) -> Iterator[Metric]:
+    yield _gauge("kokino_backups", "Backups of the database that Kokino keeps.", len(found))
+    if found:
+        yield _gauge(
+            "kokino_backup_timestamp_seconds",
+            "When the newest of them was made.",
+            found[0].made_at.timestamp(),
         )
 
 

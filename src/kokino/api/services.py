@@ -28,6 +28,8 @@ from kokino.executions.service import Executions
 from kokino.executions.sessions import Sessions
 from kokino.ids import Ids
 from kokino.incidents.service import IncidentResponse
+from kokino.integrity.module import NightlyIntegrity
+from kokino.integrity.service import Integrity
 from kokino.notify.module import Deliveries
 from kokino.playbooks.library import Library
 from kokino.process.client import Warden
@@ -87,6 +89,8 @@ class Services:
     desk: Desk
     warden: Warden
     supervision: SupervisionChecks
+    integrity: Integrity
+    nightly: NightlyIntegrity
     engine: Engine
     deliveries: Deliveries
     #: None where no address was configured.

@@ -17,6 +17,7 @@ from kokino.config import Config, Faults, Length, Section, Settings, Whole
 from kokino.engine.heartbeat import SHORTEST_INTERVAL
 from kokino.errors import StorageError
 from kokino.executions.sessions import LONGEST_AGE
+from kokino.integrity.settings import IntegritySettings
 from kokino.notify.settings import Routing, address_in, check_address, read_routing
 from kokino.storage import check_url, default_url
 
@@ -66,7 +67,7 @@ class StorageSettings(Settings):
         timedelta(days=400),
         ge=SHORTEST_KEPT,
         le=LONGEST_AGE,
-        description="how long changes of alerts, silences that are over and ended deliveries are",
+        description="how long changes of alerts, ended silences and deliveries, and integrity checks are",
     )
 
     @field_validator("url")
@@ -108,7 +109,7 @@ class SessionSettings(Settings):
 class CalendarSettings(Settings):
     """``[calendar]``: how times are written for people."""
 
-    timezone: str = Field("UTC", description="of the times in review documents")
+    timezone: str = Field("UTC", description="of the times in review documents, and of integrity.at")
 
     @field_validator("timezone")
     @classmethod
@@ -160,6 +161,7 @@ class Checked:
     sessions: SessionSettings
     calendar: CalendarSettings
     alerting: AlertingSettings
+    integrity: IntegritySettings
     #: Where the heartbeat goes: the file's address, or the one in the variable that it names.
     heartbeat_url: str | None = field(repr=False)
     cli_types: Mapping[str, CliType]
@@ -181,6 +183,7 @@ def check(config: Config, environment: Mapping[str, str], *, now: datetime) -> C
     sessions = config.section("sessions").read(SessionSettings, faults)
     calendar = config.section("calendar").read(CalendarSettings, faults)
     alerting = config.section("alerting").read(AlertingSettings, faults)
+    integrity = config.section("integrity").read(IntegritySettings, faults)
     heartbeat_url = _heartbeat_url(config.section("alerting"), alerting, faults, environment)
     cli_types = read_cli_types(config, faults)
     agents = read_agents(config, cli_types, faults, now=now)
@@ -196,6 +199,7 @@ def check(config: Config, environment: Mapping[str, str], *, now: datetime) -> C
         sessions=sessions or SessionSettings(),
         calendar=calendar or CalendarSettings(),
         alerting=alerting or AlertingSettings(),
+        integrity=integrity or IntegritySettings(),
         heartbeat_url=heartbeat_url,
         cli_types=cli_types,
         agents=tuple(agents),

@@ -47,6 +47,10 @@ from kokino.executions.workshop import Workshop
 from kokino.incidents.documents import IncidentDocuments
 from kokino.incidents.module import Incidents
 from kokino.incidents.service import IncidentResponse
+from kokino.integrity import retention_store as integrity_retention
+from kokino.integrity.backups import Backups
+from kokino.integrity.module import NightlyIntegrity
+from kokino.integrity.service import Integrity
 from kokino.notify import channels
 from kokino.notify import retention_store as notify_retention
 from kokino.notify.channel import Channel
@@ -110,11 +114,14 @@ def wire(checked: Checked, ground: Ground) -> tuple[Services, LocalDispatch, Fas
     ways = channels.build(checked.routing, client=ground.client, clock=ground.world.clock)
     deliveries = _deliveries(ground, ways, bells)
     heartbeat = _heartbeat(checked, ground, alert_rules)
+    integrity = _integrity(checked, ground, bells)
+    nightly = _nightly(checked, ground, integrity)
     engine = Engine(
         ground.world.clock,
         # In the order in which one's effect is the next one's work.
         (
             probes,
+            nightly,
             Parking(ground.storage, on_change=bells.changed),
             alert_rules,
             Incidents(
@@ -172,6 +179,8 @@ def wire(checked: Checked, ground: Ground) -> tuple[Services, LocalDispatch, Fas
         desk=desk,
         warden=ground.warden,
         supervision=SupervisionChecks(ground.world.clock, self_check(checked, ground.runtime_folder)),
+        integrity=integrity,
+        nightly=nightly,
         engine=engine,
         deliveries=deliveries,
         heartbeat=heartbeat,
@@ -265,6 +274,26 @@ def _repeats(ground: Ground, desk: Desk, ways: Mapping[str, Channel], rules: Ale
     return [Repeats(ground.storage, desk, told, rules.punctuality)] if told else []
 
 
+def _integrity(checked: Checked, ground: Ground, bells: Bells) -> Integrity:
+    return Integrity(
+        storage=ground.storage,
+        clock=ground.world.clock,
+        ids=ground.world.ids,
+        backups=Backups(database=ground.storage.file, keep=checked.integrity.backups),
+        on_change=bells.wake,
+    )
+
+
+def _nightly(checked: Checked, ground: Ground, integrity: Integrity) -> NightlyIntegrity:
+    return NightlyIntegrity(
+        ground.storage,
+        ground.world.clock,
+        integrity,
+        at=checked.integrity.time,
+        zone=ZoneInfo(checked.calendar.timezone),
+    )
+
+
 def _retention(checked: Checked, ground: Ground) -> Retention:
     said = checked.storage
     kept = {
@@ -275,6 +304,7 @@ def _retention(checked: Checked, ground: Ground) -> Retention:
         alert_retention.ALERTS: said.keep_history,
         alert_retention.RECEIVED: said.keep_history,
         notify_retention.DELIVERIES: said.keep_history,
+        integrity_retention.CHECKS: said.keep_history,
     }
     return Retention(ground.storage, kept)
 

@@ -15,6 +15,7 @@ from kokino.cli import (
     diff,
     doctor,
     export,
+    integrity,
     playbook,
     restart,
     serve,
@@ -46,6 +47,7 @@ app.add_typer(config.app, name="config")
 app.add_typer(export.app, name="export")
 app.add_typer(playbook.app, name="playbook")
 app.add_typer(sessions.app, name="sessions")
+app.add_typer(integrity.app, name="integrity")
 
 
 def _version(wanted: bool) -> None:

@@ -31,24 +31,28 @@ class Refused(KokinoError):
 Url = Annotated[str, typer.Option("--url", envvar="KOKINO_URL", help="Where the broker answers.")]
 
 
-def get(url: str, path: str, **query: str | int) -> Any:
+#: How long an answer may take, in seconds, unless more is asked for.
+PATIENCE = 30.0
+
+
+def get(url: str, path: str, patience: float = PATIENCE, /, **query: str | int) -> Any:
     """The JSON at `path`. Raises `KokinoError` with the broker's own words, or that there is no broker."""
-    return _ask("GET", url, path, params=query).json()
+    return _ask("GET", url, path, patience, params=query).json()
 
 
 def content(url: str, path: str, **query: str | int) -> bytes:
     """What is at `path`, byte for byte. Raises as `get` does."""
-    return _ask("GET", url, path, params=query).content
+    return _ask("GET", url, path, PATIENCE, params=query).content
 
 
-def post(url: str, path: str, **body: Any) -> Any:
+def post(url: str, path: str, patience: float = PATIENCE, /, **body: Any) -> Any:
     """The JSON that sending `body` to `path` is answered with. Raises as `get` does."""
-    return _ask("POST", url, path, json=body).json()
+    return _ask("POST", url, path, patience, json=body).json()
 
 
 def delete(url: str, path: str) -> Any:
     """The JSON that deleting what is at `path` is answered with. Raises as `get` does."""
-    return _ask("DELETE", url, path).json()
+    return _ask("DELETE", url, path, PATIENCE).json()
 
 
 def pages(url: str, path: str, **query: str | int) -> Iterator[Any]:
@@ -60,7 +64,7 @@ def pages(url: str, path: str, **query: str | int) -> Iterator[Any]:
         yield from page["items"]
 
 
-def _ask(method: str, url: str, path: str, **more: Any) -> httpx.Response:
+def _ask(method: str, url: str, path: str, patience: float, **more: Any) -> httpx.Response:
     if not url.startswith(("http://", "https://")):
         raise KokinoError(
             f"{url!r} is no address of a broker: give --url with http://, such as {DEFAULT_URL}"
@@ -68,7 +72,7 @@ def _ask(method: str, url: str, path: str, **more: Any) -> httpx.Response:
     token = os.environ.get("KOKINO_TOKEN")
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     try:
-        answer = httpx.request(method, f"{url.rstrip('/')}{path}", headers=headers, timeout=30, **more)
+        answer = httpx.request(method, f"{url.rstrip('/')}{path}", headers=headers, timeout=patience, **more)
     except httpx.HTTPError as error:
         kind = NoBroker if isinstance(error, httpx.ConnectError) else KokinoError
         raise kind(

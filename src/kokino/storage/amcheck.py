@@ -6,8 +6,8 @@ from sqlalchemy import Connection, text
 
 #: What to do where it is not there.
 MISSING = (
-    "the server's files: the extension amcheck is not installed in this database; a superuser installs it with"
-    " CREATE EXTENSION amcheck"
+    "the server's files: the extension amcheck is not installed in this database; a superuser installs it"
+    " with CREATE EXTENSION amcheck"
 )
 _INSTALLED = "SELECT 1 FROM pg_extension WHERE extname = 'amcheck'"
 _INDEXES = """

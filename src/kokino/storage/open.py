@@ -43,6 +43,12 @@ async def open_storage(url: str, *, alone: bool = True) -> Storage:
     return await asyncio.to_thread(_open_postgresql, parsed, alone=alone)
 
 
+def file_of(url: str) -> Path | None:
+    """The file of a SQLite database; None for a server's. Raises `StorageError` as `check_url` does."""
+    parsed = _parsed(url)
+    return Path(str(parsed.database)).resolve() if parsed.get_backend_name() == "sqlite" else None
+
+
 def check_url(url: str) -> None:
     """Raise `StorageError` for a URL that no database of ours can have; whether it answers is not asked."""
     _parsed(url)

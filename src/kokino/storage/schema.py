@@ -353,6 +353,32 @@ rollups = Table(
     Index(None, "scope", "grain", "bucket_at"),
 )
 
+# --- integrity ---------------------------------------------------------------------------------------
+
+# What each check of this database came to.
+integrity_checks = Table(
+    "integrity_checks",
+    metadata,
+    Column("number", Serial, primary_key=True, autoincrement=True),
+    _id("check_id", nullable=False, unique=True),
+    # nightly, asked or cleanup.
+    Column("cause", String(16), nullable=False),
+    Column("asked_by", Text, nullable=False),
+    Column("started_at", Instant, nullable=False),
+    Column("took_ms", BigInteger, nullable=False),
+    Column("conversations", BigInteger, nullable=False),
+    Column("turns", BigInteger, nullable=False),
+    # Conversations with at least one fault.
+    Column("affected", BigInteger, nullable=False),
+    # Findings; the rows by kind, all of them and those that a cleanup may put right; the first findings.
+    Column("total", BigInteger, nullable=False),
+    Column("counts", Document, nullable=False),
+    Column("repairable", Document, nullable=False),
+    Column("findings", Document, nullable=False),
+    Column("not_checked", Document, nullable=False),
+    Index(None, "started_at"),
+)
+
 # --- alerts ------------------------------------------------------------------------------------------
 
 alerts = Table(

@@ -1,7 +1,7 @@
 """The SQLite file itself: is it whole, a copy while it is in use, and a copy put in its place.
 
-Everything here blocks and opens connections of its own, for SQLite alone: a file that Python opened and closed
-would drop the locks that SQLite holds on it in this process.
+Everything here blocks, and looks at a database in use by connections of its own: a file that Python opened
+and closed would drop the locks that SQLite holds on it in this process.
 """
 
 from __future__ import annotations
@@ -162,7 +162,7 @@ def _need_space(source: Path, folder: Path) -> None:
     needed, free = _size(source), shutil.disk_usage(folder).free
     if free < needed:
         raise StorageError(
-            f"{folder}: {free / 1e6:,.0f} MB are free and a copy takes {needed / 1e6:,.0f} MB: free some space"
+            f"{folder}: {free / 1e6:,.0f} MB are free and a copy takes {needed / 1e6:,.0f}: free some space"
         )
 
 

@@ -53,6 +53,8 @@ class EventType(StrEnum):
     #: An integrity check came to its end, with `data` of ``{"conversations", "faulty"}``.
     INTEGRITY_CHECK_PASSED = "INTEGRITY_CHECK_PASSED"
     INTEGRITY_CHECK_FAILED = "INTEGRITY_CHECK_FAILED"
+    #: A cleanup put rows right, with `data` of ``{"deleted", "renumbered", "backup", "by"}``.
+    INTEGRITY_CLEANUP = "INTEGRITY_CLEANUP"
     #: The doctor looked at a CLI type: one check, and what all of them together mean.
     ENV_CHECK_PASSED = "ENV_CHECK_PASSED"
     ENV_CHECK_FAILED = "ENV_CHECK_FAILED"

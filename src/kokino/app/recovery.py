@@ -1,0 +1,51 @@
+"""Back up and restore a home's database without its broker."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+
+from kokino.app.settings import StorageSettings
+from kokino.config import Config, Faults, load
+from kokino.errors import KokinoError
+from kokino.integrity.backups import Backup, Backups, Why
+from kokino.integrity.settings import IntegritySettings
+from kokino.storage import default_url, file_of, sqlitefile
+from kokino.storage.sqlitefile import Restored
+
+
+def back_up(home: Path, environment: Mapping[str, str], *, now: datetime) -> Backup:
+    """Copy the database of `home`, which a broker may be using. Raises `KokinoError`."""
+    config = load(home)
+    faults = Faults()
+    settings = config.section("integrity").read(IntegritySettings, faults) or IntegritySettings()
+    path = _database(config, environment, faults)
+    faults.raise_if_any()
+    if not path.exists():
+        raise KokinoError(f"{path} does not exist: there is nothing to back up; name the broker's --home")
+    return asyncio.run(Backups(database=path, keep=settings.backups).make(Why.ASKED, now))
+
+
+def restore(home: Path, backup: Path, environment: Mapping[str, str], *, now: datetime) -> Restored:
+    """Put `backup` in the place of the database of `home`, whose broker must be stopped.
+
+    Only the setting that names the database is read: a fault elsewhere in the file must not keep anybody from
+    a restore. Raises `KokinoError`, and then nothing is changed.
+    """
+    faults = Faults()
+    path = _database(load(home), environment, faults)
+    faults.raise_if_any()
+    return sqlitefile.restore(backup, path, aside=f"before-restore-{now:%Y%m%dT%H%M%SZ}")
+
+
+def _database(config: Config, environment: Mapping[str, str], faults: Faults) -> Path:
+    said = config.section("storage").read(StorageSettings, faults)
+    url = environment.get("KOKINO_DATABASE_URL") or (said and said.url) or default_url(config.home)
+    path = file_of(url)
+    if path is None:
+        raise KokinoError(
+            "this home's database is a PostgreSQL server's: use pg_dump and pg_restore, see docs/integrity.md"
+        )
+    return path

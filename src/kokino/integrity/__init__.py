@@ -1,0 +1,1 @@
+"""Integrity: is what was written down still whole? Checks, cleanup, backups."""

@@ -1,0 +1,65 @@
+"""Whether the turns of one conversation stand as they were said, and how they would."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+
+from kokino.conversations.fault_store import Said
+from kokino.conversations.model import Role
+from kokino.executions.fault_store import Origin
+
+#: What is said first in an execution.
+_ROLES = {Role.USER: 0, Role.ASSISTANT: 1}
+
+Place = tuple[int, int]
+
+
+def is_out_of_order(turns: Sequence[Said], origins: Mapping[str, Origin]) -> bool:
+    """True where a turn stands behind one that was said after it.
+
+    Executions are numbered as they were accepted, and an agent runs them in that order; that tells more than
+    the time, which goes backwards when somebody sets the machine's clock. Where an execution is not known any
+    more, only the time is left to go by.
+    """
+    return any(not _may_follow(one, next_, origins) for one, next_ in pairwise(turns))
+
+
+def right_order(turns: Sequence[Said], origins: Mapping[str, Origin]) -> list[Said] | None:
+    """The turns as they were said; None where that cannot be told beyond doubt."""
+    places = {turn.turn_id: place for turn in turns if (place := _place(turn, origins)) is not None}
+    if len(places) == len(turns):
+        ordered = sorted(turns, key=lambda turn: places[turn.turn_id])
+        in_time = all(one.said_at <= next_.said_at for one, next_ in pairwise(ordered))
+        return ordered if in_time and len(set(places.values())) == len(turns) else None
+    ordered = sorted(turns, key=lambda turn: turn.said_at)
+    return ordered if all(one.said_at < next_.said_at for one, next_ in pairwise(ordered)) else None
+
+
+def new_numbers(ordered: Sequence[Said]) -> dict[str, int]:
+    """The number of each turn that has to get another one, by turn id; gaps stay where they are."""
+    numbers = sorted(turn.number for turn in ordered)
+    pairs = zip(ordered, numbers, strict=True)
+    return {turn.turn_id: number for turn, number in pairs if turn.number != number}
+
+
+def duplicates(turns: Sequence[Said]) -> list[list[Said]]:
+    """Turns that are the same side of the same execution, which says each side once."""
+    by_side: dict[tuple[str, Role], list[Said]] = defaultdict(list)
+    for turn in turns:
+        if turn.execution_id is not None:
+            by_side[turn.execution_id, turn.role].append(turn)
+    return [same for same in by_side.values() if len(same) > 1]
+
+
+def _may_follow(one: Said, next_: Said, origins: Mapping[str, Origin]) -> bool:
+    first, second = _place(one, origins), _place(next_, origins)
+    if first is None or second is None:
+        return one.said_at <= next_.said_at
+    return first <= second
+
+
+def _place(turn: Said, origins: Mapping[str, Origin]) -> Place | None:
+    origin = origins.get(turn.execution_id or "")
+    return None if origin is None else (origin.number, _ROLES[turn.role])

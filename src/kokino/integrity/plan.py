@@ -1,0 +1,33 @@
+"""What a cleanup may do about what was found."""
+
+from __future__ import annotations
+
+from kokino.errors import Conflict
+from kokino.integrity.model import Kind, Refusal, Repairs, Report
+
+
+def may_clean(report: Report) -> None:
+    """Raise `Conflict` where the file is damaged: whatever is written into it then may make it worse."""
+    if not report.is_damaged:
+        return
+    found = next(finding for finding in report.findings if finding.kind is Kind.FILE_DAMAGE)
+    raise Conflict(
+        f"nothing was cleaned up: {found.message}. A damaged file is never repaired in place; escalate to the"
+        f" data lead, then {found.mend}"
+    )
+
+
+def repairs_of(report: Report) -> Repairs:
+    """What a cleanup would put right, if nothing changes until then."""
+    deleted = dict(report.repairable)
+    renumbered = deleted.pop(Kind.TURN_ORDER, 0)
+    return Repairs(deleted=deleted, renumbered=renumbered)
+
+
+def refusals_of(report: Report) -> list[Refusal]:
+    """What a cleanup leaves alone, and why."""
+    return [
+        Refusal(kind=finding.kind, message=finding.message, reason=finding.mend)
+        for finding in report.findings
+        if not finding.is_repairable
+    ]

@@ -1,0 +1,174 @@
+"""Check the database, clean it up, back it up: what people and the nightly run ask for."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from functools import partial
+
+import structlog
+from sqlalchemy import Connection
+
+from kokino.clock import Clock, Stopwatch
+from kokino.errors import Conflict, StorageError
+from kokino.ids import Ids
+from kokino.integrity import checks, events, plan, store
+from kokino.integrity.backups import Backup, Backups, Why
+from kokino.integrity.model import MOST_FINDINGS, Cleanup, Repairs, Report, Trigger
+from kokino.integrity.repair import repair
+from kokino.storage import Storage
+from kokino.tasks import Tasks
+from kokino.telemetry import store as telemetry
+
+log = structlog.get_logger(__name__)
+
+#: What a server's database is backed up with, for people to paste.
+PG_DUMP = 'pg_dump --format=custom --file=kokino.dump "$KOKINO_DATABASE_URL"'
+
+
+@dataclass(slots=True, kw_only=True)
+class Integrity:
+    """One check, cleanup or backup at a time; whoever asks for a check while one is made gets that one."""
+
+    storage: Storage
+    clock: Clock
+    ids: Ids
+    backups: Backups
+    #: Alerts wait for what a check tells.
+    on_change: Callable[[], None]
+    _tasks: Tasks = field(default_factory=Tasks)
+    _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _running: asyncio.Task[Report] | None = None
+
+    @property
+    def in_flight(self) -> int:
+        """How many pieces of work have not ended."""
+        return self._tasks.in_flight
+
+    async def stop(self) -> None:
+        """Give up what is being looked at."""
+        await self._tasks.stop()
+
+    async def check(self, *, trigger: Trigger = Trigger.ASKED, by: str) -> Report:
+        """Look through the whole database and write down what was found, with the events that tell of it.
+
+        Goes on though its caller goes away. Raises `StorageError` where the database cannot be read.
+        """
+        if self._running is None:
+            self._running = self._tasks.start(self._in_turn(trigger, by), name="integrity check")
+            self._running.add_done_callback(self._over)
+        return await asyncio.shield(self._running)
+
+    async def cleanup(self, *, is_dry_run: bool, reference: str | None, by: str) -> Cleanup:
+        """Back up, put right what may be, and check again; a dry run only tells what that would be.
+
+        `reference` names a backup that the caller has made of a server's database. Raises `Conflict` where
+        the file is damaged, and where such a backup is missing; then nothing is changed.
+        """
+        async with self._turn:
+            return await self._cleaned(is_dry_run=is_dry_run, reference=reference, by=by)
+
+    async def back_up(self, why: Why = Why.ASKED) -> Backup:
+        """Copy the database. Raises as `Backups.make` does."""
+        async with self._turn:
+            return await self.backups.make(why, self.clock.now())
+
+    async def history(self, *, limit: int) -> Sequence[Report]:
+        """The last checks, the newest first."""
+        return await self.storage.read(partial(store.latest, limit=limit))
+
+    def _over(self, _check: asyncio.Task[Report]) -> None:
+        self._running = None
+
+    async def _in_turn(self, trigger: Trigger, by: str) -> Report:
+        async with self._turn:
+            return await self._checked(trigger=trigger, by=by)
+
+    async def _checked(self, *, trigger: Trigger, by: str) -> Report:
+        started_at, watch = self.clock.now(), Stopwatch()
+        seen = await checks.look(self.storage)
+        report = Report(
+            check_id=self.ids.new("check"),
+            trigger=trigger,
+            by=by,
+            started_at=started_at,
+            took=timedelta(seconds=watch.seconds),
+            conversations=seen.conversations,
+            turns=seen.turns,
+            affected=len(seen.affected) + seen.more_affected,
+            counts=dict(seen.counts),
+            repairable=dict(seen.repairable),
+            findings=seen.findings,
+            total=seen.total,
+            not_checked=seen.not_checked,
+        )
+        await self._tell(report)
+        return report
+
+    async def _tell(self, report: Report) -> None:
+        """Write it down. A damaged file may not take that: then the log has it, and whoever asked."""
+        if not report.passed:
+            log.error(
+                "an integrity check found faults",
+                check=report.check_id,
+                counts={kind.value: count for kind, count in report.counts.items()},
+                first=report.findings[0].message,
+            )
+        now = self.clock.now()
+        try:
+            await self.storage.write(partial(_record, report=report, now=now))
+        except StorageError as error:
+            if not report.is_damaged:
+                raise
+            log.error("the damaged database took no note of it", reason=error.message)  # noqa: TRY400 - known
+        self.on_change()
+
+    async def _cleaned(self, *, is_dry_run: bool, reference: str | None, by: str) -> Cleanup:
+        before = await self._checked(trigger=Trigger.CLEANUP, by=by)
+        plan.may_clean(before)
+        if is_dry_run or not before.repairable:
+            would = plan.repairs_of(before) if is_dry_run else Repairs(deleted={})
+            return _cleanup(before, None, would, backup=None, is_dry_run=is_dry_run)
+        backup = await self._backed_up(reference)
+        repairs = await repair(self.storage)
+        now = self.clock.now()
+        event = events.of_cleanup(repairs, backup=backup, by=by, at=now)
+        await self.storage.write(lambda conn: telemetry.append(conn, event))
+        log.warning("the database was cleaned up", by=by, backup=backup, deleted=repairs.deleted_count)
+        after = await self._checked(trigger=Trigger.CLEANUP, by=by)
+        return _cleanup(before, after, repairs, backup=backup, is_dry_run=False)
+
+    async def _backed_up(self, reference: str | None) -> str:
+        """Where the backup is that must be there before anything is deleted."""
+        if self.backups.database is not None:
+            return str((await self.backups.make(Why.CLEANUP, self.clock.now())).path)
+        if reference is None:
+            raise Conflict(
+                "nothing was cleaned up: this database is a PostgreSQL server's, which Kokino does not copy."
+                f" Make a backup, for instance with {PG_DUMP}, then name it:"
+                ' {"backup": "kokino.dump on the backup host"}'
+            )
+        return reference
+
+
+def _record(conn: Connection, report: Report, now: datetime) -> None:
+    store.record(conn, report)
+    for event in events.of_report(report, at=now):
+        telemetry.append(conn, event)
+    if report.trigger is Trigger.NIGHTLY:
+        store.note_nightly(conn, report.started_at)
+
+
+def _cleanup(
+    before: Report, after: Report | None, repairs: Repairs, *, backup: str | None, is_dry_run: bool
+) -> Cleanup:
+    return Cleanup(
+        is_dry_run=is_dry_run,
+        before=before,
+        after=after,
+        repairs=repairs,
+        backup=backup,
+        refused=plan.refusals_of(after or before)[:MOST_FINDINGS],
+    )

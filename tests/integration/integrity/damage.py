@@ -1,0 +1,47 @@
+"""Damage as it comes about: by a program that writes past what the schema declares, or by a failing disk."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import psycopg
+from sqlalchemy import make_url
+
+PAGE = 4096
+
+
+def write_past(url: str, *statements: str) -> None:
+    """Run statements with foreign keys off, as no part of Kokino does."""
+    parsed = make_url(url)
+    if parsed.get_backend_name() == "sqlite":
+        with closing(sqlite3.connect(str(parsed.database), timeout=30)) as conn, conn:
+            for statement in statements:
+                conn.execute(statement)
+        return
+    dsn = parsed.set(drivername="postgresql").render_as_string(hide_password=False)
+    with psycopg.connect(dsn, autocommit=True) as conn:
+        conn.execute("SET session_replication_role = replica")
+        for statement in statements:
+            conn.execute(statement.encode())
+
+
+def swap(first: str, second: str) -> list[str]:
+    """Statements that give two turns each other's number; no two may have one in between."""
+    both = f"turn_id IN ('{first}', '{second}')"
+    summed = f"(SELECT sum(number) FROM turns WHERE {both})"
+    return [
+        f"UPDATE turns SET number = number - {summed} WHERE {both}",
+        f"UPDATE turns SET number = -number WHERE {both}",
+    ]
+
+
+def tear_page(path: Path, table: str) -> None:
+    """Overwrite the middle of a table's first page, as a write that was cut short does."""
+    with closing(sqlite3.connect(path)) as conn:
+        conn.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        (page,) = conn.execute("SELECT rootpage FROM sqlite_master WHERE name = ?", [table]).fetchone()
+    with path.open("r+b") as file:
+        file.seek((page - 1) * PAGE)
+        file.write(b"\xde\xad" * (PAGE // 4))

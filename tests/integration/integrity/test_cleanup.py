@@ -1,0 +1,178 @@
+"""What a cleanup puts right, what it leaves alone, and that nothing is deleted without a backup."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from kokino.conversations import store as conversation_store
+from kokino.errors import Conflict, StorageError
+from kokino.integrity.model import Cleanup, Kind
+from kokino.integrity.service import Integrity
+from kokino.storage import Storage
+from kokino.telemetry import store as telemetry
+from tests.integration.integrity.conftest import Plant
+from tests.integration.integrity.damage import swap, tear_page
+from tests.integration.integrity.test_checks import ORPHAN, RECORD, SESSION, TRANSITION
+
+#: The caller's own backup, which a server's database needs.
+REFERENCE = "kokino.dump"
+
+
+async def cleaned(integrity: Integrity, *, is_dry_run: bool = False) -> Cleanup:
+    """A cleanup, with what each database needs for one."""
+    reference = None if integrity.storage.file else REFERENCE
+    return await integrity.cleanup(is_dry_run=is_dry_run, reference=reference, by="test")
+
+
+async def said(storage: Storage, conversation_id: str = "c1") -> list[tuple[int, str]]:
+    """Its turns, with their numbers."""
+    turns = await storage.read(lambda conn: conversation_store.turns_of(conn, conversation_id))
+    return [(turn.number, turn.turn_id) for turn in turns]
+
+
+async def test_all_that_may_be_is_put_right(integrity: Integrity, whole: Storage, plant: Plant) -> None:
+    """Orphans, a record of no execution and a lost session go; swapped turns change places again."""
+    before = await said(whole)
+    plant(ORPHAN.format(1, "gone"), RECORD, SESSION.format("TRUE"), *swap("user-1", "assistant-2"))
+    done = await cleaned(integrity)
+    assert done.repairs.deleted == {Kind.ORPHANED_TURN: 1, Kind.FOREIGN_KEY: 1, Kind.DANGLING_SESSION: 1}
+    assert done.repairs.renumbered == 2
+    assert await said(whole) == before
+    assert done.after is not None
+    assert done.after.passed
+    assert done.refused == []
+
+
+async def test_the_last_event_lowers_the_alert(integrity: Integrity, whole: Storage, plant: Plant) -> None:
+    """Raised by what was found, then the cleanup, then the clean check."""
+    plant(ORPHAN.format(1, "gone"))
+    await cleaned(integrity)
+    told = [event.type for event in await whole.read(lambda conn: telemetry.recent(conn))]
+    assert told[::-1] == [
+        "ORPHAN_DETECTED",
+        "INTEGRITY_CHECK_FAILED",
+        "INTEGRITY_CLEANUP",
+        "INTEGRITY_CHECK_PASSED",
+    ]
+
+
+async def test_a_dry_run_changes_nothing(integrity: Integrity, whole: Storage, plant: Plant) -> None:
+    """It says what would be done and makes no backup."""
+    plant(ORPHAN.format(1, "gone"), *swap("user-1", "user-2"))
+    before = await said(whole)
+    would = await cleaned(integrity, is_dry_run=True)
+    assert (would.repairs.deleted_count, would.repairs.renumbered, would.backup) == (1, 2, None)
+    assert await said(whole) == before
+    assert integrity.backups.list() == []
+    assert (await integrity.check(by="test")).counts[Kind.ORPHANED_TURN] == 1
+
+
+async def test_what_has_no_one_right_way_is_left_alone(
+    integrity: Integrity, whole: Storage, plant: Plant
+) -> None:
+    """Turns whose times and executions disagree, and rows that were to stay: refused, each with its reason."""
+    plant(TRANSITION, *swap("user-1", "user-2"), "UPDATE turns SET said_at = 1 WHERE turn_id = 'assistant-2'")
+    before = await said(whole)
+    done = await cleaned(integrity)
+    assert {one.kind for one in done.refused} == {Kind.TURN_ORDER, Kind.FOREIGN_KEY}
+    assert all(one.reason for one in done.refused)
+    assert await said(whole) == before
+    assert (done.repairs.deleted_count, done.backup) == (0, None)
+
+
+async def test_a_copy_that_says_the_same_goes(integrity: Integrity, whole: Storage, plant: Plant) -> None:
+    """The first one stays."""
+    before = await said(whole)
+    plant(
+        "INSERT INTO turns (turn_id, conversation_id, number, execution_id, role, content, said_at)"
+        " SELECT 'double', conversation_id, 99, execution_id, role, content, said_at"
+        " FROM turns WHERE turn_id = 'assistant-2'"
+    )
+    done = await cleaned(integrity)
+    assert done.repairs.deleted == {Kind.DUPLICATE_TURN: 1}
+    assert await said(whole) == before
+
+
+async def test_many_orphans_go_in_batches(
+    integrity: Integrity, plant: Plant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """None is left, and none is counted twice."""
+    monkeypatch.setattr("kokino.integrity.repair.ROWS", 2)
+    plant(*(ORPHAN.format(number, "gone") for number in range(5)))
+    done = await cleaned(integrity)
+    assert done.repairs.deleted == {Kind.ORPHANED_TURN: 5}
+
+
+async def test_a_servers_database_needs_a_backup_that_is_named(
+    integrity: Integrity, whole: Storage, plant: Plant
+) -> None:
+    """Without one nothing is deleted and pg_dump is named; SQLite makes its own, which holds the orphan."""
+    plant(ORPHAN.format(1, "gone"))
+    if whole.file is None:
+        with pytest.raises(Conflict, match="pg_dump"):
+            await integrity.cleanup(is_dry_run=False, reference=None, by="test")
+        assert (await integrity.check(by="test")).counts == {Kind.ORPHANED_TURN: 1}
+        assert (await cleaned(integrity)).backup == REFERENCE
+        return
+    done = await cleaned(integrity)
+    [backup] = integrity.backups.list()
+    assert str(backup.path) == done.backup
+    assert backup.path.stat().st_mode & 0o777 == 0o600
+    with closing(sqlite3.connect(backup.path)) as copy:
+        assert copy.execute("SELECT turn_id FROM turns WHERE conversation_id = 'gone'").fetchall() == [
+            ("lost-1",)
+        ]
+
+
+async def test_nothing_is_backed_up_where_nothing_is_wrong(integrity: Integrity) -> None:
+    """So that a cleanup in a loop drives out no backup."""
+    done = await cleaned(integrity)
+    assert (done.backup, done.repairs.deleted_count, integrity.backups.list()) == (None, 0, [])
+
+
+async def test_without_a_backup_nothing_is_deleted(
+    integrity: Integrity, whole: Storage, plant: Plant
+) -> None:
+    """Where the folder cannot be made, the cleanup fails and the orphan stays."""
+    if whole.file is None:
+        return  # a server's backup is its caller's
+    plant(ORPHAN.format(1, "gone"))
+    (whole.file.parent / "backups").write_text("in the way")
+    with pytest.raises(StorageError, match="the backup was not made"):
+        await cleaned(integrity)
+    assert (await integrity.check(by="test")).counts == {Kind.ORPHANED_TURN: 1}
+
+
+async def test_only_so_many_backups_of_each_kind_stay(integrity: Integrity, plant: Plant) -> None:
+    """The oldest goes."""
+    if integrity.backups.database is None:
+        with pytest.raises(Conflict, match="pg_dump"):
+            await integrity.back_up()
+        return
+    made = [await integrity.back_up() for _ in range(3)]
+    plant(ORPHAN.format(1, "gone"))
+    cleanup = await cleaned(integrity)
+    left = {str(backup.path) for backup in integrity.backups.list()}
+    assert left == {str(made[1].path), str(made[2].path), cleanup.backup}
+
+
+async def test_a_torn_page_is_named_and_never_cleaned(integrity: Integrity, plant: Plant) -> None:
+    """The check says that the file is damaged; the cleanup is refused with the way to restore."""
+    database = integrity.backups.database
+    if database is None:
+        return  # the server's files are not ours to tear
+    plant(ORPHAN.format(1, "gone"))
+    assert not (await integrity.check(by="test")).is_damaged
+    tear_page(database, "turns")
+    report = await integrity.check(by="test")
+    assert report.is_damaged
+    assert report.findings[0].kind is Kind.FILE_DAMAGE
+    before = Path(database).read_bytes()
+    with pytest.raises(Conflict, match="kokino integrity restore"):
+        await cleaned(integrity)
+    assert integrity.backups.list() == []
+    assert Path(database).read_bytes()[4096 * 10 :] == before[4096 * 10 :]
