@@ -100,31 +100,6 @@ def shows_mismatches(shell: Shell, command: str) -> None:
     assert shell.json(command) == []
 
 
-def finds_nothing_damaged(shell: Shell, command: str) -> None:
-    """A check that finds nothing says what it looked at."""
-    found = shell.json(command)
-    assert found["passed"] is True
-    assert found["issues"] == []
-
-
-def shows_conversations(shell: Shell, command: str) -> None:
-    """How many there are, and how many are faulty."""
-    found = shell.json(command)
-    assert found["conversations"] >= 2
-    assert found["turns"] >= 4
-
-
-def finds_no_orphans(shell: Shell, command: str) -> None:
-    """The database has these tables and columns; nothing is orphaned."""
-    ran = shell.run(command)
-    assert (ran.returncode, ran.stdout, ran.stderr) == (0, "", "")
-
-
-def cleans_up_nothing(shell: Shell, command: str) -> None:
-    """Nothing was to be done."""
-    assert shell.json(command)["deleted"] == 0
-
-
 def shows_memory(shell: Shell, command: str) -> None:
     """The tree of the agent that hangs."""
     [one] = shell.json(command)
@@ -196,16 +171,6 @@ SECTIONS = (
     Section(
         heading="Environment Degraded (P2)",
         checks={"Run environment diagnostics": diagnoses, "Check specific CLI": examines_one},
-        exceptions={},
-    ),
-    Section(
-        heading="Data Integrity Failure (P1)",
-        checks={
-            "1. Get integrity check results": finds_nothing_damaged,
-            "2. Identify affected conversations": shows_conversations,
-            "3. View orphaned turns": finds_no_orphans,
-            "Run automated cleanup (if safe)": cleans_up_nothing,
-        },
         exceptions={},
     ),
     Section(

@@ -13,10 +13,13 @@ import pytest
 from tests.acceptance.serving import Served, serving, until
 from tests.acceptance.spec_availability import COMMANDS, EXCEPTIONS, OUTAGE, QUIET
 from tests.acceptance.spec_sections import AGENT, INSTEAD, SECTIONS, Section
-from tests.acceptance.spec_shell import ROOT, Shell, follow
+from tests.acceptance.spec_shell import ROOT, Shell, commands, follow
 
 #: The specification's commands name this port. `make test` runs a file's tests in one worker, one by one.
 PORT = 5050
+INTEGRITY = commands("Data Integrity Failure (P1)")
+CHECK, STATS = "1. Get integrity check results", "2. Identify affected conversations"
+ORPHANS, CLEANUP = "3. View orphaned turns", "Run automated cleanup (if safe)"
 
 
 @pytest.fixture
@@ -95,6 +98,33 @@ def test_the_documentation_lists_every_command_of_the_other_sections() -> None:
         assert listed == [*section.checks, *section.exceptions]
         for title in section.exceptions.keys() & INSTEAD.keys():
             assert INSTEAD[title] in rows[title]
+
+
+def test_the_documentation_lists_the_commands_on_data_integrity() -> None:
+    """In the specification's order."""
+    page = (ROOT / "docs" / "specification.md").read_text(encoding="utf-8")
+    listed = [row for row in re.findall(r"^\| ([^|]+?) \|", page, re.MULTILINE) if row in INTEGRITY]
+    assert listed == list(INTEGRITY) == [CHECK, STATS, ORPHANS, CLEANUP]
+
+
+def test_an_orphaned_turn_is_found_looked_at_and_cleaned_up(shell: Shell) -> None:
+    """Every command of the section, first in a whole database, then with a turn that belongs to nothing."""
+    assert shell.broker.execute("writer").status_code == 200
+    assert shell.json(INTEGRITY[CHECK])["passed"]
+    assert shell.run(INTEGRITY[ORPHANS]).stdout == ""
+    orphan = "INSERT INTO turns VALUES ('t-1', 'gone', 1, NULL, 'user', 'lost', 0)"
+    planted = shell.run(f'sqlite3 broker/data/kokino.db "{orphan}"')
+    assert planted.returncode == 0, planted.stderr
+    found = shell.json(INTEGRITY[CHECK])
+    assert (found["passed"], found["counts"]["orphaned_turn"]) == (False, 1)
+    assert found["issues"][0]["ids"] == ["t-1"]
+    stats = shell.json(INTEGRITY[STATS])
+    assert (stats["affected"], stats["turns"], stats["lastCheck"]["checkId"]) == (1, 3, found["checkId"])
+    assert shell.run(INTEGRITY[ORPHANS]).stdout == "t-1|gone|lost\n"
+    cleaned = shell.json(INTEGRITY[CLEANUP])
+    assert (cleaned["deleted"], cleaned["passed"]) == (1, True)
+    assert Path(cleaned["backup"]).is_relative_to(shell.folder / "broker" / "data" / "backups")
+    assert shell.run(INTEGRITY[ORPHANS]).stdout == ""
 
 
 def test_every_command_of_the_other_sections_works(shell: Shell) -> None:

@@ -206,10 +206,14 @@ def _read_portion(conn: Connection, after: str) -> _Portion:
 def _of_one(
     conn: Connection, turns: Sequence[Said], agent_id: str, origins: Mapping[str, execution_faults.Origin]
 ) -> Iterator[Finding]:
+    surplus: set[str] = set()
     for same in order.duplicates(turns):
         words = conversation_faults.has_same_words(conn, [turn.turn_id for turn in same])
+        surplus |= {turn.turn_id for turn in same[1:]} if words else set()
         yield findings.doubled(same, has_same_words=words)
-    for finding in (findings.disorder(turns, origins), findings.foreign(turns, agent_id, origins)):
+    # A cleanup deletes the surplus first, and so the order is that of the others.
+    left = [turn for turn in turns if turn.turn_id not in surplus]
+    for finding in (findings.disorder(left, origins), findings.foreign(left, agent_id, origins)):
         if finding is not None:
             yield finding
 

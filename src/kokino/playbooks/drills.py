@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from enum import StrEnum
 from typing import TypeVar
 
 from kokino.agents.failures import FailureKind
+from kokino.integrity.model import Kind as Damage
 from kokino.playbooks.document import Block, Chapter, Faults
 from kokino.playbooks.fields import Value, closed_mapping, length_of, read_yaml, text_of
 from kokino.playbooks.header import read_budgets
@@ -54,28 +55,50 @@ def _case(
     if "inject" not in held or "expect" not in held:
         return None
     inject = closed_mapping(
-        held["inject"], "drill.inject", faults, required=("target", "kind"), optional=("share", "heals_after")
+        held["inject"],
+        "drill.inject",
+        faults,
+        required=("target",),
+        optional=("kind", "damage", "share", "heals_after"),
     )
     expect = closed_mapping(held["expect"], "drill.expect", faults, required=("end",), optional=("budgets",))
     target = _word(inject.get("target"), "drill.inject.target", InjectionTarget, faults)
     kind = _word(inject.get("kind"), "drill.inject.kind", FailureKind, faults)
+    damage = _word(inject.get("damage"), "drill.inject.damage", Damage, faults)
+    _check_fault(held["inject"], inject, target, faults)
     end = _word(expect.get("end"), "drill.expect.end", DrillEnd, faults)
     budgets = default
     if "budgets" in expect:
         budgets = read_budgets(expect["budgets"], "drill.expect.budgets", faults, default)
-    if target is None or kind is None or end is None or budgets is None:
+    if target is None or (kind is None and damage is None) or end is None or budgets is None:
         return None
     return DrillCase(
         id=case_id,
         pattern=None if pattern == NO_PATTERN else pattern,
         target=target,
         kind=kind,
+        damage=damage,
         share=_share(inject.get("share"), faults),
         heals_after=length_of(inject.get("heals_after"), "drill.inject.heals_after", faults),
         end=end,
         budgets=budgets,
         line=value.line,
     )
+
+
+def _check_fault(
+    at: Value, inject: Mapping[str, Value], target: InjectionTarget | None, faults: Faults
+) -> None:
+    """Executions fail by a kind, data is damaged: each needs its own word and none of the other's."""
+    if target is None:
+        return
+    of_data, of_executions = ("damage",), ("kind", "share", "heals_after")
+    wanted, strange = ("damage", of_executions) if target is InjectionTarget.DATA else ("kind", of_data)
+    if wanted not in inject:
+        faults.add(at.line, f"drill.inject.{wanted}", f"is missing: the target is {target}")
+    for word in strange:
+        if word in inject:
+            faults.add(inject[word].line, f"drill.inject.{word}", f"has no meaning for the target {target}")
 
 
 def _share(value: Value | None, faults: Faults) -> float:

@@ -11,6 +11,7 @@ from enum import StrEnum
 from hashlib import sha256
 
 from kokino.agents.failures import FailureKind
+from kokino.integrity.model import Kind as Damage
 from kokino.playbooks.expressions import Node
 
 #: The value of ``schema`` in the front matter.
@@ -208,6 +209,8 @@ class InjectionTarget(StrEnum):
     AGENT = "agent"
     #: Executions picked at random.
     RANDOM = "random"
+    #: What is in the database.
+    DATA = "data"
 
 
 class DrillEnd(StrEnum):
@@ -245,8 +248,10 @@ class DrillCase:
     pattern: str | None
     #: What is broken.
     target: InjectionTarget
-    #: How its executions fail.
-    kind: FailureKind
+    #: How its executions fail; None where the data is broken.
+    kind: FailureKind | None
+    #: What is wrong with the data then; None where executions fail.
+    damage: Damage | None
     #: The part of the target's executions that fail, above 0, at most 1.
     share: float
     #: When the fault goes away, counted from its start; None for never.

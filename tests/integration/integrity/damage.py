@@ -10,6 +10,11 @@ import psycopg
 from sqlalchemy import make_url
 
 PAGE = 4096
+_SWAP = (
+    "UPDATE turns SET number = number"
+    " - (SELECT sum(number) FROM turns WHERE turn_id IN ('{0}', '{1}')) WHERE turn_id IN ('{0}', '{1}')"
+)
+_TURN_ROUND = "UPDATE turns SET number = -number WHERE turn_id IN ('{0}', '{1}')"
 
 
 def write_past(url: str, *statements: str) -> None:
@@ -21,20 +26,15 @@ def write_past(url: str, *statements: str) -> None:
                 conn.execute(statement)
         return
     dsn = parsed.set(drivername="postgresql").render_as_string(hide_password=False)
-    with psycopg.connect(dsn, autocommit=True) as conn:
-        conn.execute("SET session_replication_role = replica")
+    with psycopg.connect(dsn, autocommit=True) as server:
+        server.execute("SET session_replication_role = replica")
         for statement in statements:
-            conn.execute(statement.encode())
+            server.execute(statement.encode())
 
 
 def swap(first: str, second: str) -> list[str]:
     """Statements that give two turns each other's number; no two may have one in between."""
-    both = f"turn_id IN ('{first}', '{second}')"
-    summed = f"(SELECT sum(number) FROM turns WHERE {both})"
-    return [
-        f"UPDATE turns SET number = number - {summed} WHERE {both}",
-        f"UPDATE turns SET number = -number WHERE {both}",
-    ]
+    return [statement.format(first, second) for statement in (_SWAP, _TURN_ROUND)]
 
 
 def tear_page(path: Path, table: str) -> None:

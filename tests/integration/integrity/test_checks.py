@@ -21,8 +21,8 @@ RECORD = (
     " VALUES ('gone', 1, 'stdout', 'x', 1, 0, 1)"
 )
 SESSION = (
-    "INSERT INTO sessions (agent_id, cli_type, session_id, conversation_id, is_established, created_at, used_at)"
-    " VALUES ('writer', 'claude', 's', 'gone', {}, 0, 0)"
+    "INSERT INTO sessions (agent_id, cli_type, session_id, conversation_id, is_established, created_at,"
+    " used_at) VALUES ('writer', 'claude', 's', 'gone', {}, 0, 0)"
 )
 RUNNING = "UPDATE executions SET state = 'running', ended_at = NULL WHERE execution_id = 'exec-3'"
 TRANSITION = (
@@ -38,7 +38,7 @@ async def found_by(integrity: Integrity) -> list[Finding]:
 
 async def events(storage: Storage) -> list[Event]:
     """All events, the oldest first."""
-    return (await storage.read(lambda conn: telemetry.recent(conn)))[::-1]
+    return (await storage.read(telemetry.recent))[::-1]
 
 
 async def test_a_whole_database_passes(integrity: Integrity, whole: Storage) -> None:
