@@ -71,7 +71,7 @@ def stats(format: Written = Format.TABLE, url: Url = DEFAULT_URL) -> None:
     else:
         out.print(Text("\nBackups\n", style="bold"))
         out.print(_backups(found["backups"]) if found["backups"] else "None yet.")
-        out.print(plain(f"\nin {found['backupFolder']}"), style="dim", soft_wrap=True)
+        out.print("\nin " + plain(found["backupFolder"]), style="dim", soft_wrap=True)
 
 
 @app.command("cleanup", cls=Command)
@@ -98,14 +98,15 @@ def cleanup(
         done = _clean(url, dry_run=dry_run, backup=backup)
         typer.echo(json.dumps(done, indent=2))
         raise typer.Exit(0 if done["passed"] else 1)
-    found = _clean(url, dry_run=True, backup=backup)
-    _show_cleanup(found)
-    if not dry_run and (found["deleted"] or found["renumbered"]):
-        _ask("Back up and clean up?", yes=yes, unasked="nothing was cleaned up")
-        found = _clean(url, dry_run=False, backup=backup)
+    if not yes or dry_run:
+        found = _clean(url, dry_run=True, backup=backup)
         _show_cleanup(found)
-    elif dry_run:
-        typer.echo("Nothing was changed: this was a dry run.")
+        if dry_run or not (found["deleted"] or found["renumbered"]):
+            typer.echo("\nNothing was changed.")
+            raise typer.Exit(0 if found["passed"] else 1)
+        _ask("\nBack up and clean up?", yes=yes, unasked="nothing was cleaned up")
+    found = _clean(url, dry_run=False, backup=backup)
+    _show_cleanup(found)
     raise typer.Exit(0 if found["passed"] else 1)
 
 
@@ -202,7 +203,7 @@ def _show_advice(found: Mapping[str, Any]) -> None:
     out = console()
     if len(found["issues"]) < found["total"]:
         out.print(f"\nThe first {len(found['issues'])} of {found['total']:,} findings.", style="dim")
-    if any(found["repairable"].values()):
+    if any(found["repairable"].values()) and not found["damaged"]:
         out.print("\nkokino integrity cleanup --dry-run shows what can be put right.")
 
 
@@ -215,7 +216,7 @@ def _issues(issues: Sequence[Mapping[str, Any]]) -> Table:
         more = ", …" if issue["count"] > NAMED else ""
         ids = f" ({', '.join(issue['ids'][:NAMED])}{more})" if issue["ids"] else ""
         told = Text(plain(f"{issue['message']}{ids}"))
-        told.append(plain(f"\n→ {issue['mend']}"), style="green" if issue["repairable"] else "yellow")
+        told.append("\n→ " + plain(issue["mend"]), style="green" if issue["repairable"] else "yellow")
         shown.add_row(plain(issue["kind"].replace("_", " ")), f"{issue['count']:,}", told)
     return shown
 
@@ -246,7 +247,7 @@ def _refused(refused: Sequence[Mapping[str, Any]]) -> Table:
     shown.add_column("What, and why", overflow="fold", ratio=1)
     for one in refused:
         told = Text(plain(one["message"]))
-        told.append(plain(f"\n→ {one['reason']}"), style="yellow")
+        told.append("\n→ " + plain(one["reason"]), style="yellow")
         shown.add_row(plain(one["kind"].replace("_", " ")), told)
     return shown
 
@@ -254,7 +255,7 @@ def _refused(refused: Sequence[Mapping[str, Any]]) -> Table:
 def _history(history: Sequence[Mapping[str, Any]]) -> Table:
     shown = table()
     shown.add_column("When", no_wrap=True)
-    shown.add_column("Asked by", overflow="fold")
+    shown.add_column("For", no_wrap=True)
     for name in ("Conversations", "Affected", "Findings"):
         shown.add_column(name, justify="right", no_wrap=True)
     shown.add_column("", no_wrap=True)
@@ -262,7 +263,7 @@ def _history(history: Sequence[Mapping[str, Any]]) -> Table:
         word, style = ("whole", "green") if one["passed"] else ("faulty", "bold red")
         shown.add_row(
             instant(one["timestamp"]),
-            plain(one["by"]),
+            one["trigger"],
             f"{one['conversations']:,}",
             f"{one['affected']:,}",
             f"{one['total']:,}",

@@ -67,8 +67,8 @@ class Backups:
         """All of them, the newest first. Blocks for the time of a look into a folder."""
         if self.folder is None or not self.folder.is_dir():
             return []
-        found = ((path, _NAME.fullmatch(path.name)) for path in self.folder.iterdir())
-        known = [_backup(path, named) for path, named in found if named is not None]
+        found = [_backup(path) for path in self.folder.iterdir()]
+        known = [backup for backup in found if backup is not None]
         return sorted(known, key=lambda one: (one.made_at, one.number), reverse=True)
 
     async def make(self, why: Why, now: datetime) -> Backup:
@@ -103,7 +103,11 @@ def _free(folder: Path, now: datetime, why: Why) -> Path:
     return next(folder / name for name in names if not (folder / name).exists())
 
 
-def _backup(path: Path, named: re.Match[str]) -> Backup:
+def _backup(path: Path) -> Backup | None:
+    """What a file in the folder is; None for one that is none of ours, or has just been let go of."""
+    named = _NAME.fullmatch(path.name)
+    if named is None or not path.exists():
+        return None
     made_at = datetime.strptime(named[1], "%Y%m%dT%H%M%S").replace(tzinfo=UTC)
     return Backup(
         path=path,

@@ -102,24 +102,30 @@ async def _server(storage: Storage, seen: Seen) -> None:
     if not await storage.read(amcheck.is_installed):
         seen.not_checked.append(amcheck.MISSING)
         return
-    try:
-        await _relations(storage, seen)
-    except StorageError:
-        raise
-    except Exception as error:  # noqa: BLE001 - the driver's own: this user may not call the functions
-        seen.not_checked.append(f"the server's files: {_first_line(error)}")
-
-
-async def _relations(storage: Storage, seen: Seen) -> None:
     tables, indexes = await storage.read(amcheck.relations)
-    for table in tables:
-        for said in await storage.read(partial(amcheck.faults_in_table, table=table)):
-            seen.note(findings.damaged(said, is_file=False))
-    for index in indexes:
+    looks = [
+        *((table, partial(amcheck.faults_in_table, table=table)) for table in tables),
+        *((index, partial(amcheck.faults_in_index, index=index)) for index in indexes),
+    ]
+    for name, read in looks:
         try:
-            await storage.read(partial(amcheck.check_index, index=index))
-        except StorageError as error:
-            seen.note(findings.damaged(f"index {index}: {error.message}", is_file=False))
+            for said in await _faults_of(storage, name, read):
+                seen.note(findings.damaged(said, is_file=False))
+        except StorageError:
+            raise
+        except Exception as error:  # noqa: BLE001 - the driver's own: this user may not call the functions
+            seen.not_checked.append(f"the server's files: {_first_line(error)}")
+            return
+
+
+async def _faults_of(storage: Storage, name: str, read: Callable[[Connection], list[str]]) -> list[str]:
+    """What is wrong with one relation; that a server gives up reading it is wrong with it too."""
+    try:
+        return await storage.read(read)
+    except StorageError as error:
+        if not amcheck.is_damage(error):
+            raise
+        return [f"{name}: {error.message}"]
 
 
 async def _orphans(storage: Storage, seen: Seen) -> None:

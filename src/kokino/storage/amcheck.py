@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, text
 
+from kokino.errors import StorageError
+
 #: What to do where it is not there.
 MISSING = (
     "the server's files: the extension amcheck is not installed in this database; a superuser installs it"
     " with CREATE EXTENSION amcheck"
 )
+#: Start of the SQLSTATEs internal_error, data_corrupted and index_corrupted.
+_DAMAGE = "XX"
 _INSTALLED = "SELECT 1 FROM pg_extension WHERE extname = 'amcheck'"
 _INDEXES = """
     SELECT index.indexrelid::regclass::text FROM pg_index AS index
@@ -40,6 +44,13 @@ def faults_in_table(conn: Connection, table: str) -> list[str]:
     return [f"{table}: {row[0]}" for row in found]
 
 
-def check_index(conn: Connection, index: str) -> None:
-    """Have one index looked at. The server raises an error where it is damaged."""
+def faults_in_index(conn: Connection, index: str) -> list[str]:
+    """Have one index looked at: empty where it is whole, else the server raises an error (`is_damage`)."""
     conn.execute(text("SELECT bt_index_check(CAST(:index AS regclass))"), {"index": index})
+    return []
+
+
+def is_damage(error: StorageError) -> bool:
+    """True for an error by which the server says that its files are damaged, not that it is away."""
+    said = getattr(error.__cause__, "orig", None)
+    return str(getattr(said, "sqlstate", None) or "").startswith(_DAMAGE)

@@ -220,6 +220,23 @@ def test_a_drill_takes_the_budgets_that_it_does_not_name_from_the_front_matter()
     assert (case.budgets.alert, case.budgets.verified) == (timedelta(minutes=1), timedelta(minutes=9))
 
 
+@pytest.mark.parametrize(
+    ("inject", "fault"),
+    [
+        ("{target: data, damage: turn_order}", None),
+        ("{target: data}", "damage: is missing"),
+        ("{target: data, damage: turn_order, kind: auth}", "kind: has no meaning for the target data"),
+        ("{target: cli, kind: auth, damage: turn_order}", "damage: has no meaning for the target cli"),
+        ("{target: cli}", "kind: is missing"),
+        ("{target: data, damage: rust}", "must be one of file_damage"),
+    ],
+)
+def test_a_drill_breaks_executions_or_data(inject: str, fault: str | None) -> None:
+    """Each is said in its own words."""
+    found = [str(one) for one in faults_of(small(("{target: cli, kind: auth}", inject)))]
+    assert (found == []) if fault is None else any(fault in one for one in found), found
+
+
 def test_a_fenced_block_without_braces_is_prose() -> None:
     """An example in the text is not run, and may hold what a step may not."""
     assert not faults_of(small(("## Impact", "## Impact\n```sh\ncurl /agents/{agentId} $PLACE\n```")))
