@@ -89,6 +89,23 @@ EXECUTION = {
     "usage": Null({"inputTokens": int, "outputTokens": int}),
     "costUsd": MAYBE_NUMBER,
 }
+CHECKED = {
+    "checkId": str,
+    "passed": bool,
+    "damaged": bool,
+    "timestamp": TIME,
+    "durationMs": int,
+    "conversations": int,
+    "turns": int,
+    "affected": int,
+    "total": int,
+    "counts": dict,
+    "repairable": dict,
+    "allRepairable": bool,
+    "issues": list,
+    "notChecked": list,
+}
+BACKUP = {"path": str, "why": str, "timestamp": TIME, "sizeBytes": int}
 ANSWER = {
     "executionId": str,
     "conversationId": str,
@@ -361,6 +378,35 @@ CASES = (
                 "lockedForMs": MAYBE_NUMBER,
             }
         ],
+    ),
+    Case(route="GET /api/integrity/check", shape=CHECKED),
+    Case(route="POST /api/integrity/backup", shape=BACKUP),
+    Case(
+        route="GET /api/integrity/stats",
+        shape={
+            "conversations": int,
+            "turns": int,
+            "affected": int,
+            "lastCheck": Null(CHECKED),
+            "history": list,
+            "nextCheckAt": Null(TIME),
+            "backupFolder": MAYBE_TEXT,
+            "backups": list,
+        },
+    ),
+    Case(
+        route="POST /api/integrity/cleanup",
+        body={"dryRun": True},
+        shape={
+            "dryRun": bool,
+            "deleted": int,
+            "deletedByKind": dict,
+            "renumbered": int,
+            "backup": MAYBE_TEXT,
+            "refused": list,
+            "passed": bool,
+            "check": CHECKED,
+        },
     ),
     Case(route="GET /agents/sessions", shape=page(SESSION)),
     Case(

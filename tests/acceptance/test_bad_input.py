@@ -205,7 +205,7 @@ def test_a_database_damaged_in_its_middle_is_found_at_the_start(tmp_path: Path) 
     said = refused_start(home)
 
     assert f"{database}: the file is damaged" in said.splitlines()[-1]
-    assert "latest backup" in said
+    assert "kokino integrity restore" in said
 
 
 def test_a_locked_database_is_named_with_who_to_ask(tmp_path: Path) -> None:

@@ -59,7 +59,7 @@ async def test_a_file_that_is_no_database_is_damaged(tmp_path: Path) -> None:
     path.write_bytes(b"this is no database, but somebody's diary" * 100)
     said = await refusal(f"sqlite:///{path}")
     assert said.startswith(f"{path}: the file is damaged (file is not a database)")
-    assert "latest backup" in said
+    assert "kokino integrity restore" in said
     assert path.read_bytes().startswith(b"this is no database")
 
 
