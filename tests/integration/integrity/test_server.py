@@ -30,5 +30,5 @@ async def test_old_checks_go_and_the_last_one_stays(
     made = [await integrity.check(by="test") for _ in range(3)]
     than = clock.now() + timedelta(days=1)
     keys = await whole.read(lambda conn: CHECKS.find(conn, than=than, limit=10))
-    await whole.write(lambda conn: CHECKS.delete(conn, keys))
+    await whole.write(lambda conn: CHECKS.delete(conn, keys, than=than))
     assert [one.check_id for one in await integrity.history(limit=5)] == [made[-1].check_id]
