@@ -32,6 +32,7 @@ SECTIONS = (
     "calendar",
     "alerting",
     "integrity",
+    "doctor",
     "cli_types",
     "agents",
     "receivers",

@@ -77,6 +77,7 @@ TABLES = {
     "executions": frozenset({"executions", "records", "idempotency_keys"}),
     "integrity": frozenset({"integrity_checks"}),
     "alerts": frozenset({"alerts", "alert_transitions", "received_alerts", "silences"}),
+    "doctor": frozenset({"diagnoses"}),
     "incidents": frozenset({"incidents", "incident_episodes", "timeline"}),
     "playbooks": frozenset({"playbook_runs", "playbook_steps"}),
     "escalation": frozenset({"escalations"}),

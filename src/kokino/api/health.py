@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from fastapi import APIRouter, Response
 
@@ -12,10 +13,10 @@ from kokino import __version__
 from kokino.agents import store as agent_store
 from kokino.agents.names import CliTypeName
 from kokino.api.services import Given, Services
-from kokino.api.shapes import Shape, Time
+from kokino.api.shapes import Body, Shape, Time
 from kokino.clock import MILLISECOND
-from kokino.doctor.diagnose import diagnose_all
-from kokino.doctor.model import Diagnosis
+from kokino.doctor.machine import look_at_machine
+from kokino.doctor.model import Check, Diagnosis
 from kokino.errors import StorageError
 from kokino.notify import store as outbox
 
@@ -90,7 +91,9 @@ class DiagnosisShape(Shape):
     passed: bool
     checks: list[CheckShape]
     warnings: list[str]
+    #: When it was looked at, and how long ago that is.
     timestamp: Time
+    age_ms: int
 
 
 class Environment(Shape):
@@ -99,6 +102,15 @@ class Environment(Shape):
     #: ``healthy`` or ``degraded``; ``no_data`` while no agent uses any.
     overall: str
     results: list[DiagnosisShape]
+    #: What the machine has beside them; nothing of it is needed to run a prompt headless.
+    machine: list[CheckShape]
+
+
+class LookBody(Body):
+    """What to look at."""
+
+    #: One CLI type; without it all that agents use.
+    cli_type: CliTypeName | None = None
 
 
 @router.get("/health")
@@ -148,18 +160,37 @@ async def ready(given: Given, response: Response) -> Readiness:
 
 @router.get("/api/health/environment", response_model=None)
 async def environment(given: Given, cli: CliTypeName | None = None) -> Environment | DiagnosisShape:
-    """The doctor's findings: of one CLI type, or of all that have agents."""
-    agents = await given.storage.read(agent_store.everyone)
-    found = diagnose_all(
-        given.cli_types, agents, given.environment, given.home, cli=cli, now=given.clock.now()
-    )
-    return environment_shape(found) if cli is None else diagnosis_shape(found[0])
+    """What the doctor found when it last looked: at one CLI type, or at all that have agents.
+
+    What it has not looked at yet, and what no agent uses, it looks at now.
+    """
+    return await _told(given, await given.doctor.latest(cli), is_one=cli is not None)
 
 
-def environment_shape(found: Sequence[Diagnosis]) -> Environment:
+@router.post("/api/health/environment", response_model=None)
+async def look(given: Given, body: LookBody | None = None) -> Environment | DiagnosisShape:
+    """The same, looked at now; alerts fire and resolve by what is found."""
+    cli = None if body is None else body.cli_type
+    return await _told(given, await given.doctor.look(cli), is_one=cli is not None)
+
+
+async def _told(given: Services, found: Sequence[Diagnosis], *, is_one: bool) -> Environment | DiagnosisShape:
+    now = given.clock.now()
+    if is_one:
+        return diagnosis_shape(found[0], now)
+    tier = (await given.supervision.found()).tier
+    machine = await asyncio.to_thread(look_at_machine, given.environment, tier)
+    return environment_shape(found, machine, now)
+
+
+def environment_shape(found: Sequence[Diagnosis], machine: Sequence[Check], now: datetime) -> Environment:
     """What was found, as it is told."""
-    results = [diagnosis_shape(diagnosis) for diagnosis in found]
-    return Environment(overall=_overall(results), results=results)
+    results = [diagnosis_shape(diagnosis, now) for diagnosis in found]
+    return Environment(
+        overall=_overall(results),
+        results=results,
+        machine=[CheckShape.model_validate(check) for check in machine],
+    )
 
 
 def _overall(results: list[DiagnosisShape]) -> str:
@@ -168,7 +199,7 @@ def _overall(results: list[DiagnosisShape]) -> str:
     return "healthy" if all(one.passed for one in results) else "degraded"
 
 
-def diagnosis_shape(diagnosis: Diagnosis) -> DiagnosisShape:
+def diagnosis_shape(diagnosis: Diagnosis, now: datetime) -> DiagnosisShape:
     """One CLI type's, as it is told."""
     return DiagnosisShape(
         cli_type=diagnosis.cli_type,
@@ -176,6 +207,7 @@ def diagnosis_shape(diagnosis: Diagnosis) -> DiagnosisShape:
         checks=[CheckShape.model_validate(check) for check in diagnosis.checks],
         warnings=list(diagnosis.warnings),
         timestamp=diagnosis.checked_at,
+        age_ms=max(now - diagnosis.checked_at, timedelta(0)) // MILLISECOND,
     )
 
 

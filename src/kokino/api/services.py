@@ -17,6 +17,7 @@ from kokino.alerts.receiving import Receiving
 from kokino.alerts.rule import AlertRule
 from kokino.alerts.silencing import Silencing
 from kokino.clock import Clock
+from kokino.doctor.module import Doctor
 from kokino.doctor.supervision import SupervisionChecks
 from kokino.engine.heartbeat import Heartbeat
 from kokino.engine.loop import Engine
@@ -88,6 +89,7 @@ class Services:
     receiving: Receiving
     desk: Desk
     warden: Warden
+    doctor: Doctor
     supervision: SupervisionChecks
     integrity: Integrity
     nightly: NightlyIntegrity

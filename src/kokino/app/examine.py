@@ -8,13 +8,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from kokino.api.health import CheckShape, environment_shape
+from kokino.api.health import CheckShape, Environment, environment_shape
 from kokino.api.supervision import self_check_shape
 from kokino.app.ground import runtime_path
 from kokino.app.settings import Checked, check
 from kokino.config import FILE_NAME, load
 from kokino.doctor.diagnose import diagnose_all
-from kokino.doctor.model import Check, Diagnosis
+from kokino.doctor.machine import look_at_machine
+from kokino.doctor.model import Check
 from kokino.doctor.supervision import told
 from kokino.errors import ConfigInvalid
 from kokino.process import selfcheck
@@ -42,10 +43,12 @@ def examine(home: Path, environment: Mapping[str, str], *, cli: str | None, now:
         # The machine is the same, whatever the file says.
         found = selfcheck.check(folder, spool=home / "broker" / "spool")
         return _answer(_faulty(error), found, None, now)
+    found = self_check(checked, folder)()
     diagnoses = diagnose_all(checked.cli_types, checked.agents, checked.environment, home, cli=cli, now=now)
     file = checked.config.file or f"no {FILE_NAME} in {home}, so the defaults"
     good = Check(name="configuration", passed=True, message=f"good: {file}")
-    return _answer(good, self_check(checked, folder)(), diagnoses, now)
+    machine = look_at_machine(checked.environment, found.tier)
+    return _answer(good, found, environment_shape(diagnoses, machine, now), now)
 
 
 def _faulty(error: ConfigInvalid) -> Check:
@@ -58,12 +61,12 @@ def _faulty(error: ConfigInvalid) -> Check:
 
 
 def _answer(
-    configuration: Check, found: selfcheck.SelfCheck, diagnoses: list[Diagnosis] | None, now: datetime
+    configuration: Check, found: selfcheck.SelfCheck, environment: Environment | None, now: datetime
 ) -> dict[str, Any]:
     shapes = {
         "configuration": CheckShape.model_validate(configuration),
         "supervision": self_check_shape(told(found, now)),
-        "environment": None if diagnoses is None else environment_shape(diagnoses),
+        "environment": environment,
     }
     return {
         name: None if shape is None else shape.model_dump(mode="json", by_alias=True)

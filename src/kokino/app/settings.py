@@ -14,6 +14,7 @@ from kokino.agents.model import Agent, CliType
 from kokino.agents.settings import read_agents, read_cli_types
 from kokino.app.documents import Documents, read_documents
 from kokino.config import Config, Faults, Length, Section, Settings, Whole
+from kokino.doctor.settings import DoctorSettings
 from kokino.engine.heartbeat import SHORTEST_INTERVAL
 from kokino.errors import StorageError
 from kokino.executions.sessions import LONGEST_AGE
@@ -162,6 +163,7 @@ class Checked:
     calendar: CalendarSettings
     alerting: AlertingSettings
     integrity: IntegritySettings
+    doctor: DoctorSettings
     #: Where the heartbeat goes: the file's address, or the one in the variable that it names.
     heartbeat_url: str | None = field(repr=False)
     cli_types: Mapping[str, CliType]
@@ -184,6 +186,7 @@ def check(config: Config, environment: Mapping[str, str], *, now: datetime) -> C
     calendar = config.section("calendar").read(CalendarSettings, faults)
     alerting = config.section("alerting").read(AlertingSettings, faults)
     integrity = config.section("integrity").read(IntegritySettings, faults)
+    doctor = config.section("doctor").read(DoctorSettings, faults)
     heartbeat_url = _heartbeat_url(config.section("alerting"), alerting, faults, environment)
     cli_types = read_cli_types(config, faults)
     agents = read_agents(config, cli_types, faults, now=now)
@@ -200,6 +203,7 @@ def check(config: Config, environment: Mapping[str, str], *, now: datetime) -> C
         calendar=calendar or CalendarSettings(),
         alerting=alerting or AlertingSettings(),
         integrity=integrity or IntegritySettings(),
+        doctor=doctor or DoctorSettings(),
         heartbeat_url=heartbeat_url,
         cli_types=cli_types,
         agents=tuple(agents),

@@ -23,6 +23,8 @@ from kokino.api.services import INCIDENTS, Restarts, Services
 from kokino.app.examine import self_check
 from kokino.app.ground import Ground
 from kokino.app.settings import Checked
+from kokino.doctor.examiner import Examiner
+from kokino.doctor.module import Doctor
 from kokino.doctor.supervision import SupervisionChecks
 from kokino.engine.heartbeat import Heartbeat
 from kokino.engine.loop import Engine
@@ -116,10 +118,12 @@ def wire(checked: Checked, ground: Ground) -> tuple[Services, LocalDispatch, Fas
     heartbeat = _heartbeat(checked, ground, alert_rules)
     integrity = _integrity(checked, ground, bells)
     nightly = _nightly(checked, ground, integrity)
+    doctor = _doctor(checked, ground, probes, bells)
     engine = Engine(
         ground.world.clock,
         # In the order in which one's effect is the next one's work.
         (
+            doctor,
             probes,
             nightly,
             Parking(ground.storage, on_change=bells.changed),
@@ -178,6 +182,7 @@ def wire(checked: Checked, ground: Ground) -> tuple[Services, LocalDispatch, Fas
         ),
         desk=desk,
         warden=ground.warden,
+        doctor=doctor,
         supervision=SupervisionChecks(ground.world.clock, self_check(checked, ground.runtime_folder)),
         integrity=integrity,
         nightly=nightly,
@@ -230,6 +235,18 @@ def _executions(checked: Checked, ground: Ground, bells: Bells) -> Executions:
         watch=watch,
         on_end=bells.ended,
     )
+
+
+def _doctor(checked: Checked, ground: Ground, probes: Probes, bells: Bells) -> Doctor:
+    examiner = Examiner(
+        settings=checked.doctor,
+        warden=ground.warden,
+        spool=checked.config.home / "broker" / "spool",
+        environment=checked.environment,
+        home=checked.config.home,
+        ask=probes.ask,
+    )
+    return Doctor(ground.storage, ground.world.clock, checked.cli_types, examiner, on_change=bells.wake)
 
 
 def _step_runner(checked: Checked, ground: Ground, tokens: Tokens) -> StepRunner:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from kokino import __version__
-from kokino.cli.client import DEFAULT_URL, NoBroker, Refused, get
+from kokino.cli.client import DEFAULT_URL, NoBroker, Refused, get, post
 from kokino.cli.serve import chosen_home
 from kokino.cli.terminal import counted
 from kokino.clock import SystemClock
@@ -112,17 +112,30 @@ def _told(url: str, path: str, **query: str) -> Any:
 
 
 def _environment(url: str, cli: str | None) -> Any:
-    if cli is None:
-        return _told(url, "/api/health/environment")
     try:
-        diagnosis = get(url, "/api/health/environment", cli=cli)
+        found = _looked(url, cli)
     except Refused as refused:
-        # That it knows no such CLI type is what was asked for.
-        if refused.answer.status_code != HTTPStatus.SERVICE_UNAVAILABLE:
+        # That it knows no such CLI type is what was asked for; without one there is an older broker.
+        gone = {HTTPStatus.SERVICE_UNAVAILABLE} | ({HTTPStatus.NOT_FOUND} if cli is None else set())
+        if refused.answer.status_code not in gone:
             raise
         return None
+    if cli is None:
+        return found
     # In the form that those of all have.
-    return {"overall": "healthy" if diagnosis["passed"] else "degraded", "results": [diagnosis]}
+    return {"overall": "healthy" if found["passed"] else "degraded", "results": [found]}
+
+
+def _looked(url: str, cli: str | None) -> Any:
+    """What a broker finds when it looks now; an older one always does when it is asked."""
+    path, wanted = "/api/health/environment", {} if cli is None else {"cli": cli}
+    try:
+        return post(url, path, **({} if cli is None else {"cliType": cli}))
+    except Refused as refused:
+        knows_no_look = {HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.NOT_IMPLEMENTED}
+        if refused.answer.status_code not in knows_no_look:
+            raise
+    return get(url, path, **wanted)
 
 
 def _missing(told: Mapping[str, Any], home: Path | None, cli: str | None) -> dict[str, Any]:
@@ -153,7 +166,10 @@ def findings_of(found: Mapping[str, Any]) -> Iterator[Finding]:
     if (configuration := found["configuration"]) is not None:
         yield _finding(configuration)
     yield from _of_supervision(found["supervision"])
-    for diagnosis in (found["environment"] or {"results": []})["results"]:
+    environment = found["environment"] or {"results": []}
+    # The tier stands above the table; an older broker tells nothing of the machine.
+    yield from (_finding(check) for check in environment.get("machine", []) if check["name"] != "tier")
+    for diagnosis in environment["results"]:
         subject = diagnosis["cliType"]
         yield from (_finding(check, subject) for check in diagnosis["checks"])
         yield from (_warning(text, subject) for text in diagnosis["warnings"])

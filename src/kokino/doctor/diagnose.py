@@ -1,4 +1,4 @@
-"""Look at what a CLI type needs in order to run."""
+"""Look at what a CLI type needs in order to run, without starting it."""
 
 from __future__ import annotations
 
@@ -6,38 +6,19 @@ import os
 import shlex
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from kokino.agents.drivers.contract import Driver
+from kokino.agents.drivers.needs import home_of
+from kokino.agents.drivers.registry import driver_named
 from kokino.agents.model import Agent, CliType
+from kokino.doctor.disk import check_disks, look_at_disks
+from kokino.doctor.login import check_login, read_file
 from kokino.doctor.model import Check, Diagnosis
+from kokino.doctor.patience import Look
+from kokino.doctor.setting import Setting, settings_of, together
 from kokino.errors import NotFound
-
-#: How the programs that drivers start by default are installed: npm packages, by program.
-PACKAGES = {
-    "claude": "@anthropic-ai/claude-code",
-    "codex": "@openai/codex",
-    "droid": "droid",
-    "gemini": "@google/gemini-cli",
-    "opencode": "opencode-ai",
-    "qwen": "@qwen-code/qwen-code",
-}
-#: Fullness of a file system that is warned of, and that fails.
-DISK_WARNS_AT = 0.85
-DISK_FAILS_AT = 0.95
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Disk:
-    """How full a file system is."""
-
-    path: Path
-    #: The kernel's number of the file system: the same for all paths on it.
-    device: int
-    #: 0 to 1.
-    used: float
-    free_bytes: int
 
 
 def diagnose_all(
@@ -50,44 +31,60 @@ def diagnose_all(
     now: datetime,
 ) -> list[Diagnosis]:
     """Check the CLI type `cli`, or all that agents use. Raises `NotFound` for a name that is none."""
-    if cli is not None and cli not in cli_types:
-        raise NotFound(f"there is no CLI type {cli!r}; known: {', '.join(sorted(cli_types))}")
-    used = sorted({agent.cli_type for agent in agents if agent.cli_type in cli_types})
-    wanted = used if cli is None else [cli]
+    wanted = chosen(cli_types, agents, cli)
     return [diagnose(cli_types[name], agents, environment, home, now=now) for name in wanted]
+
+
+def chosen(cli_types: Mapping[str, CliType], agents: Iterable[Agent], cli: str | None) -> list[str]:
+    """The CLI type `cli`, or all that agents use. Raises `NotFound` for a name that is none."""
+    if cli is None:
+        return sorted({agent.cli_type for agent in agents if agent.cli_type in cli_types})
+    if cli not in cli_types:
+        raise NotFound(f"there is no CLI type {cli!r}; known: {', '.join(sorted(cli_types))}")
+    return [cli]
 
 
 def diagnose(
     cli_type: CliType, agents: Sequence[Agent], environment: Mapping[str, str], home: Path, *, now: datetime
 ) -> Diagnosis:
-    """Check one CLI type: its program, its agents' folders, the disks below them. Reads only."""
-    own = [agent for agent in agents if agent.cli_type == cli_type.name]
-    disks = look_at_disks([home, *(agent.cwd for agent in own)])
-    return Diagnosis(
-        cli_type=cli_type.name,
-        checks=(check_binary(cli_type, environment), check_folders(own), check_disks(disks)),
-        warnings=tuple(_disk_text(disk) for disk in disks if DISK_WARNS_AT <= disk.used < DISK_FAILS_AT),
-        checked_at=now,
-    )
+    """Check one CLI type: its program, its agents' folders and logins, the disks below them. Reads only."""
+    settings = settings_of(cli_type, agents, environment, home)
+    looks = looks_at(settings, home, now=now)
+    return Diagnosis(cli_type=cli_type.name, checks=tuple(look() for look in looks.values()), checked_at=now)
 
 
-def check_binary(cli_type: CliType, environment: Mapping[str, str]) -> Check:
+def looks_at(settings: Sequence[Setting], home: Path, *, now: datetime) -> dict[str, Look]:
+    """The checks that start nothing, by name, in the order in which they are told."""
+    needs = driver_named(settings[0].cli_type.driver).needs
+    return {
+        "binary": lambda: together((one, check_binary(one.cli_type, one.env)) for one in settings),
+        "environment": lambda: together((one, check_environment(one)) for one in settings),
+        "auth": lambda: together((one, check_login(needs, one.env, now, read_file)) for one in settings),
+        "disk": lambda: check_disks(look_at_disks(_places(settings, home))),
+    }
+
+
+def check_binary(cli_type: CliType, env: Mapping[str, str]) -> Check:
     """Is the program there, on the PATH that its agents get?"""
     program = cli_type.command[0]
-    path = {**environment, **cli_type.env}.get("PATH", os.defpath)
-    found = shutil.which(program, path=path)
+    found = shutil.which(program, path=env.get("PATH", os.defpath))
     if found is not None:
         return Check(name="binary", passed=True, message=f"found {found}")
     setting = f"set cli_types.{cli_type.name}.command to where it is"
     if os.sep in program:
         return _missing_file(program, setting)
-    package = PACKAGES.get(program)
     return Check(
         name="binary",
         passed=False,
         message=f"{program!r} is not on PATH: install it, or {setting}",
-        mend=f"npm install -g {package}" if package else None,
+        mend=installing(driver_named(cli_type.driver), program),
     )
+
+
+def installing(driver: Driver, program: str) -> str | None:
+    """The command that installs a driver's own program; None for any other program."""
+    is_its_own = driver.default_command[:1] == (program,) and driver.needs.package is not None
+    return f"npm install -g {driver.needs.package}" if is_its_own else None
 
 
 def _missing_file(program: str, setting: str) -> Check:
@@ -101,6 +98,27 @@ def _missing_file(program: str, setting: str) -> Check:
         message = f"{program!r} does not exist: install it there, or {setting}"
     mend = f"chmod +x {shlex.quote(program)}" if is_file else None
     return Check(name="binary", passed=False, message=message, mend=mend)
+
+
+def check_environment(setting: Setting) -> Check:
+    """Do working directories and HOME exist, may we use them, and is a variable set that the CLI needs?"""
+    folders = check_folders(setting.agents)
+    home = home_of(setting.env)
+    if not folders.passed or (home.is_dir() and os.access(home, os.W_OK | os.X_OK)):
+        return Check(
+            name="environment",
+            passed=folders.passed,
+            message=folders.message,
+            mend=folders.mend,
+            warnings=_unset(setting),
+        )
+    is_missing = not os.path.lexists(home)
+    return Check(
+        name="environment",
+        passed=False,
+        message=f"HOME is {home}, {'which does not exist' if is_missing else 'where nothing can be written'}",
+        mend=f"mkdir -p {shlex.quote(str(home))}" if is_missing else None,
+    )
 
 
 def check_folders(agents: Sequence[Agent]) -> Check:
@@ -119,35 +137,19 @@ def check_folders(agents: Sequence[Agent]) -> Check:
     return Check(name="environment", passed=True, message=f"{counted}, all working directories are there")
 
 
-def check_disks(disks: Sequence[Disk]) -> Check:
-    """Is there room for what the CLIs and we write?"""
-    full = [_disk_text(disk) for disk in disks if disk.used >= DISK_FAILS_AT]
-    if full:
-        return Check(name="disk", passed=False, message="; ".join(full) + "; free some space")
-    return Check(
-        name="disk",
-        passed=True,
-        message="; ".join(_disk_text(disk) for disk in disks) or "nothing to look at",
-    )
+def _unset(setting: Setting) -> tuple[str, ...]:
+    """The variable without which the CLI may not work, where it is not set and no flag takes its place."""
+    needs = driver_named(setting.cli_type.driver).needs
+    flags = {*setting.cli_type.command, *setting.cli_type.flags}
+    bare = [agent.agent_id for agent in setting.agents if not flags.union(agent.flags) & {*needs.instead}]
+    if needs.variable is None or setting.env.get(needs.variable) or not bare:
+        return ()
+    return (f"{', '.join(bare)}: {needs.variable} is not set; {needs.without}",)
 
 
-def look_at_disks(paths: Iterable[Path]) -> list[Disk]:
-    """Each file system that these paths are on, once, by the first of its paths."""
-    looked = [disk for path in dict.fromkeys(paths) if (disk := look_at_disk(path)) is not None]
-    first = {disk.device: disk for disk in reversed(looked)}
-    return [disk for disk in looked if first[disk.device] is disk]
-
-
-def look_at_disk(path: Path) -> Disk | None:
-    """How full the file system at `path` is; None where there is none."""
-    try:
-        usage, device = shutil.disk_usage(path), path.stat().st_dev
-    except OSError:
-        return None
-    # What root keeps for itself is neither used nor free for us: count as df does.
-    seen = usage.used + usage.free
-    return Disk(path=path, device=device, used=usage.used / seen if seen else 1.0, free_bytes=usage.free)
-
-
-def _disk_text(disk: Disk) -> str:
-    return f"{disk.path} is {disk.used:.0%} full, {disk.free_bytes / 1e9:.1f} GB free"
+def _places(settings: Sequence[Setting], home: Path) -> Iterable[Path]:
+    """Where the broker and the CLIs write."""
+    yield home
+    for setting in settings:
+        yield from (agent.cwd for agent in setting.agents)
+        yield home_of(setting.env)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
     """One thing that was looked at."""
 
-    #: ``binary``, ``environment``, ``disk``, or a promise of the machine's: ``subreaper``.
+    #: ``binary``, ``environment``, ``auth``, ``disk``, ``dryrun``, ``version``; a program of the machine or a
+    #: promise of it: ``subreaper``.
     name: str
     passed: bool
     #: What was found, and what to do where it failed.
@@ -19,6 +22,23 @@ class Check:
     is_required: bool = True
     #: The command that mends it; None where it passed, or where none is known.
     mend: str | None = None
+    #: What works still but soon will not.
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def is_well(self) -> bool:
+        """True where nothing that is needed is missing."""
+        return self.passed or not self.is_required
+
+    def to_document(self) -> dict[str, Any]:
+        """As it is stored."""
+        document = {name: getattr(self, name) for name in self.__slots__}
+        return document | {"warnings": list(self.warnings)}
+
+    @staticmethod
+    def from_document(document: Mapping[str, Any]) -> Check:
+        """The reverse of `to_document`."""
+        return Check(**{**document, "warnings": tuple(document["warnings"])})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,14 +47,22 @@ class Diagnosis:
 
     cli_type: str
     checks: tuple[Check, ...]
-    #: What works still but soon will not.
-    warnings: tuple[str, ...] = field(default_factory=tuple)
     checked_at: datetime
 
     @property
     def passed(self) -> bool:
-        """True when every check passed."""
-        return all(check.passed for check in self.checks)
+        """True when every check passed that is needed."""
+        return all(check.is_well for check in self.checks)
+
+    @property
+    def failed(self) -> tuple[Check, ...]:
+        """What stands in the way."""
+        return tuple(check for check in self.checks if not check.is_well)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What works still but soon will not."""
+        return tuple(text for check in self.checks for text in check.warnings)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,4 +77,4 @@ class Supervision:
     @property
     def passed(self) -> bool:
         """True when nothing is missing that supervision needs."""
-        return all(check.passed for check in self.checks if check.is_required)
+        return all(check.is_well for check in self.checks)

@@ -117,7 +117,8 @@ class Fleet:
 
     def configuration(self, *, pagerduty_url: str) -> str:
         """The ``kokino.toml`` of the fleet; strings are written as JSON, which TOML reads alike."""
-        lines: list[str] = []
+        # The story is told by executions alone: that a login has expired, the doctor would say before them.
+        lines = ["[doctor]", "at_start = false", 'every = "7d"']
         for cli_type in self.cli_types:
             login = json.dumps(str(self.login(cli_type)))
             lines += [f"[cli_types.{cli_type}]", 'driver = "scripted"']

@@ -10,6 +10,7 @@ from datetime import timedelta
 
 from kokino.agents.drivers.contract import Command, Dialogue, Driver, Exit, Invocation, Opening, Reader
 from kokino.agents.drivers.registry import driver_named
+from kokino.agents.environment import environment_of
 from kokino.agents.failures import FailureKind
 from kokino.agents.model import Agent, CliType, Limits
 from kokino.errors import Conflict, ProcessError
@@ -231,7 +232,7 @@ class Attempt:
     def _environment(self, agent: Agent) -> dict[str, str]:
         cli_type = self.workshop.cli_types[self.execution.cli_type]
         own = agent.env if self.execution.moved_from is None else {}
-        return {**self.workshop.environment, **cli_type.env, **own}
+        return environment_of(self.workshop.environment, cli_type, own)
 
     def _with_version(self, agent: Agent, ending: Ending) -> Ending:
         """What its records do not tell of its version, its binary does, if need be some time later.

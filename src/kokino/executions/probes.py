@@ -72,11 +72,22 @@ class Probes:
         """
         if cli_type not in self._cli_types:
             raise NotFound(f"there is no CLI type {cli_type!r}; known: {', '.join(sorted(self._cli_types))}")
-        cwd = self._folder / cli_type
-        await asyncio.to_thread(cwd.mkdir, parents=True, exist_ok=True, mode=0o700)
+        cwd = await self._own_folder(cli_type)
         started = await self._storage.write(lambda conn: self._begin(conn, cli_type, cwd))
         self._executions.dispatch.wake()
         return started
+
+    async def ask(self, cli_type: str) -> Execution:
+        """Have a CLI type answer the prompt of a probe that counts for nobody's way back; how that ended."""
+        cwd = await self._own_folder(cli_type)
+        accepted = await self._storage.write(lambda conn: self._accept(conn, cli_type, cwd))
+        self._executions.dispatch.wake()
+        return await self._executions.ended(accepted.execution_id)
+
+    async def _own_folder(self, cli_type: str) -> Path:
+        cwd = self._folder / cli_type
+        await asyncio.to_thread(cwd.mkdir, parents=True, exist_ok=True, mode=0o700)
+        return cwd
 
     def _begin(self, conn: Connection, cli_type: str, cwd: Path) -> Execution:
         """Accept the probe and note it in one transaction: a crash between the two would run another."""
@@ -85,14 +96,16 @@ class Probes:
             raise Invalid(f"CLI type {cli_type!r} is enabled: its own executions tell how it is")
         if fallback.probe_execution_id is not None:
             raise Conflict(f"a probe of {cli_type!r} runs already: {fallback.probe_execution_id}")
+        accepted = self._accept(conn, cli_type, cwd)
+        traffic_store.note_probe(conn, cli_type, accepted.execution_id)
+        return accepted
+
+    def _accept(self, conn: Connection, cli_type: str, cwd: Path) -> Execution:
         agent = self._agent(conn, cli_type, cwd)
         agent_store.put(conn, agent)
         # Each probe asks a fresh session: an old one may work where a login fails.
         session_store.forget(conn, agent.agent_id)
-        wanted = self._executions.new(agent, PROMPT, timeout=TIMEOUT, label=PROBE)
-        accepted = store.accept(conn, wanted)
-        traffic_store.note_probe(conn, cli_type, accepted.execution_id)
-        return accepted
+        return store.accept(conn, self._executions.new(agent, PROMPT, timeout=TIMEOUT, label=PROBE))
 
     async def _judge(self, fallback: Fallback, now: datetime) -> None:
         execution_id = str(fallback.probe_execution_id)

@@ -13,7 +13,6 @@ import shutil
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import timedelta
 from hashlib import sha256
 from pathlib import Path
 
@@ -21,9 +20,8 @@ import structlog
 
 from kokino.errors import ProcessError, StorageError
 from kokino.executions import store
-from kokino.executions.spool import Spool
+from kokino.executions.errand import Errand, send
 from kokino.process.client import Warden
-from kokino.process.model import Launch
 from kokino.storage import Storage
 from kokino.tasks import Tasks
 
@@ -31,8 +29,6 @@ log = structlog.get_logger(__name__)
 
 #: The longest that a CLI may take to tell its version, in seconds; the slowest known takes two.
 PATIENCE = 15.0
-#: What it may take for that: some are a whole Node program. In bytes, processes, and bytes.
-MEMORY, PROCESSES, OUTPUT = 2 << 30, 100, 1 << 20
 #: A version as all of them write it, wherever it stands: ``codex-cli 0.169.0``, ``2.1.197 (Claude Code)``.
 VERSION = re.compile(rb"\d+\.\d+(?:\.\d+)?(?:[-+.][0-9A-Za-z.]+)?")
 
@@ -93,46 +89,23 @@ class Versions:
 
     async def _ask(self, binary: Binary, env: Mapping[str, str], cwd: Path) -> str | None:
         name = f"version-{sha256(repr(binary).encode()).hexdigest()[:16]}"
-        spool = Spool(self.spool / name)
+        errand = Errand(name=name, argv=(*binary[0], "--version"), env=env, cwd=cwd, patience=PATIENCE)
         try:
-            said = await self._said(_launch(name, binary[0], env, cwd, spool), spool)
+            report = await send(errand, self.warden, self.spool)
         except (ProcessError, OSError, TimeoutError) as error:
             log.info("a CLI does not tell its version", command=binary[0][0], reason=str(error))
             return None
         finally:
             del self._asked[binary]
-            await asyncio.to_thread(spool.remove)
-        if version := VERSION.search(said):
-            self._told[binary] = version[0].decode()
+        if report.ended.code == 0 and (version := version_in(report.stdout)):
+            self._told[binary] = version
         return self._told.get(binary)
 
-    async def _said(self, launch: Launch, spool: Spool) -> bytes:
-        """What it wrote to standard output; nothing where it failed."""
-        await asyncio.to_thread(spool.create, "")
-        await self.warden.start(launch)
-        try:
-            async with asyncio.timeout(PATIENCE):
-                ended = await self.warden.ended(launch.id)
-        finally:
-            await self.warden.stop(launch.id, grace=timedelta(0))
-            await self.warden.ended(launch.id)
-        return await asyncio.to_thread(spool.stdout.read_bytes) if ended.code == 0 else b""
 
-
-def _launch(name: str, command: tuple[str, ...], env: Mapping[str, str], cwd: Path, spool: Spool) -> Launch:
-    return Launch(
-        id=name,
-        argv=(*command, "--version"),
-        env=env,
-        cwd=cwd,
-        stdin=None,
-        stdout=spool.stdout,
-        stderr=spool.stderr,
-        exit_file=spool.exit,
-        memory_bytes=MEMORY,
-        processes=PROCESSES,
-        spool_bytes=OUTPUT,
-    )
+def version_in(said: bytes) -> str | None:
+    """The first version in what a CLI wrote."""
+    found = VERSION.search(said)
+    return found[0].decode() if found else None
 
 
 def _binary(command: tuple[str, ...], env: Mapping[str, str], cwd: Path) -> Binary | None:

@@ -537,6 +537,17 @@ playbook_steps = Table(
     Index(None, "run_id", "entry_id"),
 )
 
+# --- doctor ------------------------------------------------------------------------------------------
+
+diagnoses = Table(
+    "diagnoses",
+    metadata,
+    # The latest of each CLI type that agents use.
+    _id("cli_type", primary_key=True),
+    Column("checks", Document, nullable=False),
+    Column("checked_at", Instant, nullable=False),
+)
+
 # --- escalation --------------------------------------------------------------------------------------
 
 escalations = Table(

@@ -39,6 +39,12 @@ id = "reviewer"
 cli_type = "codex"
 cwd = "."
 """
+#: CLI types are looked at when a test asks for it: each start of a CLI takes time.
+NO_DOCTOR = """
+[doctor]
+at_start = false
+every = "365d"
+"""
 #: Turns of the event loop in which a task that was woken gets to run. More than any chain of ours is long.
 TURNS = 25
 #: How long something may be in flight before a test is told that it hangs, in real seconds.
@@ -83,7 +89,8 @@ class TestBroker:
         """Write the configuration and start; a second start finds what the first one left."""
         self.home.mkdir(parents=True, exist_ok=True)
         start_logging(self.home / "broker" / "logs" / "broker.log", to_terminal=False)
-        (self.home / FILE_NAME).write_text(self.toml, encoding="utf-8")
+        doctor = "" if "[doctor]" in self.toml else NO_DOCTOR
+        (self.home / FILE_NAME).write_text(self.toml + doctor, encoding="utf-8")
         await self._begin()
         return self
 

@@ -530,6 +530,9 @@ def main() -> None:
     """Answer the prompt on standard input; see the top of the file."""
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, stop)
+    if sys.argv[1:] == ["--version"]:
+        sys.stdout.write(f"{VERSION} (scripted agent)\n")
+        return
     options = read_options(sys.argv[1:])
     memory = Memory(os.environ.get("KOKINO_SCRIPTED_HOME"), options.session_id)
     reason = refusal(options, memory)

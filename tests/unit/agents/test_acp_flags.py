@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import pytest
 
 from kokino.agents.drivers.acp.driver import Acp
+from kokino.agents.drivers.needs import Needs
 from kokino.agents.drivers.registry import CLIS, DRIVERS
 
 ACP = DRIVERS["acp"]
@@ -66,6 +67,7 @@ class Fussy:
 
     name = "fussy"
     default_command: tuple[str, ...] = ("fussy",)
+    needs = Needs()
     command = CLIS[0].command
     reader = CLIS[0].reader
 

@@ -10,18 +10,10 @@ from pathlib import Path
 import pytest
 
 from kokino.agents.drivers.registry import DRIVERS
+from kokino.agents.environment import environment_of
 from kokino.agents.model import Agent, CliType
-from kokino.doctor.diagnose import (
-    PACKAGES,
-    Disk,
-    check_binary,
-    check_disks,
-    check_folders,
-    diagnose,
-    diagnose_all,
-    look_at_disk,
-    look_at_disks,
-)
+from kokino.doctor.diagnose import check_binary, check_folders, diagnose, diagnose_all, installing
+from kokino.doctor.disk import Disk, check_disks, look_at_disk, look_at_disks
 from kokino.errors import NotFound
 
 NOW = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
@@ -49,8 +41,10 @@ def test_a_program_is_found_where_its_agents_would_find_it(tmp_path: Path) -> No
     """On the CLI type's own PATH, which goes before the broker's."""
     path = program(tmp_path)
     assert check_binary(cli("tool"), {"PATH": str(tmp_path)}).message == f"found {path}"
-    assert check_binary(cli("tool", PATH=str(tmp_path)), {"PATH": "/nowhere"}).passed
-    assert not check_binary(cli("tool", PATH="/nowhere"), {"PATH": str(tmp_path)}).passed
+    for own, inherited in (tmp_path, "/nowhere"), ("/nowhere", tmp_path):
+        cli_type = cli("tool", PATH=str(own))
+        check = check_binary(cli_type, environment_of({"PATH": str(inherited)}, cli_type))
+        assert check.passed is (own == tmp_path)
 
 
 def test_a_missing_program_is_told_with_the_setting_that_would_help() -> None:
@@ -95,7 +89,8 @@ def test_every_missing_folder_is_named_with_its_agent(tmp_path: Path) -> None:
 def test_what_is_missing_comes_with_the_command_that_makes_it(tmp_path: Path) -> None:
     """For programs that we know how to install, and folders that are not there; a file is somebody's."""
     gone = tmp_path / "my shop"
-    assert check_binary(cli("codex"), {"PATH": "/nowhere"}).mend == "npm install -g @openai/codex"
+    codex = CliType(name="my-codex", driver="codex", command=("codex",))
+    assert check_binary(codex, {"PATH": "/nowhere"}).mend == "npm install -g @openai/codex"
     assert check_binary(cli("tool"), {"PATH": "/nowhere"}).mend is None
     assert check_folders([agent("a", gone), agent("b", tmp_path)]).mend == f"mkdir -p '{gone}'"
     assert check_folders([agent("a", program(tmp_path))]).mend is None
@@ -103,8 +98,9 @@ def test_what_is_missing_comes_with_the_command_that_makes_it(tmp_path: Path) ->
 
 def test_every_driver_s_own_program_can_be_installed() -> None:
     """But the scripted one's, which comes with Kokino."""
-    programs = {driver.default_command[0] for driver in DRIVERS.values() if driver.default_command}
-    assert set(PACKAGES) == programs - {sys.executable}
+    own = {name: driver.default_command[0] for name, driver in DRIVERS.items() if driver.default_command}
+    unknown = [name for name, program in own.items() if installing(DRIVERS[name], program) is None]
+    assert (unknown, own["scripted"]) == (["scripted"], sys.executable)
 
 
 def test_all_cli_types_that_agents_use_are_looked_at(tmp_path: Path) -> None:
@@ -147,7 +143,7 @@ def test_each_file_system_is_told_once(tmp_path: Path) -> None:
     """By the first folder on it, however many agents work there; another one has its own words."""
     (tmp_path / "repo").mkdir()
     agents = [agent("a", tmp_path / "repo"), agent("b", tmp_path)]
-    check = diagnose(cli("tool"), agents, {}, tmp_path, now=NOW).checks[-1]
+    check = diagnose(cli("tool"), agents, {"HOME": str(tmp_path)}, tmp_path, now=NOW).checks[-1]
     assert f"{tmp_path} is " in check.message
     assert "repo" not in check.message
     assert [found.path for found in look_at_disks([tmp_path, tmp_path / "repo", Path("/proc")])] == [
@@ -160,9 +156,9 @@ def test_a_diagnosis_is_passed_when_every_check_is(tmp_path: Path) -> None:
     """Other CLI types' agents are none of its business."""
     program(tmp_path)
     agents = [agent("a", tmp_path), agent("b", tmp_path / "gone", "other")]
-    found = diagnose(cli("tool"), agents, {"PATH": str(tmp_path)}, tmp_path, now=NOW)
-    assert [check.name for check in found.checks] == ["binary", "environment", "disk"]
-    assert [check.passed for check in found.checks][:2] == [True, True]
+    found = diagnose(cli("tool"), agents, {"PATH": str(tmp_path), "HOME": str(tmp_path)}, tmp_path, now=NOW)
+    assert [check.name for check in found.checks] == ["binary", "environment", "auth", "disk"]
+    assert [check.passed for check in found.checks][:3] == [True, True, True]
     assert (found.cli_type, found.checked_at) == ("codex", NOW)
     ill = diagnose(cli("gone"), agents, {"PATH": str(tmp_path)}, tmp_path, now=NOW)
     assert not ill.passed

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from kokino.agents.drivers.contract import Command, Invocation, Reader
+from kokino.agents.drivers.needs import InFile, InVariable, Needs
 from kokino.agents.drivers.spellings import says, values_of
 from kokino.agents.drivers.stream_json import StreamJsonReader
 
@@ -19,6 +20,34 @@ class ClaudeCode:
 
     name = "claude-code"
     default_command: tuple[str, ...] = ("claude",)
+    needs = Needs(
+        package="@anthropic-ai/claude-code",
+        oldest="2.0.0",
+        logins=(
+            InVariable("ANTHROPIC_API_KEY"),
+            InVariable("ANTHROPIC_AUTH_TOKEN"),
+            InVariable("CLAUDE_CODE_OAUTH_TOKEN"),
+            InVariable("CLAUDE_CODE_USE_BEDROCK"),
+            InVariable("CLAUDE_CODE_USE_VERTEX"),
+            InVariable("CLAUDE_CODE_USE_FOUNDRY"),
+            InFile(
+                path=".claude/.credentials.json",
+                moved_by="CLAUDE_CONFIG_DIR",
+                home_part=".claude",
+                key=("claudeAiOauth",),
+                expiry="expiresAt",
+                renewal="refreshToken",
+            ),
+            InFile(
+                path=".claude/settings.json",
+                moved_by="CLAUDE_CONFIG_DIR",
+                home_part=".claude",
+                key=("apiKeyHelper",),
+            ),
+            InFile(path=".claude.json", moved_by="CLAUDE_CONFIG_DIR", key=("primaryApiKey",)),
+        ),
+        login_command="claude auth login",
+    )
 
     def command(self, invocation: Invocation) -> Command:
         """A ``claude -p`` that reads its prompt from standard input, and neither updates nor reports."""

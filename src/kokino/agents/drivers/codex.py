@@ -24,6 +24,7 @@ from kokino.agents.drivers.codex_records import (
     TurnFailed,
 )
 from kokino.agents.drivers.contract import Command, Exit, Invocation, Outcome, Reader, Usage
+from kokino.agents.drivers.needs import InFile, InVariable, Needs
 from kokino.agents.drivers.record_reader import RecordReader, Take, decode, decode_fields
 from kokino.agents.drivers.signs import describe, kind_of_exit, takes_result_back
 from kokino.agents.drivers.spellings import has_option, says, values_of
@@ -57,6 +58,23 @@ class Codex:
 
     name = "codex"
     default_command: tuple[str, ...] = ("codex",)
+    needs = Needs(
+        package="@openai/codex",
+        oldest="0.169.0",
+        logins=(
+            InVariable("CODEX_API_KEY"),
+            InVariable("CODEX_ACCESS_TOKEN"),
+            InFile(path=".codex/auth.json", moved_by="CODEX_HOME", home_part=".codex", key=("tokens",)),
+            InFile(
+                path=".codex/auth.json", moved_by="CODEX_HOME", home_part=".codex", key=("OPENAI_API_KEY",)
+            ),
+            # Another provider's key is in a variable that its own table names.
+            InFile(
+                path=".codex/config.toml", moved_by="CODEX_HOME", home_part=".codex", key=("model_provider",)
+            ),
+        ),
+        login_command="codex login",
+    )
 
     def command(self, invocation: Invocation) -> Command:
         """A ``codex exec`` that reads its prompt from standard input.

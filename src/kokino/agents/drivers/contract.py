@@ -13,6 +13,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
+from kokino.agents.drivers.needs import Needs
 from kokino.agents.failures import FailureKind
 from kokino.agents.model import Permissions
 
@@ -210,6 +211,8 @@ class Driver(Protocol):
     name: str
     #: The program to run where the CLI type names none.
     default_command: tuple[str, ...]
+    #: What the doctor looks for.
+    needs: Needs
 
     def command(self, invocation: Invocation) -> Command:
         """How to start the CLI for this prompt."""

@@ -21,6 +21,7 @@ from kokino.agents.drivers.factory_droid_records import (
     ToolResult,
     Trouble,
 )
+from kokino.agents.drivers.needs import InFile, InVariable, Needs
 from kokino.agents.drivers.record_reader import RecordReader, Take, decode, decode_fields
 from kokino.agents.drivers.signs import (
     Sentence,
@@ -57,6 +58,18 @@ class FactoryDroid:
 
     name = "factory-droid"
     default_command: tuple[str, ...] = ("droid",)
+    needs = Needs(
+        package="droid",
+        oldest="0.215.0",
+        logins=(
+            InVariable("FACTORY_API_KEY"),
+            InFile(path=".factory/auth.v2.file", moved_by="FACTORY_HOME_OVERRIDE"),
+            InFile(path=".factory/auth.json", moved_by="FACTORY_HOME_OVERRIDE"),
+            # A model of one's own has its own key, and no login is asked for.
+            InFile(path=".factory/settings.json", moved_by="FACTORY_HOME_OVERRIDE", key=("customModels",)),
+        ),
+        login_command="droid",
+    )
 
     def command(self, invocation: Invocation) -> Command:
         """A ``droid exec`` that reads its prompt from standard input; it names its sessions itself."""

@@ -22,6 +22,7 @@ from kokino.agents.drivers.gemini_failures import (
     kind_of_text,
 )
 from kokino.agents.drivers.gemini_records import Init, Message, Result, Stats, ToolResult, ToolUse, Trouble
+from kokino.agents.drivers.needs import InFile, InVariable, Needs
 from kokino.agents.drivers.record_reader import RecordReader, Take, decode, decode_fields
 from kokino.agents.drivers.signs import describe, sentence_in, takes_result_back
 from kokino.agents.drivers.spellings import has_letter, has_option, says
@@ -38,6 +39,28 @@ class Gemini:
 
     name = "gemini"
     default_command: tuple[str, ...] = ("gemini",)
+    needs = Needs(
+        package="@google/gemini-cli",
+        oldest="0.61.0",
+        logins=(
+            InVariable("GEMINI_API_KEY"),
+            InVariable("GOOGLE_API_KEY"),
+            InVariable("GOOGLE_GENAI_USE_VERTEXAI"),
+            InVariable("GOOGLE_GENAI_USE_GCA"),
+            InFile(
+                path=".gemini/oauth_creds.json",
+                moved_by="GEMINI_CLI_HOME",
+                expiry="expiry_date",
+                renewal="refresh_token",
+            ),
+            InFile(path=".gemini/gemini-credentials.json", moved_by="GEMINI_CLI_HOME"),
+            InFile(path=".gemini/.env", moved_by="GEMINI_CLI_HOME"),
+        ),
+        login_command="gemini",
+        variable="GEMINI_CLI_TRUST_WORKSPACE",
+        instead=("--skip-trust",),
+        without="it exits with 55 in every folder that nobody has trusted",
+    )
 
     def command(self, invocation: Invocation) -> Command:
         """A ``gemini`` that reads its prompt from standard input.

@@ -15,6 +15,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from kokino.agents.drivers.contract import Command, Exit, Invocation, Outcome, Reader, Usage
+from kokino.agents.drivers.needs import InFile, InVariable, Needs
 from kokino.agents.drivers.opencode_failures import SENTENCES, kind_of_failure, kind_of_text
 from kokino.agents.drivers.opencode_records import (
     Bill,
@@ -49,6 +50,33 @@ class OpenCode:
 
     name = "opencode"
     default_command: tuple[str, ...] = ("opencode",)
+    needs = Needs(
+        package="opencode-ai",
+        oldest="1.18.33",
+        logins=(
+            InVariable("OPENCODE_API_KEY"),
+            InVariable("OPENCODE_AUTH_CONTENT"),
+            InVariable("ANTHROPIC_API_KEY"),
+            InVariable("OPENAI_API_KEY"),
+            InFile(
+                path=".local/share/opencode/auth.json",
+                moved_by="XDG_DATA_HOME",
+                home_part=".local/share",
+                key=("*",),
+                expiry="expires",
+                renewal="refresh",
+            ),
+            InFile(
+                path=".config/opencode/opencode.json",
+                moved_by="XDG_CONFIG_HOME",
+                home_part=".config",
+                key=("provider",),
+            ),
+        ),
+        # It has models of its own that ask nobody who he is.
+        is_login_needed=False,
+        login_command="opencode auth login",
+    )
 
     def command(self, invocation: Invocation) -> Command:
         """An ``opencode run`` that reads its prompt from standard input and does not update itself.

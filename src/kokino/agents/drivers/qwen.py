@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 from kokino.agents.drivers.contract import Command, Exit, Invocation, Outcome, Reader, Usage
+from kokino.agents.drivers.needs import InFile, InVariable, Needs
 from kokino.agents.drivers.record_reader import decode, decode_fields
 from kokino.agents.drivers.signs import (
     SERVICE_SENTENCES,
@@ -56,6 +57,29 @@ class Qwen:
 
     name = "qwen"
     default_command: tuple[str, ...] = ("qwen",)
+    needs = Needs(
+        package="@qwen-code/qwen-code",
+        oldest="0.15.10",
+        logins=(
+            InVariable("OPENAI_API_KEY"),
+            InVariable("DASHSCOPE_API_KEY"),
+            InFile(
+                path=".qwen/oauth_creds.json",
+                moved_by="QWEN_HOME",
+                home_part=".qwen",
+                expiry="expiry_date",
+                renewal="refresh_token",
+            ),
+            InFile(
+                path=".qwen/settings.json",
+                moved_by="QWEN_HOME",
+                home_part=".qwen",
+                key=("security", "auth", "apiKey"),
+            ),
+            InFile(path=".qwen/.env", moved_by="QWEN_HOME", home_part=".qwen"),
+        ),
+        login_command="qwen",
+    )
 
     def command(self, invocation: Invocation) -> Command:
         """A ``qwen`` that reads its prompt from standard input.

@@ -3,16 +3,33 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import kokino
 from kokino.agents.drivers.claude_code import arguments, skips_permissions
 from kokino.agents.drivers.contract import Command, Invocation, Reader
+from kokino.agents.drivers.needs import Login, Needs, ReadFile
 from kokino.agents.drivers.stream_json import StreamJsonReader
 
 #: A program of its own, never imported: it is found by its place in the package.
 PROGRAM = Path(kokino.__file__).parent / "testing" / "scripted_agent.py"
+
+
+@dataclass(frozen=True, slots=True)
+class LoginWord:
+    """The file whose word stands for a login, where a CLI type names one; without it none is needed."""
+
+    def find(self, env: Mapping[str, str], read: ReadFile) -> Login | None:
+        """Found unless the file is missing."""
+        name = env.get("KOKINO_SCRIPTED_LOGIN")
+        if not name:
+            return Login(where="no KOKINO_SCRIPTED_LOGIN, so none is asked for")
+        word = read(Path(name))
+        if word is None:
+            return None
+        return Login(where=name, fault="has expired" if b"expired" in word else None)
 
 
 class Scripted:
@@ -20,6 +37,7 @@ class Scripted:
 
     name = "scripted"
     default_command: tuple[str, ...] = (sys.executable, "-I", "-S", str(PROGRAM))
+    needs = Needs(logins=(LoginWord(),))
 
     def command(self, invocation: Invocation) -> Command:
         """As Claude Code is started, prompt on standard input."""

@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 
 from kokino.agents.drivers.contract import Command, Driver, Invocation, Reader
+from kokino.agents.drivers.needs import Needs
 
 #: Words, without what stands between them, by which agents that we know of are told to ask nobody: Gemini CLI
 #: and Qwen Code, Claude Code, Codex, Droid, Copilot.
@@ -21,6 +22,8 @@ class Acp:
 
     name = "acp"
     default_command: tuple[str, ...] = ()
+    #: Its command may be any program, of which nothing is known.
+    needs = Needs(dry_run=None)
 
     def __init__(self, others: Sequence[Driver] = ()) -> None:
         #: The drivers of agents that may be meant by the command.

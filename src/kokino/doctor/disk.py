@@ -1,0 +1,67 @@
+"""Is there room for what the CLIs and we write?"""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from kokino.doctor.model import Check
+
+#: Fullness of a file system that is warned of, and that fails.
+WARNS_AT = 0.85
+FAILS_AT = 0.95
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Disk:
+    """How full a file system is."""
+
+    path: Path
+    #: The kernel's number of the file system: the same for all paths on it.
+    device: int
+    #: 0 to 1.
+    used: float
+    free_bytes: int
+
+
+def check_disks(disks: Sequence[Disk]) -> Check:
+    """Fails where one of them is as good as full."""
+    full = [disk for disk in disks if disk.used >= FAILS_AT]
+    if full:
+        return Check(
+            name="disk",
+            passed=False,
+            message="; ".join(map(_text, full)) + "; free some space",
+            mend=f"du -xh --max-depth=2 {shlex.quote(str(full[0].path))} | sort -h | tail",
+        )
+    return Check(
+        name="disk",
+        passed=True,
+        message="; ".join(map(_text, disks)) or "nothing to look at",
+        warnings=tuple(_text(disk) for disk in disks if disk.used >= WARNS_AT),
+    )
+
+
+def look_at_disks(paths: Iterable[Path]) -> list[Disk]:
+    """Each file system that these paths are on, once, by the first of its paths."""
+    looked = [disk for path in dict.fromkeys(paths) if (disk := look_at_disk(path)) is not None]
+    first = {disk.device: disk for disk in reversed(looked)}
+    return [disk for disk in looked if first[disk.device] is disk]
+
+
+def look_at_disk(path: Path) -> Disk | None:
+    """How full the file system at `path` is; None where there is none."""
+    try:
+        usage, device = shutil.disk_usage(path), path.stat().st_dev
+    except OSError:
+        return None
+    # What root keeps for itself is neither used nor free for us: count as df does.
+    seen = usage.used + usage.free
+    return Disk(path=path, device=device, used=usage.used / seen if seen else 1.0, free_bytes=usage.free)
+
+
+def _text(disk: Disk) -> str:
+    return f"{disk.path} is {disk.used:.0%} full, {disk.free_bytes / 1e9:.1f} GB free"

@@ -1,0 +1,125 @@
+"""All checks of one CLI type, at the same time, each with a deadline of its own."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from hashlib import sha256
+from pathlib import Path
+
+from kokino.agents.drivers.contract import Invocation
+from kokino.agents.drivers.registry import driver_named
+from kokino.agents.model import Agent, CliType
+from kokino.clock import Stopwatch
+from kokino.doctor import trial
+from kokino.doctor.diagnose import looks_at
+from kokino.doctor.model import Check, Diagnosis
+from kokino.doctor.patience import Look, Threads
+from kokino.doctor.setting import Setting, settings_of, together
+from kokino.doctor.settings import DoctorSettings, DryRun
+from kokino.errors import KokinoError
+from kokino.executions.errand import Errand, Report, send
+from kokino.executions.model import Execution
+from kokino.executions.versions import version_in
+from kokino.process.client import Warden
+
+#: CLIs that are started at the same time: some take a second of a whole core to tell their version.
+AT_ONCE = 4
+
+
+@dataclass(slots=True, kw_only=True)
+class Examiner:
+    """Makes diagnoses, and keeps none."""
+
+    settings: DoctorSettings
+    warden: Warden
+    #: Below it each CLI that is tried out has a folder meanwhile.
+    spool: Path
+    #: What every agent inherits.
+    environment: Mapping[str, str]
+    #: The broker's folder.
+    home: Path
+    #: Has a CLI type answer a prompt.
+    ask: Callable[[str], Awaitable[Execution]]
+    _threads: Threads = field(default_factory=Threads)
+    _room: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_ONCE))
+
+    async def examine(self, cli_type: CliType, agents: Sequence[Agent], now: datetime) -> Diagnosis:
+        """Check the CLI type as its agents would use it."""
+        settings = settings_of(cli_type, agents, self.environment, self.home)
+        looks = looks_at(settings, self.home, now=now)
+        trials, found = await asyncio.gather(
+            self._tried(settings),
+            asyncio.gather(*(self._seen(cli_type.name, name, look) for name, look in looks.items())),
+        )
+        return Diagnosis(cli_type=cli_type.name, checks=(*found, *trials), checked_at=now)
+
+    async def _seen(self, cli_type: str, name: str, look: Look) -> Check:
+        patience = self.settings.timeout.total_seconds()
+        try:
+            return await self._threads.run(f"{cli_type} {name}", look, patience)
+        except TimeoutError:
+            return Check(
+                name=name,
+                passed=False,
+                message=f"could not be looked at within {patience:g} s: a disk or network folder hangs",
+            )
+
+    async def _tried(self, settings: Sequence[Setting]) -> tuple[Check, ...]:
+        """The dry run, and the version that it tells."""
+        driver = driver_named(settings[0].cli_type.driver)
+        if self.settings.dry_run is DryRun.OFF:
+            return (trial.untried("doctor.dry_run is off"),)
+        if self.settings.dry_run is DryRun.PROMPT:
+            return (trial.judge_answer(await self.ask(settings[0].cli_type.name)),)
+        if driver.needs.dry_run is None:
+            return (trial.untried(f"what a CLI of the driver {driver.name!r} is, nobody can know"),)
+        found = await asyncio.gather(*(self._run(one, driver.needs.dry_run) for one in settings))
+        versions = [
+            (one, version)
+            for one, (_, report) in zip(settings, found, strict=True)
+            if (version := _version(one, report)) is not None
+        ]
+        dry_run = together((one, check) for one, (check, _) in zip(settings, found, strict=True))
+        return (dry_run, *([together(versions)] if versions else []))
+
+    async def _run(self, setting: Setting, arguments: tuple[str, ...]) -> tuple[Check, Report | None]:
+        errand = self._errand(setting, arguments)
+        async with self._room:
+            watch = Stopwatch()
+            try:
+                report = await send(errand, self.warden, self.spool)
+            except TimeoutError:
+                return trial.late(errand.argv, errand.patience), None
+            except (KokinoError, OSError) as error:
+                return trial.failed(f"could not be started: {error}"), None
+        return trial.judge(errand.argv, report, watch.seconds, setting.env), report
+
+    def _errand(self, setting: Setting, arguments: tuple[str, ...]) -> Errand:
+        """As the broker would start it, but for what it is told."""
+        command = setting.cli_type.command
+        usual = driver_named(setting.cli_type.driver).command(
+            Invocation(
+                agent_id="doctor",
+                command=command,
+                session_id="doctor",
+                is_resume=False,
+                prompt_file=self.spool / "prompt",
+            )
+        )
+        mark = sha256(repr((setting.cli_type.name, sorted(setting.env.items()))).encode()).hexdigest()
+        return Errand(
+            name=f"doctor-{mark[:16]}",
+            argv=(*command, *arguments),
+            env={**setting.env, **usual.env},
+            cwd=setting.cwd,
+            patience=self.settings.timeout.total_seconds(),
+        )
+
+
+def _version(setting: Setting, report: Report | None) -> Check | None:
+    driver = driver_named(setting.cli_type.driver)
+    told = version_in(report.stdout) if report is not None and report.ended.code == 0 else None
+    return trial.check_version(driver, setting.cli_type.command[0], told)
