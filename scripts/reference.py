@@ -27,6 +27,7 @@ from kokino.app.settings import (
     StorageSettings,
 )
 from kokino.cli.client import DEFAULT_URL
+from kokino.doctor.settings import DoctorSettings
 from kokino.exports import written
 from kokino.integrity.settings import IntegritySettings
 
@@ -40,6 +41,7 @@ SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("[sessions]", SessionSettings),
     ("[alerting]", AlertingSettings),
     ("[integrity]", IntegritySettings),
+    ("[doctor]", DoctorSettings),
     ("[calendar]", CalendarSettings),
     ("[cli_types.NAME]", CliTypeSettings),
     ("[[agents]]", AgentSettings),

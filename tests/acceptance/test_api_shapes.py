@@ -151,7 +151,9 @@ DIAGNOSIS = {
     "checks": [{"name": str, "passed": bool, "isRequired": bool, "message": str, "mend": MAYBE_TEXT}],
     "warnings": list,
     "timestamp": TIME,
+    "ageMs": int,
 }
+ENVIRONMENT = {"overall": str, "results": [DIAGNOSIS], "machine": DIAGNOSIS["checks"]}
 ALERT = {
     "alertId": str,
     "ruleId": str,
@@ -318,7 +320,9 @@ CASES = (
         route="GET /api/metrics/latency/by-agent",
         shape=[{"agentId": str, "count": int, "p50Ms": int, "p95Ms": int, "p99Ms": int, "maxMs": int}],
     ),
-    Case(route="GET /api/health/environment", shape={"overall": str, "results": [DIAGNOSIS]}),
+    Case(route="GET /api/health/environment", shape=ENVIRONMENT),
+    Case(route="POST /api/health/environment", shape=ENVIRONMENT),
+    Case(route="POST /api/health/environment", body={"cliType": "codex"}, shape=DIAGNOSIS),
     Case(route="GET /api/health/environment", query="?cli=codex", shape=DIAGNOSIS),
     Case(
         route="GET /api/health/supervision",
@@ -442,6 +446,9 @@ CASES = (
                 "agentId": re.compile("reviewer"),
                 "pid": int,
                 "memoryMB": NUMBER,
+                "peakMB": NUMBER,
+                "growthMBPerMinute": MAYBE_NUMBER,
+                "growth": re.compile("growing|steady|unknown"),
                 "ageMs": int,
                 "processes": int,
                 "limits": dict,

@@ -249,15 +249,18 @@ async def test_without_a_broker_the_machine_and_the_file_are_looked_at(tmp_path:
     (home / FILE_NAME).write_text(BROKEN)
     runtime = tmp_path / ("too-long-" * 10)
     runtime.mkdir()
-    said = await doctor("--home", str(home), PATH="/nowhere", XDG_RUNTIME_DIR=str(runtime))
+    said = await doctor(
+        "--home", str(home), PATH="/nowhere", HOME=str(tmp_path), XDG_RUNTIME_DIR=str(runtime)
+    )
     assert said.returncode == 1, said.stderr
     assert f"No broker was asked: none answers at {NOWHERE}" in " ".join(said.stdout.split())
     table, _, mends = said.stdout.partition("To mend it")
     assert widest(table) <= 80
     assert "npm install -g @openai/codex" in mends
     assert f"mkdir -p {home / 'shop'}" in mends
+    assert f"HOME={tmp_path} codex login" in mends
     assert "unset XDG_RUNTIME_DIR" in mends
-    assert "3 checks failed" in said.stdout
+    assert "4 checks failed" in said.stdout
     assert [path.name for path in home.iterdir()] == [FILE_NAME]
     assert list(runtime.iterdir()) == []
 

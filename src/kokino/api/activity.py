@@ -20,6 +20,7 @@ from kokino.executions import store as execution_store
 from kokino.executions import stuck, summary_store
 from kokino.executions.stuck import Activity
 from kokino.executions.summary_store import Summary
+from kokino.process.growth import UNKNOWN
 from kokino.process.model import Sample, Started
 from kokino.process.tree import usage
 
@@ -67,6 +68,10 @@ class ProcessShape(Shape):
     pss_mb: float | None = Field(alias="pssMB")
     #: The most that it took so far.
     peak_mb: float = Field(alias="peakMB")
+    #: How fast `memoryMB` grows, over the last half hour at the most; null while too little is known.
+    growth_mb_per_minute: float | None = Field(alias="growthMBPerMinute")
+    #: ``growing`` like a leak, ``steady`` like a job that has what it takes, or ``unknown``.
+    growth: str
     #: 100 is one core.
     cpu_percent: float
     age_ms: int
@@ -130,6 +135,8 @@ def _process(
         memory_mb=round(taken.resident_bytes / 1e6, 1),
         pss_mb=megabytes(sample.pss_bytes if sample else None),
         peak_mb=round((sample.peak_bytes if sample else taken.resident_bytes) / 1e6, 1),
+        growth_mb_per_minute=sample.growth_mb_per_minute if sample else None,
+        growth=sample.growth if sample else UNKNOWN,
         cpu_percent=sample.cpu_percent if sample else 0.0,
         age_ms=(now - (execution.started_at or now)) // MILLISECOND,
         processes=taken.processes,

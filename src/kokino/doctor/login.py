@@ -75,9 +75,9 @@ def _nowhere(needs: Needs, env: Mapping[str, str]) -> str:
     """Where it was looked for."""
     variables = [way.name for way in needs.logins if isinstance(way, InVariable)]
     files = dict.fromkeys(str(way.file(env)) for way in needs.logins if isinstance(way, InFile))
-    unset = [f"none of {', '.join(variables)} is set"] if variables else []
-    missing = [f"no login is in {' or '.join(files)}"] if files else []
-    return ", and ".join([*unset, *missing]) or "the file of its login is missing"
+    unset = [f"{', '.join(variables)} are not set"] if variables else []
+    missing = [f"there is none in {', '.join(files)}"] if files else []
+    return "; ".join([*unset, *missing]) or "the file of its login is missing"
 
 
 def _command(needs: Needs, env: Mapping[str, str]) -> str | None:

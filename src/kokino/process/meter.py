@@ -14,9 +14,10 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, TypedDict
 
 if TYPE_CHECKING or __package__:
-    from kokino.process import pulse, tree
+    from kokino.process import growth, pulse, tree
     from kokino.process.spawn import LaunchFields
 else:  # below the warden, which finds its parts in its own folder and runs without Kokino
+    import growth
     import pulse
     import tree
     from spawn import LaunchFields
@@ -45,6 +46,8 @@ class SampleFields(TypedDict):
     cpu_ms: int
     spool_bytes: int
     peak_bytes: int
+    growth_mb_per_minute: float | None
+    growth: str
     taken_at_ticks: int
 
 
@@ -65,6 +68,7 @@ class Gauge:
         self.sample: SampleFields | None = None
         self._looked_at = now
         self._pause = FIRST_PAUSE
+        self._window = growth.Window()
 
     @property
     def has_limits(self) -> bool:
@@ -74,7 +78,7 @@ class Gauge:
     def look(self, by_parent: Mapping[int, list[tree.Stat]], now: float) -> str | None:
         """Take a reading; the word for the limit that it is over, or None."""
         before, since = self.sample, now - self._looked_at
-        self.sample = self._read(by_parent, before, max(since, SHORTEST_PAUSE))
+        self.sample = self._read(by_parent, before, max(since, SHORTEST_PAUSE), now)
         self._looked_at = now
         self._pause = min(self._pause * 2, LONGEST_PAUSE)
         taken = _taken(self.sample)
@@ -101,7 +105,7 @@ class Gauge:
         return sum(map(_space_of, self._spool))
 
     def _read(
-        self, by_parent: Mapping[int, list[tree.Stat]], before: SampleFields | None, since: float
+        self, by_parent: Mapping[int, list[tree.Stat]], before: SampleFields | None, since: float, now: float
     ) -> SampleFields:
         found = tree.descendants(self._keeper_pid, by_parent)
         living = [stat for stat in found if stat.is_alive]
@@ -110,6 +114,8 @@ class Gauge:
         cpu_ms = self._cpu_ms(found)
         used_ms = cpu_ms - before["cpu_ms"] if before else cpu_ms
         memory = resident if pss is None else pss
+        # Of one measure throughout: a change to another one would look like a step.
+        self._window.add(now, resident)
         return SampleFields(
             processes=len(living),
             resident_bytes=resident,
@@ -118,6 +124,8 @@ class Gauge:
             cpu_ms=cpu_ms,
             spool_bytes=self._spool_bytes(),
             peak_bytes=max(memory, before["peak_bytes"] if before else 0),
+            growth_mb_per_minute=self._window.mb_per_minute,
+            growth=self._window.verdict[1],
             taken_at_ticks=int(time.clock_gettime(time.CLOCK_BOOTTIME) * TICKS_PER_SECOND),
         )
 

@@ -10,6 +10,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Self
 
+from kokino.process.growth import UNKNOWN
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Launch:
@@ -127,6 +129,10 @@ class Sample:
     peak_bytes: int
     #: When, in clock ticks since boot, as start times are.
     taken_at_ticks: int
+    #: How fast its resident memory grows, in MB (1,000,000 bytes) per minute; None while too little is known.
+    growth_mb_per_minute: float | None = None
+    #: ``growing``, ``steady`` or ``unknown``, which a warden of an earlier version says of all.
+    growth: str = UNKNOWN
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
