@@ -1,0 +1,77 @@
+"""What a dry run came to, and whether a version can be used."""
+
+from __future__ import annotations
+
+import pytest
+
+from kokino.agents.drivers.registry import DRIVERS
+from kokino.doctor import trial
+from kokino.executions.errand import Report
+from kokino.process.model import Breach, Ended
+
+ARGV = ("/opt/my tools/codex", "--version")
+ASKED = "`'/opt/my tools/codex' --version`"
+
+
+def report(
+    stdout: bytes = b"", stderr: bytes = b"", *, code: int | None = 0, signal: int | None = None,
+    breach: Breach | None = None,
+) -> Report:  # fmt: skip
+    """How it ended."""
+    ended = Ended(code=code, signal=signal, was_stopped=False, leftovers=0, breach=breach)
+    return Report(ended=ended, stdout=stdout, stderr=stderr)
+
+
+@pytest.mark.parametrize(
+    ("found", "passed", "says"),
+    [
+        (report(b"codex-cli 0.169.0\n"), True, "told 0.169.0 in 0.2 s"),
+        (report(b"hello"), True, "told no version in 0.2 s"),
+        (report(code=1, stderr=b"one\nno such file  \n"), False, "exited with 1: no such file"),
+        (report(b"said here", code=3), False, "exited with 3: said here"),
+        (report(code=2), False, "exited with 2"),
+        (report(code=None, signal=11), False, "was ended by signal 11"),
+        (report(code=None, signal=9, breach=Breach.MEMORY), False, "took more memory than any CLI does"),
+        (report(code=1, stderr=b"\xff\xfe"), False, "exited with 1: \ufffd\ufffd"),
+    ],
+)
+def test_a_dry_run_passes_by_its_exit(found: Report, passed: bool, says: str) -> None:
+    """What failed is told with its last words, and the command to see it again."""
+    check = trial.judge(ARGV, found, 0.21, {})
+    assert check.passed is passed
+    assert check.message.startswith(f"{ASKED} ")
+    assert says in check.message
+    assert check.mend == (None if passed else "'/opt/my tools/codex' --version")
+
+
+def test_what_a_cli_says_keeps_no_secret() -> None:
+    """Values of variables that hold one are shown by their names."""
+    env = {"OPENAI_API_KEY": "sk-canary-0001", "HOME": "/home/agent", "SHORT_TOKEN": "a"}
+    said = report(code=1, stderr=b"cannot use sk-canary-0001 in /home/agent")
+    message = trial.judge(ARGV, said, 1, env).message
+    assert message.endswith("cannot use $OPENAI_API_KEY in /home/agent")
+
+
+@pytest.mark.parametrize(
+    ("version", "passed"),
+    [
+        ("0.169.0", True),
+        ("0.170.0", True),
+        ("1.0", True),
+        ("0.168.9", False),
+        ("0.99.0", False),
+        ("0.169.0-beta", True),
+    ],
+)
+def test_an_old_version_is_warned_of(version: str, passed: bool) -> None:
+    """It may work: nothing is refused, but an update is advised."""
+    check = trial.check_version(DRIVERS["codex"], "/usr/bin/codex", version)
+    assert check is not None
+    assert (check.passed, check.is_well) == (passed, True)
+    assert check.mend == (None if passed else "npm install -g @openai/codex@latest")
+
+
+def test_without_a_version_nothing_is_said() -> None:
+    """Nor of a driver that comes with Kokino."""
+    assert trial.check_version(DRIVERS["codex"], "codex", None) is None
+    assert trial.check_version(DRIVERS["scripted"], "python3", "3.11") is None
