@@ -130,6 +130,14 @@ async def states(broker: TestBroker) -> dict[str, str]:
     return {one["labels"]["cli_type"]: one["state"] for one in alerts if one["ruleId"] == RULE}
 
 
+async def timeline(broker: TestBroker, cli_type: str) -> dict[str, str]:
+    """The latest entry of each kind of the incident of a CLI type; of the pattern its id."""
+    incidents = (await broker.get("/api/incidents"))["items"]
+    [incident] = [one["id"] for one in incidents if one["labels"] == {"cli_type": cli_type}]
+    entries = (await broker.get(f"/api/incidents/{incident}"))["timeline"]
+    return {entry["kind"]: entry["data"].get("pattern") or entry["text"] for entry in entries}
+
+
 async def events(broker: TestBroker, type: str) -> list[Any]:
     """Those of one type."""
     return list(await broker.get(f"/api/metrics/events?type={type}&limit=500"))
@@ -171,6 +179,18 @@ async def test_whatever_is_taken_away_raises_the_alert_until_it_is_back(
     assert "did not end within 4 s and was killed with its processes" in json.dumps(by_type["of-dryrun"])
     assert processes_with("98765") == []
 
+    # The playbook has told each one's cause, and the command that mends it.
+    causes = {name: await timeline(broker, name) for name in by_type}
+    assert {name: told["pattern"] for name, told in causes.items()} == {
+        "of-binary": "binary",
+        "of-environment": "folders",
+        "of-auth": "login",
+        "of-disk": "disk",
+        "of-dryrun": "dry-run",
+    }
+    assert f"HOME={broker.home}/login claude auth login" in causes["of-auth"]["note"]
+    assert f"mkdir -p {broker.home}/own" in causes["of-environment"]["note"]
+
     # What is unwell is looked at again soon, and told of no more than once; what is mended is seen then.
     (tmp_path / "bin" / "of-dryrun.hangs").unlink()
     await broker.fast_forward(minutes=6)
@@ -191,6 +211,11 @@ async def test_whatever_is_taken_away_raises_the_alert_until_it_is_back(
     assert len(await events(broker, "ENV_RESTORED")) == 5
     assert "canary" not in json.dumps(
         [await events(broker, name) for name in ("ENV_CHECK_PASSED", "ENV_CHECK_FAILED")]
+    )
+
+    await broker.fast_forward(minutes=2)
+    assert {name: (await timeline(broker, name))["verified"][:8] for name in by_type} == dict.fromkeys(
+        by_type, "Verified"
     )
 
     # One whose agents are gone bothers nobody any more.

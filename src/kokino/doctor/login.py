@@ -72,12 +72,10 @@ def _fault(login: Login, now: datetime) -> str | None:
 
 
 def _nowhere(needs: Needs, env: Mapping[str, str]) -> str:
-    """Where it was looked for."""
-    variables = [way.name for way in needs.logins if isinstance(way, InVariable)]
-    files = dict.fromkeys(str(way.file(env)) for way in needs.logins if isinstance(way, InFile))
-    unset = [f"{', '.join(variables)} are not set"] if variables else []
-    missing = [f"there is none in {', '.join(files)}"] if files else []
-    return "; ".join([*unset, *missing]) or "the file of its login is missing"
+    """Where it was looked for first; docs/doctor.md lists the other places."""
+    files = [f"there is none in {way.file(env)}" for way in needs.logins if isinstance(way, InFile)]
+    variables = [f"{way.name} is not set" for way in needs.logins if isinstance(way, InVariable)]
+    return ", ".join([*files[:1], *variables[:1]]) or "the file of its login is missing"
 
 
 def _command(needs: Needs, env: Mapping[str, str]) -> str | None:
