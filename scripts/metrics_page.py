@@ -53,6 +53,7 @@ async def scraped(home: Path) -> str:
         await broker.execute("writer")
         await broker.get("/api/integrity/check")
         await broker.post("/api/integrity/backup")
+        await broker.post("/api/health/environment")
         await broker.settle()
         return (await broker.http.get("/metrics")).text
 

@@ -286,6 +286,70 @@ async def test_a_warning_fails_only_where_somebody_wants_it_to(tmp_path: Path) -
         assert re.search(r"warning\s+hole punching", said.stdout)
 
 
+async def diagnose(*arguments: str, url: str = NOWHERE, **more: str) -> Any:
+    """What the script said, which needs no Kokino."""
+    environment = {"PATH": "/usr/bin:/bin", "HOME": "/", "KOKINO_URL": url, **more}
+    return await asyncio.to_thread(
+        subprocess.run,
+        [str(ROOT / "scripts" / "diagnose-headless.sh"), *arguments],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+
+
+async def test_the_script_asks_the_broker_with_curl_and_jq_alone(broker: TestBroker) -> None:
+    """Every check of every CLI type, looked at now; the exit code tells whether anything is missing."""
+    good = await diagnose(url=broker.url)
+    assert (good.returncode, good.stderr) == (0, "")
+    assert "\nAll that is needed is there.\n" in good.stdout
+    assert [good.stdout.count(f"ok       {name} ") for name in ("binary", "auth", "disk", "dryrun")] == [
+        2
+    ] * 4
+    one = await diagnose("--cli", "codex", url=broker.url)
+    assert (one.returncode, one.stdout.count("ok       dryrun ")) == (0, 1)
+
+    missing = await diagnose("--cli=qwen", url=broker.url)
+    assert (missing.returncode, missing.stderr) == (1, "")
+    assert re.search(r"failed   binary  .*'qwen' is not on PATH", missing.stdout)
+    assert "  qwen binary:\n    npm install -g @qwen-code/qwen-code\n" in missing.stdout
+    assert missing.stdout.endswith("\n3 checks failed.\n")
+
+    unknown = await diagnose("--cli", "qwne", url=broker.url)
+    assert (unknown.returncode, unknown.stdout) == (2, "")
+    assert "there is no CLI type 'qwne'; known: " in unknown.stderr
+
+
+async def test_the_script_tells_what_can_be_seen_without_a_broker(tmp_path: Path) -> None:
+    """Programs, the disk below the home, the last errors of the log; and what it needs itself."""
+    log = tmp_path / "broker" / "logs" / "broker.log"
+    log.parent.mkdir(parents=True)
+    log.write_text("2026-01-05 INFO fine\n2026-01-05 ERROR the disk is full\n")
+    said = await diagnose(KOKINO_HOME=str(tmp_path))
+    assert (said.returncode, said.stderr) == (1, "")
+    assert f"No broker was asked: none answers at {NOWHERE}." in said.stdout
+    assert "warning  claude       is not on PATH; needed only if agents use it" in said.stdout
+    assert re.search(rf"{tmp_path} is \d+% full", said.stdout)
+    assert "  2026-01-05 ERROR the disk is full\n" in said.stdout
+    assert "fine" not in said.stdout
+
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    for name in ("bash", "sed", "df", "tail", "tr", "grep", "cut", "env"):
+        (tools / name).symlink_to(f"/usr/bin/{name}")
+    bare = await diagnose(PATH=str(tools), KOKINO_HOME=str(tmp_path))
+    assert (bare.returncode, bare.stderr) == (2, "")
+    assert "curl jq is missing to ask it: apt-get install curl jq" in bare.stdout
+    wrong = await diagnose("--clii")
+    assert (wrong.returncode, wrong.stderr) == (
+        2,
+        "diagnose-headless: there is no option --clii; see --help\n",
+    )
+    assert "Exit code 0" in (await diagnose("--help")).stdout
+
+
 async def test_the_commands_of_the_page_do_what_it_says(broker: TestBroker) -> None:
     """All of docs/supervision.md but those of systemd, as a person would paste them."""
     page = (ROOT / "docs" / "supervision.md").read_text(encoding="utf-8")

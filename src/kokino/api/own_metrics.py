@@ -20,6 +20,8 @@ from kokino import __version__
 from kokino.alerts import store as alert_store
 from kokino.alerts.model import Phase
 from kokino.api.services import Services
+from kokino.doctor import store as doctor_store
+from kokino.doctor.model import Diagnosis
 from kokino.escalation import store as escalation_store
 from kokino.escalation.model import EscalationState
 from kokino.integrity import store as integrity_store
@@ -45,6 +47,8 @@ class Stored:
     waiting_since: datetime | None
     #: The last integrity check; None before the first.
     checked: Report | None
+    #: The latest diagnosis of each CLI type that agents use.
+    diagnoses: Mapping[str, Diagnosis]
 
 
 def read(conn: Connection) -> Stored:
@@ -55,6 +59,7 @@ def read(conn: Connection) -> Stored:
         outbox=outbox.open_by_state(conn),
         waiting_since=outbox.oldest_waiting(conn),
         checked=next(iter(integrity_store.latest(conn, limit=1)), None),
+        diagnoses=doctor_store.everything(conn),
     )
 
 
@@ -92,6 +97,7 @@ class OwnHealth(Collector):
             if self._stored.checked is not None:
                 yield from _integrity(self._stored.checked)
         yield from _backups(self._backups)
+            yield from _environment(self._stored.diagnoses)
 
     def _broker(self) -> Iterator[Metric]:
         info = GaugeMetricFamily("kokino_build_info", "Always 1; which version runs.", labels=["version"])
@@ -190,6 +196,22 @@ def _backups(found: Sequence[Backup]) -> Iterator[Metric]:
             "When the newest of them was made.",
             found[0].made_at.timestamp(),
         )
+def _environment(diagnoses: Mapping[str, Diagnosis]) -> Iterator[Metric]:
+    passed = GaugeMetricFamily(
+        "kokino_environment_check_passed",
+        "0 when what a check of the doctor looks for is needed and missing, else 1.",
+        labels=["cli_type", "check"],
+    )
+    checked = GaugeMetricFamily(
+        "kokino_environment_checked_timestamp_seconds",
+        "When the doctor last looked at a CLI type, by the broker's clock.",
+        labels=["cli_type"],
+    )
+    for name, diagnosis in diagnoses.items():
+        for check in diagnosis.checks:
+            passed.add_metric([name, check.name], check.is_well)
+        checked.add_metric([name], diagnosis.checked_at.timestamp())
+    yield from (passed, checked)
 
 
 def _gravest(states: Mapping[Phase, int]) -> Phase:
