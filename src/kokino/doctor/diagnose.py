@@ -133,8 +133,7 @@ def check_folders(agents: Sequence[Agent]) -> Check:
             message="; ".join(wrong) + "; create it, or change the agent's cwd",
             mend=f"mkdir -p {shlex.join(missing)}" if missing else None,
         )
-    counted = "1 agent" if len(agents) == 1 else f"{len(agents)} agents"
-    return Check(name="environment", passed=True, message=f"{counted}, all working directories are there")
+    return Check(name="environment", passed=True, message="all working directories are there")
 
 
 def _unset(setting: Setting) -> tuple[str, ...]:

@@ -23,7 +23,7 @@ from kokino.errors import KokinoError
 from kokino.executions.errand import Errand, Report, send
 from kokino.executions.model import Execution
 from kokino.executions.versions import version_in
-from kokino.process.client import CommandNotFound, Warden
+from kokino.process.client import CommandNotFound, DirectoryNotFound, Warden
 
 #: CLIs that are started at the same time: some take a second of a whole core to tell their version.
 AT_ONCE = 4
@@ -95,6 +95,8 @@ class Examiner:
                 return trial.late(errand.argv, errand.patience), None
             except CommandNotFound:
                 return trial.failed("not started: its program is missing"), None
+            except DirectoryNotFound:
+                return trial.failed("not started: its working directory is missing"), None
             except (KokinoError, OSError) as error:
                 return trial.failed(f"could not be started: {error}"), None
         return trial.judge(errand.argv, report, watch.seconds, setting.env), report

@@ -25,7 +25,7 @@ class LoginWord:
         """Found unless the file is missing."""
         name = env.get("KOKINO_SCRIPTED_LOGIN")
         if not name:
-            return Login(where="no KOKINO_SCRIPTED_LOGIN, so none is asked for")
+            return Login(where="itself: no KOKINO_SCRIPTED_LOGIN is set, so none is asked for")
         word = read(Path(name))
         if word is None:
             return None
