@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import stat
 import subprocess
+import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from kokino.testing.broker import TestBroker
+from kokino.agents.drivers.scripted import PROGRAM
+from kokino.testing.broker import PATIENCE, TestBroker
 from tests.acceptance.serving import processes_with
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -31,6 +34,7 @@ TOML = """
 at_start = true
 timeout = "4s"
 every = "1h"
+again = "30s"
 [cli_types.of-binary]
 driver = "scripted"
 command = ["of-binary"]
@@ -193,7 +197,7 @@ async def test_whatever_is_taken_away_raises_the_alert_until_it_is_back(
 
     # What is unwell is looked at again soon, and told of no more than once; what is mended is seen then.
     (tmp_path / "bin" / "of-dryrun.hangs").unlink()
-    await broker.fast_forward(minutes=6)
+    await broker.fast_forward(seconds=31)
     assert len(await events(broker, "ENV_DEGRADED")) == 5
     assert [name for name, state in (await states(broker)).items() if state == "resolved"] == ["of-dryrun"]
     assert (
@@ -224,10 +228,68 @@ async def test_whatever_is_taken_away_raises_the_alert_until_it_is_back(
     assert "has expired at 1970-01-01" in json.dumps(expired)
     assert (await states(broker))["of-auth"] == "firing"
     assert (await broker.http.delete("/agents/auth-agent")).status_code in {200, 204}
-    await broker.fast_forward(minutes=6)
+    await broker.fast_forward(seconds=31)
     assert (await states(broker))["of-auth"] == "resolved"
 
     # What nobody uses is looked at when it is asked for, and raises nothing.
     unused = await broker.get("/api/health/environment?cli=unused")
     assert (unused["passed"], failed(unused)) == (False, ["binary", "dryrun"])
     assert "unused" not in await states(broker)
+
+
+PROMPTED = """
+[doctor]
+at_start = false
+every = "365d"
+timeout = "5m"
+dry_run = "{dry_run}"
+[cli_types.codex]
+driver = "scripted"
+command = ["{command}"]
+env = {{ KOKINO_SCRIPT = "{home}/script" }}
+[[agents]]
+id = "reviewer"
+cli_type = "codex"
+cwd = "."
+"""
+
+
+async def test_a_prompt_as_a_dry_run_finds_what_a_version_cannot(tmp_path: Path) -> None:
+    """A quota that is used up; as a probe, which counts for nobody's service level."""
+    command = f'{sys.executable}", "-I", "-S", "{PROGRAM}'
+    toml = PROMPTED.format(dry_run="prompt", command=command, home=tmp_path)
+    async with TestBroker(tmp_path, toml) as broker:
+        good = await broker.post("/api/health/environment", cliType="codex")
+        assert [one["message"][:17] for one in good["checks"] if one["name"] == "dryrun"] == [
+            "answered a prompt"
+        ]
+
+        (tmp_path / "script").write_text("fail quota")
+        ill = await broker.post("/api/health/environment", cliType="codex")
+        [dry_run] = [one for one in ill["checks"] if one["name"] == "dryrun"]
+        assert (failed(ill), "failed with kind quota" in dry_run["message"]) == (["dryrun"], True)
+        assert (await states(broker)) == {"codex": "firing"}
+        assert (await broker.get("/api/slo/status"))["availability"]["current"] is None
+
+
+async def test_a_restart_does_not_wait_for_a_cli_that_hangs(tmp_path: Path) -> None:
+    """It is killed, whoever waits for the answer is told, and the next broker can look."""
+    put_program(tmp_path / "tool")
+    hangs = tmp_path / "tool.hangs"
+    hangs.touch()
+    toml = PROMPTED.format(dry_run="version", command=tmp_path / "tool", home=tmp_path)
+    async with TestBroker(tmp_path, toml) as broker:
+        asked = asyncio.create_task(broker.http.post("/api/health/environment"))
+        async with asyncio.timeout(PATIENCE):
+            while not processes_with("98765"):
+                await asyncio.sleep(0.02)
+        http = broker.http
+        restarted = asyncio.create_task(broker.broker.hand_over())
+        answer = await asked
+        assert (answer.status_code, answer.json()["error"]) == (503, "unavailable")
+        handover = await restarted
+        assert processes_with("98765") == []
+        await http.aclose()
+        hangs.unlink()
+        await broker.take_over(handover)
+        assert (await broker.post("/api/health/environment"))["overall"] == "healthy"

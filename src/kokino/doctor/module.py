@@ -118,6 +118,11 @@ class Doctor:
             self._due_at = self._clock.now() + self._pause(is_well=is_well)
             self._on_change()
 
+    def _look_again_after(self, diagnosis: Diagnosis) -> None:
+        """Whoever found that one is unwell, it is looked at again soon."""
+        if self._due_at is not None and not diagnosis.passed:
+            self._due_at = min(self._due_at, diagnosis.checked_at + self._pause(is_well=False))
+
     def _pause(self, *, is_well: bool) -> timedelta:
         return self._settings.every if is_well else min(self._settings.again, self._settings.every)
 
@@ -143,6 +148,7 @@ class Doctor:
             diagnosis = await self._examiner.examine(self._cli_types[name], agents, self._clock.now())
             if any(agent.cli_type == name for agent in agents):
                 await self._storage.write(lambda conn: store.note(conn, diagnosis))
+                self._look_again_after(diagnosis)
                 self._on_change()
         finally:
             del self._running[name]

@@ -97,7 +97,11 @@ class TestBroker:
     async def restart(self) -> None:
         """Put another broker in the place of this one and hand over what runs, as ``kokino restart`` does."""
         await self.http.aclose()
-        await self._begin(await self.broker.hand_over())
+        await self.take_over(await self.broker.hand_over())
+
+    async def take_over(self, handover: Handover) -> None:
+        """Start a broker that goes on with what the last one has handed over."""
+        await self._begin(handover)
 
     async def _begin(self, handover: Handover | None = None) -> None:
         environment = {"PATH": os.environ.get("PATH", os.defpath), "HOME": str(self.home), **self.environment}
