@@ -321,7 +321,6 @@ CASES = (
         shape=[{"agentId": str, "count": int, "p50Ms": int, "p95Ms": int, "p99Ms": int, "maxMs": int}],
     ),
     Case(route="GET /api/health/environment", shape=ENVIRONMENT),
-    Case(route="POST /api/health/environment", shape=ENVIRONMENT),
     Case(route="POST /api/health/environment", body={"cliType": "codex"}, shape=DIAGNOSIS),
     Case(route="GET /api/health/environment", query="?cli=codex", shape=DIAGNOSIS),
     Case(

@@ -233,7 +233,9 @@ async def test_whatever_is_taken_away_raises_the_alert_until_it_is_back(
 
     # What nobody uses is looked at when it is asked for, and raises nothing.
     unused = await broker.get("/api/health/environment?cli=unused")
-    assert (unused["passed"], failed(unused)) == (False, ["binary", "dryrun"])
+    assert (unused["passed"], failed(unused)) == (False, ["binary"])
+    tried = await broker.post("/api/health/environment", cliType="unused")
+    assert (tried["passed"], failed(tried)) == (False, ["binary", "dryrun"])
     assert "unused" not in await states(broker)
 
 

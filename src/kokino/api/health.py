@@ -162,7 +162,7 @@ async def ready(given: Given, response: Response) -> Readiness:
 async def environment(given: Given, cli: CliTypeName | None = None) -> Environment | DiagnosisShape:
     """What the doctor found when it last looked: at one CLI type, or at all that have agents.
 
-    What it has not looked at yet, and what no agent uses, it looks at now.
+    What it has not looked at yet, and what no agent uses, it looks at now, and starts nothing.
     """
     return await _told(given, await given.doctor.latest(cli), is_one=cli is not None)
 

@@ -117,7 +117,7 @@ class Broker:
         half would be nobody's any more. Until then requests, executions, alerts and escalation go on; the
         next broker begins the steps and deliveries that are due meanwhile.
         """
-        await self.services.doctor.close()  # the next broker looks anew
+        await self.services.doctor.stop()  # a CLI that hangs must not keep the restart waiting
         await self.services.engine.settle(self.checked.server.drain)
         self.opened.pop_all()  # nothing of it is to be stopped
         runner = self.services.executions.runner

@@ -49,12 +49,18 @@ class Examiner:
     async def examine(self, cli_type: CliType, agents: Sequence[Agent], now: datetime) -> Diagnosis:
         """Check the CLI type as its agents would use it."""
         settings = settings_of(cli_type, agents, self.environment, self.home)
-        looks = looks_at(settings, self.home, now=now)
-        trials, found = await asyncio.gather(
-            self._tried(settings),
-            asyncio.gather(*(self._seen(cli_type.name, name, look) for name, look in looks.items())),
-        )
+        trials, found = await asyncio.gather(self._tried(settings), self._looked_at(settings, now))
         return Diagnosis(cli_type=cli_type.name, checks=(*found, *trials), checked_at=now)
+
+    async def glance(self, cli_type: CliType, agents: Sequence[Agent], now: datetime) -> Diagnosis:
+        """The same without starting anything."""
+        found = await self._looked_at(settings_of(cli_type, agents, self.environment, self.home), now)
+        not_tried = trial.untried("nobody has asked for it with POST /api/health/environment yet")
+        return Diagnosis(cli_type=cli_type.name, checks=(*found, not_tried), checked_at=now)
+
+    async def _looked_at(self, settings: Sequence[Setting], now: datetime) -> list[Check]:
+        name, looks = settings[0].cli_type.name, looks_at(settings, self.home, now=now)
+        return await asyncio.gather(*(self._seen(name, check, look) for check, look in looks.items()))
 
     async def _seen(self, cli_type: str, name: str, look: Look) -> Check:
         patience = self.settings.timeout.total_seconds()

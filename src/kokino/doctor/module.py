@@ -70,30 +70,31 @@ class Doctor:
             self._round = self._tasks.start(self._go_round(), name="round of the doctor")
         return self._due_at
 
-    async def close(self) -> None:
-        """Look at nothing more: a CLI that does not answer must not keep a restart waiting."""
-        self._is_closed = True
-        await self._tasks.stop()
-
     async def stop(self) -> None:
-        """End what is under way, with every CLI that is tried out."""
+        """End what is under way, with every CLI that is tried out, and look at nothing more."""
+        self._is_closed = True
         await self._tasks.stop()
 
     async def latest(self, cli: str | None) -> list[Diagnosis]:
         """What is known of the CLI type `cli`, or of all that agents use.
 
-        What nothing is known of yet is looked at now. Raises `NotFound` for a name that is none.
+        What nothing is known of yet is waited for where it is looked at just now, else looked at without
+        being started: whoever only reads starts nothing. Raises `NotFound` for a name that is none.
         """
         agents, known = await self._storage.read(_agents_and_known)
         names = chosen(self._cli_types, agents, cli)
-        unknown = [name for name in names if name not in known]
-        fresh = dict(zip(unknown, await self._looked(unknown, agents), strict=True))
-        return [fresh.get(name) or known[name] for name in names]
+        return [known.get(name) or await self._first(name, agents) for name in names]
 
     async def look(self, cli: str | None) -> list[Diagnosis]:
         """Look now, or get the outcome of a look that goes on. Raises `NotFound` for a name that is none."""
         agents = await self._storage.read(agent_store.everyone)
         return await self._looked(chosen(self._cli_types, agents, cli), agents)
+
+    async def _first(self, name: str, agents: Sequence[Agent]) -> Diagnosis:
+        if name in self._running:
+            [diagnosis] = await self._looked([name], agents)
+            return diagnosis
+        return await self._examiner.glance(self._cli_types[name], agents, self._clock.now())
 
     async def _first_due_at(self, now: datetime) -> datetime:
         if self._settings.at_start:
@@ -128,14 +129,14 @@ class Doctor:
 
     async def _looked(self, names: Sequence[str], agents: Sequence[Agent]) -> list[Diagnosis]:
         if self._is_closed:
-            raise Unavailable("the broker restarts", retry_after=timedelta(seconds=5))
+            raise Unavailable("the broker stops or restarts", retry_after=timedelta(seconds=5))
         tasks = [self._running.get(name) or self._begin(name, agents) for name in names]
         try:
             # Shielded: that one caller goes away must not take the outcome from the others.
             return await asyncio.gather(*map(asyncio.shield, tasks))
         except asyncio.CancelledError:
             if any(task.cancelled() for task in tasks):
-                raise Unavailable("the broker stops", retry_after=timedelta(seconds=5)) from None
+                raise Unavailable("the broker stops or restarts", retry_after=timedelta(seconds=5)) from None
             raise
 
     def _begin(self, name: str, agents: Sequence[Agent]) -> asyncio.Task[Diagnosis]:
