@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
-from kokino.process.meter import FIRST_PAUSE, LONGEST_PAUSE, SHORTEST_PAUSE, Meter
+from kokino.process.meter import FIRST_PAUSE, LONGEST_PAUSE, SHORTEST_PAUSE, Gauge, Meter, SampleFields
+from kokino.process.model import Sample
 from kokino.process.spawn import LaunchFields
+from kokino.process.tree import Stat
 from tests.unit.process.test_model import LAUNCH
 
 #: No such process: a tree that takes nothing.
@@ -81,3 +83,29 @@ def test_space_that_was_given_back_does_not_count(tmp_path: Path) -> None:
 
     assert meter.look(101.0) == {"e": None}
     assert meter.samples()["e"]["spool_bytes"] < 100_000
+
+
+def test_a_tree_whose_memory_goes_up_and_up_is_told(tmp_path: Path) -> None:
+    """All of its processes together, by the readings that the warden passes on."""
+    gauge = Gauge(fields(tmp_path), NOBODY, 100.0)
+    for second in range(0, 122, 2):
+        taken = 100_000_000 + second * 1_000_000
+        parent, child = (
+            Stat(pid=NOBODY + 1, parent=NOBODY, state="S", started_at_ticks=1, resident_bytes=50_000_000),
+            Stat(pid=NOBODY + 2, parent=NOBODY + 1, state="S", started_at_ticks=1, resident_bytes=taken),
+        )
+        gauge.look({NOBODY: [parent], NOBODY + 1: [child]}, 100.0 + second)
+        if second < 60:
+            assert gauge.sample is not None
+            assert (gauge.sample["growth"], gauge.sample["growth_mb_per_minute"]) == ("unknown", None)
+
+    assert gauge.sample is not None
+    assert (gauge.sample["growth"], gauge.sample["growth_mb_per_minute"]) == ("growing", 60.0)
+    assert gauge.sample["peak_bytes"] == gauge.sample["resident_bytes"] == 270_000_000
+
+
+def test_what_an_older_warden_does_not_tell_is_unknown() -> None:
+    """A broker that was restarted goes on with the warden of the one before it."""
+    told = {name: 0 for name in SampleFields.__annotations__ if not name.startswith("growth")}
+    sample = Sample(**cast("Any", told))
+    assert (sample.growth, sample.growth_mb_per_minute) == ("unknown", None)
