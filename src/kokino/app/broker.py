@@ -169,6 +169,8 @@ class Broker:
         config, now = self.checked.config, self.services.clock.now()
         if config.file is None:
             log.warning("there is no kokino.toml: no agent is configured", home=str(config.home))
+        if self.checked.doctor.at_start:
+            return  # the doctor is about to look closer
         for cli_type in sorted({agent.cli_type for agent in self.checked.agents}):
             found = diagnose(
                 self.checked.cli_types[cli_type],
@@ -177,9 +179,8 @@ class Broker:
                 config.home,
                 now=now,
             )
-            for check_ in found.checks:
-                if not check_.passed:
-                    log.warning("an agent cannot run", cli_type=cli_type, reason=check_.message)
+            for check_ in found.failed:
+                log.warning("an agent cannot run", cli_type=cli_type, reason=check_.message)
 
     async def _drained(self, longest: timedelta) -> None:
         with contextlib.suppress(TimeoutError):

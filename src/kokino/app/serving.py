@@ -158,4 +158,4 @@ def _warnings(checked: Checked) -> Iterator[str]:
         found = diagnose(
             checked.cli_types[name], checked.agents, checked.environment, checked.config.home, now=now
         )
-        yield from (f"{name}: {one.message}" for one in found.checks if not one.passed)
+        yield from (f"{name}: {one.message}" for one in found.failed)
