@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
@@ -50,13 +50,18 @@ class Examiner:
         """Check the CLI type as its agents would use it."""
         settings = settings_of(cli_type, agents, self.environment, self.home)
         trials, found = await asyncio.gather(self._tried(settings), self._looked_at(settings, now))
-        return Diagnosis(cli_type=cli_type.name, checks=(*found, *trials), checked_at=now)
+        return self._diagnosis(cli_type, (*found, *trials), now)
 
     async def glance(self, cli_type: CliType, agents: Sequence[Agent], now: datetime) -> Diagnosis:
         """The same without starting anything."""
         found = await self._looked_at(settings_of(cli_type, agents, self.environment, self.home), now)
         not_tried = trial.untried("nobody has asked for it with POST /api/health/environment yet")
-        return Diagnosis(cli_type=cli_type.name, checks=(*found, not_tried), checked_at=now)
+        return self._diagnosis(cli_type, (*found, not_tried), now)
+
+    def _diagnosis(self, cli_type: CliType, checks: Iterable[Check], now: datetime) -> Diagnosis:
+        optional = self.settings.optional
+        made = (replace(one, is_required=one.is_required and one.name not in optional) for one in checks)
+        return Diagnosis(cli_type=cli_type.name, checks=tuple(made), checked_at=now)
 
     async def _looked_at(self, settings: Sequence[Setting], now: datetime) -> list[Check]:
         name, looks = settings[0].cli_type.name, looks_at(settings, self.home, now=now)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from enum import StrEnum
+from typing import Literal
 
 from pydantic import Field
 
@@ -39,6 +40,9 @@ class DoctorSettings(Settings):
         ge=timedelta(milliseconds=100),
         le=timedelta(minutes=5),
         description="how long each check may take; a CLI that does not answer is ended with its processes",
+    )
+    optional: list[Literal["binary", "environment", "auth", "disk", "dryrun"]] = Field(
+        [], description="checks whose failure is shown and raises nothing, where they are wrong for a setup"
     )
     dry_run: DryRun = Field(
         DryRun.VERSION,

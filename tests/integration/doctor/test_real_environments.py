@@ -87,6 +87,8 @@ async def test_an_empty_home_has_no_login_and_a_login_is_found(examiner: Examine
         assert f"told {cli.version} in " in check(found[cli.name], "dryrun").message
         assert check(found[cli.name], "version").passed
     assert list(examiner.spool.iterdir()) == []
+    lenient = examiner.settings.model_copy(update={"dry_run": DryRun.OFF, "optional": ["auth"]})
+    assert [one.failed for one in await all_of(replace(examiner, settings=lenient))] == [()] * len(CLIS)
 
     for file, content in LOGINS.values():
         path = Path(examiner.environment["HOME"]) / file

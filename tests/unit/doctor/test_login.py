@@ -42,6 +42,8 @@ CLAUDE, CODEX, GEMINI = ".claude/.credentials.json", ".codex/auth.json", ".gemin
     [
         ("claude-code", {CLAUDE: {"claudeAiOauth": {"accessToken": SECRET}}}, {}, CLAUDE),
         ("claude-code", {".claude/settings.json": {"apiKeyHelper": "/bin/key"}}, {}, "settings.json"),
+        ("claude-code", {".claude/settings.json": {"env": {"ANTHROPIC_API_KEY": SECRET}}}, {},
+         "settings.json"),
         ("claude-code", {}, {"ANTHROPIC_API_KEY": SECRET}, "by ANTHROPIC_API_KEY"),
         ("claude-code", {"../cfg/.credentials.json": {"claudeAiOauth": {"accessToken": SECRET}}},
          {"CLAUDE_CONFIG_DIR": f"{HOME}/../cfg"}, "../cfg/.credentials.json"),

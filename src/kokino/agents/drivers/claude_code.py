@@ -44,6 +44,15 @@ class ClaudeCode:
                 home_part=".claude",
                 key=("apiKeyHelper",),
             ),
+            *(
+                InFile(
+                    path=".claude/settings.json",
+                    moved_by="CLAUDE_CONFIG_DIR",
+                    home_part=".claude",
+                    key=("env", name),
+                )
+                for name in ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "CLAUDE_CODE_USE_BEDROCK")
+            ),
             InFile(path=".claude.json", moved_by="CLAUDE_CONFIG_DIR", key=("primaryApiKey",)),
         ),
         login_command="claude auth login",
