@@ -96,8 +96,8 @@ class OwnHealth(Collector):
             yield from self._outbox(self._stored)
             if self._stored.checked is not None:
                 yield from _integrity(self._stored.checked)
-        yield from _backups(self._backups)
             yield from _environment(self._stored.diagnoses)
+        yield from _backups(self._backups)
 
     def _broker(self) -> Iterator[Metric]:
         info = GaugeMetricFamily("kokino_build_info", "Always 1; which version runs.", labels=["version"])
@@ -196,6 +196,8 @@ def _backups(found: Sequence[Backup]) -> Iterator[Metric]:
             "When the newest of them was made.",
             found[0].made_at.timestamp(),
         )
+
+
 def _environment(diagnoses: Mapping[str, Diagnosis]) -> Iterator[Metric]:
     passed = GaugeMetricFamily(
         "kokino_environment_check_passed",
