@@ -19,7 +19,7 @@ from typing import Annotated, Any, TypeVar
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
 from kokino.errors import ConfigInvalid, Fault
-from kokino.validation import causes, in_words
+from kokino.validation import causes, in_words, place
 
 FILE_NAME = "kokino.toml"
 
@@ -130,8 +130,7 @@ class Section:
         ]
 
     def _fault(self, model: type[BaseModel], detail: Any) -> Fault:
-        # "[key]" is pydantic's own word for a key that is wrong.
-        path = [str(part) for part in detail["loc"] if part != "[key]"]
+        path = [str(part) for part in place(detail)]
         match detail["type"]:
             case "extra_forbidden":
                 message = f"is no setting here; {hint(path[-1], _fields_at(model, path[:-1]))}"

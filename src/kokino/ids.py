@@ -11,6 +11,9 @@ from typing import Protocol
 ID_PATTERN = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}"
 _ID = re.compile(ID_PATTERN)
 
+#: A label's name as every Prometheus and Alertmanager takes it.
+LABEL_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
+
 #: Words that stand where an agent id could stand in a path.
 RESERVED = frozenset({"sessions", "processes", "circuits", "logs", "register"})
 
@@ -24,6 +27,17 @@ def fault_in(value: str) -> str | None:
     if value in RESERVED:
         return f"{value!r} is a reserved word; choose another id"
     return None
+
+
+def metric_word(text: str) -> str:
+    """`text` as a part of a metric's name. Ids that differ only in ``.``, ``-`` and ``_`` become the same."""
+    return re.sub(r"[^a-zA-Z0-9_]", "_", text)
+
+
+def label_name(text: str) -> str:
+    """`text` as the name of a label; what is one stays as it is."""
+    word = metric_word(text)
+    return word if LABEL_NAME.fullmatch(word) else f"_{word}"
 
 
 class Ids(Protocol):

@@ -12,6 +12,9 @@ _WRITTEN = re.compile(r"datetime\.timedelta\((.*)\)")
 _PART = re.compile(r"(days|seconds|microseconds)=(\d+)")
 _UNITS = (("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1))
 
+_TAG_FAULTS = frozenset({"union_tag_invalid", "union_tag_not_found"})
+_LIST_FAULTS = frozenset({"list_type", "tuple_type", "set_type", "frozen_set_type"})
+
 
 def causes(details: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     """`ValidationError.errors()` without what only follows from others.
@@ -22,8 +25,17 @@ def causes(details: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     return [detail for detail in details if detail["type"] != "too_short" or not _has_inner(detail, places)]
 
 
+def place(detail: Mapping[str, Any]) -> tuple[str | int, ...]:
+    """Where one of them stands, in keys and places in lists; an unknown kind at the word for it."""
+    # "[key]" is pydantic's own word for a key that is wrong.
+    path = tuple(part for part in detail["loc"] if part != "[key]")
+    return (*path, _discriminator(detail)) if detail["type"] in _TAG_FAULTS else path
+
+
 def in_words(detail: Mapping[str, Any]) -> str:
     """One of them: ``must be at least 2h``."""
+    if (said := _kind_in_words(detail)) is not None:
+        return said
     if detail["type"] == "too_short":
         least = detail["ctx"]["min_length"]
         return "must hold at least one" if least == 1 else f"must hold at least {least}"
@@ -38,6 +50,21 @@ def in_words(detail: Mapping[str, Any]) -> str:
 def plain(message: str) -> str:
     """A message alone, where there is no more of it."""
     return message.removeprefix("Value error, ").replace("Input should be", "must be", 1)
+
+
+def _kind_in_words(detail: Mapping[str, Any]) -> str | None:
+    """What decides of what form a value is; None for other faults."""
+    if detail["type"] == "union_tag_invalid":
+        *others, last = detail["ctx"]["expected_tags"].split(", ")
+        known = f"{', '.join(others)} or {last}" if others else last
+        return f"must be {known}, not {detail['ctx']['tag']!r}"
+    if detail["type"] == "union_tag_not_found":
+        return "is missing"
+    return "must be a list" if detail["type"] in _LIST_FAULTS else None
+
+
+def _discriminator(detail: Mapping[str, Any]) -> str:
+    return str(detail["ctx"]["discriminator"]).strip("'")
 
 
 def _has_inner(detail: Mapping[str, Any], places: Sequence[tuple[Any, ...]]) -> bool:

@@ -7,11 +7,12 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
-from pydantic import Discriminator, Field, Tag
+from pydantic import AfterValidator, Discriminator, Field, Tag
 
 from kokino.alerts.conditions import Condition, Id, Received, Resolve, Share, beginnings, types_of
 from kokino.alerts.model import Phase
 from kokino.config import Length, Settings, Whole
+from kokino.ids import LABEL_NAME
 from kokino.slo.model import SloId
 from kokino.telemetry.model import BAD_ENDS, END_TYPES, GOOD_ENDS, JUDGED, EventType, Scope
 
@@ -42,6 +43,17 @@ class Severity(StrEnum):
     P3 = "P3"
     #: Nobody: it is there to be seen by a machine.
     NONE = "none"
+
+
+def _is_label_name(name: str) -> str:
+    if not LABEL_NAME.fullmatch(name) or name.startswith("__"):
+        raise ValueError(
+            "is no label of Prometheus: letters, digits and '_', no digit first and no two '_' either"
+        )
+    return name
+
+
+LabelName = Annotated[str, AfterValidator(_is_label_name)]
 
 
 class Gate(Settings):
@@ -110,7 +122,7 @@ class Told(Settings):
 
 def _shape_of(value: Any) -> str | None:
     """Which of them an entry is, by the key that only it has: its own faults are told, not all three's."""
-    keys = value if isinstance(value, Mapping) else type(value).model_fields
+    keys = value if isinstance(value, Mapping) else getattr(type(value), "model_fields", ())
     return next((tag for key, tag in _OWN_KEYS.items() if key in keys), "ends")
 
 
@@ -160,7 +172,7 @@ class AlertRule(Settings):
     #: The service level whose good and bad ones its conditions count.
     slo: SloId | None = None
     #: What tells this alert from those of other rules.
-    labels: dict[str, str] = Field(default_factory=dict)
+    labels: dict[LabelName, str] = Field(default_factory=dict)
     #: One alert for each of these; none: one alert.
     by: Annotated[tuple[By, ...], Field(max_length=2)] = ()
     gate: Gate | Literal["none"] = "none"

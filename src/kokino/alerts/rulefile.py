@@ -13,6 +13,7 @@ from kokino.alerts.model import Phase
 from kokino.alerts.rule import AlertRule
 from kokino.clock import MILLISECOND
 from kokino.errors import ConfigInvalid, Fault
+from kokino.ids import metric_word
 from kokino.slo.model import SloId
 from kokino.slo.yamlfile import Path as Place
 from kokino.slo.yamlfile import YamlFile, parse, read
@@ -22,6 +23,10 @@ from kokino.telemetry.histogram import EXACT_EDGES
 #: Folder in the package, and in a home.
 SHIPPED_FOLDER = "rules"
 HOME_FOLDER = "alerts"
+#: A rule, and its file that still knows the lines.
+Located = tuple[YamlFile, AlertRule]
+#: Labels that say what a rule says elsewhere.
+_GIVEN = ("alertname", "alertstate", "severity", "owner", "channel")
 #: Service levels of executions; the others are no agent's and no CLI type's.
 _OF_EXECUTIONS = frozenset({SloId.AVAILABILITY, SloId.LATENCY, SloId.RESOURCES})
 
@@ -37,8 +42,13 @@ def load_rules(home: Path | None, faults: list[Fault]) -> tuple[AlertRule, ...]:
 
     Those whose files have faults are left out, with every fault of every file in `faults`.
     """
+    return tuple(rule for _, rule in located_rules(home, faults))
+
+
+def located_rules(home: Path | None, faults: list[Fault]) -> list[Located]:
+    """The same with their files, for whoever finds more that is wrong with them."""
     own = None if home is None else home / HOME_FOLDER
-    found: list[tuple[YamlFile, AlertRule]] = []
+    found: list[Located] = []
     for each in texts(files("kokino.alerts") / SHIPPED_FOLDER, own, faults):
         if (one := _read(each.name, each.text, faults)) is None:
             continue
@@ -47,7 +57,8 @@ def load_rules(home: Path | None, faults: list[Fault]) -> tuple[AlertRule, ...]:
             said = f"must be the name of the file without {SUFFIX}, {each.stem!r}"
             faults.append(one[0].fault(["id"], said))
     faults.extend(_inhibition_faults(found))
-    return tuple(rule for _, rule in found)
+    faults.extend(_likeness_faults(found))
+    return found
 
 
 @cache
@@ -68,7 +79,7 @@ def packaged_rule(rule_id: str) -> AlertRule:
     return {rule.id: rule for rule in packaged()}[rule_id]
 
 
-def _read(name: str, text: str, faults: list[Fault]) -> tuple[YamlFile, AlertRule] | None:
+def _read(name: str, text: str, faults: list[Fault]) -> Located | None:
     file = parse(name, text, faults)
     rule = None if file is None else read(file, AlertRule, faults)
     if file is None or rule is None:
@@ -92,6 +103,7 @@ def _faults(rule: AlertRule) -> Iterator[tuple[Place, str]]:
         yield from _level_faults(rule, condition, place)
     yield from _level_faults(rule, rule.resolve, ("resolve",))
     yield from _by_faults(rule)
+    yield from _label_faults(rule)
     yield from _received_faults(rule)
     yield from _test_faults(rule)
 
@@ -123,6 +135,15 @@ def _by_faults(rule: AlertRule) -> Iterator[tuple[Place, str]]:
         yield ("by",), "takes one of them where the rule has a service level"
     if rule.begun_by():
         yield ("by",), "cannot be where some conditions count a service level and others name events"
+
+
+def _label_faults(rule: AlertRule) -> Iterator[tuple[Place, str]]:
+    """A label of that name would be lost, or hide what tells alerts apart."""
+    for name in rule.labels:
+        if name in _GIVEN:
+            yield ("labels", name), "is given to every alert from what its rule says elsewhere"
+        elif name in tuple(rule.by):
+            yield ("labels", name), "is what the rule has alerts by"
 
 
 def _received_faults(rule: AlertRule) -> Iterator[tuple[Place, str]]:
@@ -161,7 +182,7 @@ def _test_faults(rule: AlertRule) -> Iterator[tuple[Place, str]]:
                 yield (*place, "labels"), f"must name what the rule has alerts by: {asked}"
 
 
-def _inhibition_faults(found: Iterable[tuple[YamlFile, AlertRule]]) -> Iterator[Fault]:
+def _inhibition_faults(found: Iterable[Located]) -> Iterator[Fault]:
     """Whom a rule keeps quiet must be there, and never this rule in turn: then nobody would hear of any."""
     rules = {rule.id: rule for _, rule in found}
     for file, rule in found:
@@ -172,6 +193,16 @@ def _inhibition_faults(found: Iterable[tuple[YamlFile, AlertRule]]) -> Iterator[
             elif rule.id in _quieted(inhibits.rule, rules):
                 said = f"{inhibits.rule} keeps this rule quiet in turn, and nobody would hear of either"
                 yield file.fault(place, said)
+
+
+def _likeness_faults(found: Iterable[Located]) -> Iterator[Fault]:
+    """In Prometheus each of two such rules would read what is recorded for the other."""
+    first: dict[str, str] = {}
+    for file, rule in found:
+        other = first.setdefault(metric_word(rule.id), rule.id)
+        if other != rule.id:
+            said = f"differs from {other!r} only in '.', '-' or '_', which names of metrics do not tell apart"
+            yield file.fault(["id"], said)
 
 
 def _quieted(rule_id: str, rules: Mapping[str, AlertRule]) -> set[str]:

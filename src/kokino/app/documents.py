@@ -5,7 +5,7 @@ Each ships with Kokino; one of the same name in the home takes its place.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,26 +31,27 @@ def read_documents(home: Path, faults: list[Fault]) -> Documents | None:
     """The documents of an installation; None when one has faults, which are then all in `faults`."""
     found: list[Fault] = []
     objectives = load_objectives(home, found)
-    rules = rulefile.load_rules(home, found)
+    located = rulefile.located_rules(home, found)
     playbooks = read_library(home, found)
     if not found:
         # What is left out for faults of its own is missing for no other reason.
-        found.extend(_between(rules, playbooks))
+        found.extend(_between(located, playbooks))
     faults.extend(found)
     if found or objectives is None:
         return None
+    rules = tuple(rule for _, rule in located)
     return Documents(objectives=objectives, rules=rules, playbooks=playbooks)
 
 
-def _between(rules: tuple[AlertRule, ...], playbooks: Library) -> Iterator[Fault]:
+def _between(rules: Sequence[rulefile.Located], playbooks: Library) -> Iterator[Fault]:
     """What documents say of one another must be so."""
-    by_id = {rule.id: rule for rule in rules}
-    for rule in rules:
+    ids = [rule.id for _, rule in rules]
+    for file, rule in rules:
         if rule.playbook is not None and rule.playbook not in playbooks.playbooks:
             known = ", ".join(sorted(playbooks.playbooks))
             message = f"there is no playbook {rule.playbook!r}; there are: {known}"
-            yield Fault(field="playbook", message=message, file=f"{rule.id}.yaml")
+            yield file.fault(["playbook"], message)
     for playbook in playbooks.playbooks.values():
-        if playbook.alert not in by_id:
-            message = f"there is no alert rule {playbook.alert!r}; there are: {', '.join(by_id)}"
-            yield Fault(field="alert", message=message, file=f"{playbook.id}.md", line=1)
+        if playbook.alert not in ids:
+            message = f"there is no alert rule {playbook.alert!r}; there are: {', '.join(ids)}"
+            yield playbooks.fault(playbook, "alert", message)

@@ -8,7 +8,7 @@ counter was at a resolve is recorded, so windows never reach back behind it, as 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -17,7 +17,7 @@ from kokino.alerts.conditions import Always, Recovered
 from kokino.alerts.rule import AlertRule, By
 from kokino.exports.conditions import Writer, exported, why_not
 from kokino.exports.counters import HEARTBEAT, Names, counter_rules, ratio_rule, window_rule, zero
-from kokino.exports.promql import duration, ignoring, without, word
+from kokino.exports.promql import duration, ignoring, literal, without
 from kokino.slo.model import Objectives, SloId
 
 #: A broker that was scraped by nobody for so long is gone, and its alerts with it.
@@ -46,8 +46,8 @@ def group(rule: AlertRule, objectives: Objectives, *, interval: timedelta, publi
         "alert": rule.id,
         "expr": _expression(rule),
         **({"for": duration(rule.pending_for)} if rule.pending_for else {}),
-        "labels": labels(rule),
-        "annotations": told(rule, missing, public_url, {by.value: _label(by) for by in rule.by}),
+        "labels": {name: literal(value) for name, value in labels(rule).items()},
+        "annotations": _templates(rule, missing, public_url),
     }
     recorded = [{"record": name, "expr": text} for name, text in _records(rule, objectives, interval)]
     return Group(rule=rule, left_out=missing, rules=(*recorded, alert))
@@ -56,13 +56,12 @@ def group(rule: AlertRule, objectives: Objectives, *, interval: timedelta, publi
 def labels(rule: AlertRule) -> dict[str, str]:
     """The alert's labels, beside those of its target."""
     channel = {} if rule.channel is None else {"channel": rule.channel}
-    own = {word(name): value for name, value in rule.labels.items()}
-    return {**own, "severity": rule.severity.value, "owner": rule.owner, **channel}
+    return {**rule.labels, "severity": rule.severity.value, "owner": rule.owner, **channel}
 
 
 def told(rule: AlertRule, missing: Sequence[str], public_url: str, by: Mapping[str, str]) -> dict[str, str]:
     """What people are told, with nothing that changes while it fires; `by` are the alert's own labels."""
-    found = {"summary": ": ".join([rule.title, *([", ".join(by.values())] if by else [])])}
+    found = {"summary": _summary(rule.title, by.values())}
     if rule.playbook is not None:
         found["runbook_url"] = f"{public_url.rstrip('/')}/playbooks/{rule.playbook}"
     if missing:
@@ -75,8 +74,15 @@ def left_out(rule: AlertRule) -> tuple[str, ...]:
     return tuple(_left_out(rule))
 
 
-def _label(by: By) -> str:
-    return f"{{{{ $labels.{by.value} }}}}"
+def _templates(rule: AlertRule, missing: Sequence[str], public_url: str) -> dict[str, str]:
+    """The same for Prometheus, which puts the alert's own labels in."""
+    said = {name: literal(text) for name, text in told(rule, missing, public_url, {}).items()}
+    by = [f"{{{{ $labels.{one.value} }}}}" for one in rule.by]
+    return {**said, "summary": _summary(literal(rule.title), by)}
+
+
+def _summary(title: str, by: Iterable[str]) -> str:
+    return ": ".join(filter(None, (title, ", ".join(by))))
 
 
 def _expression(rule: AlertRule) -> str:

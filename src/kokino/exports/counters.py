@@ -12,7 +12,8 @@ from datetime import timedelta
 from kokino.alerts.observe import View
 from kokino.alerts.rule import By
 from kokino.clock import MILLISECOND
-from kokino.exports.promql import any_of, duration, ignoring, without, word
+from kokino.exports.promql import any_of, duration, ignoring, without
+from kokino.ids import metric_word
 from kokino.slo.model import SloId
 from kokino.telemetry.model import BAD
 
@@ -55,7 +56,7 @@ class Names:
 
     def of(self, what: str) -> str:
         """``kokino:latency_slo_breach:bad_5m``."""
-        return f"kokino:{word(self.rule_id)}:{what}"
+        return f"kokino:{metric_word(self.rule_id)}:{what}"
 
     def window(self, counter: Counter, length: timedelta) -> str:
         """How much a counter grew over the last `length`, or since the latest resolve."""
@@ -163,7 +164,7 @@ def _seconds(view: View) -> str:
 
 def _in(view: View) -> str:
     assert view.within is not None  # noqa: S101 - of latency alone
-    return f"_within_{word(f'{view.within / MILLISECOND / 1000:g}')}s"
+    return f"_within_{metric_word(f'{view.within / MILLISECOND / 1000:g}')}s"
 
 
 def _labels(selector: str) -> tuple[str, ...]:

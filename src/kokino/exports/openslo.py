@@ -7,12 +7,14 @@ policy of its own, by its long window; its description tells what else we ask fo
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections import Counter as Tally
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import timedelta
 from fractions import Fraction
+from hashlib import sha256
 from typing import Any
 
-from kokino.alerts.conditions import Budget, Burn, OfLevel, Rate, long_window
+from kokino.alerts.conditions import Budget, Burn, Condition, OfLevel, Rate, long_window
 from kokino.alerts.observe import View, view_of
 from kokino.alerts.rule import AlertRule, NoData
 from kokino.exports.counters import Counter, bad, good
@@ -23,6 +25,11 @@ from kokino.slo.model import Objective, Objectives, SloId
 
 SERVICE = "headless"
 _API = "openslo/v1"
+#: OpenSLO takes no longer names, and none that are no DNS label (RFC 1123); nor longer titles.
+_LONGEST = 63
+#: What a name is made of, and the name: of an owner, or of a rule and one of its conditions.
+_Key = tuple[str, ...]
+_Names = Mapping[_Key, str]
 _HEAD = (
     "Objectives of Kokino as OpenSLO v1, written by `kokino export openslo`: do not edit.",
     "Not exported: the evidence gate, the second window of a condition, how an alert resolves.",
@@ -41,11 +48,14 @@ def documents(rules: Iterable[AlertRule], objectives: Objectives) -> str:
     """All of it as one YAML stream."""
     watched = [rule for rule in rules if rule.slo is not None and not rule.by]
     known = [objectives.of(id) for id in SloId]
+    names = _names(
+        [*((rule.owner,) for rule in watched), *(_key(r, part) for r in watched for part in r.conditions)]
+    )
     objects = [
         _object("Service", SERVICE, "Headless executions", {"description": "Prompts run by agents."}),
-        *(_slo(one, watched) for one in known if _is_expressible(one)),
-        *_policies(watched, objectives),
-        *_targets(watched),
+        *(_slo(one, watched, names) for one in known if _is_expressible(one)),
+        *_policies(watched, objectives, names),
+        *_targets(watched, names),
     ]
     left_out = [
         f"Nor is {one.id}: OpenSLO has no target of 100 %." for one in known if not _is_expressible(one)
@@ -54,7 +64,9 @@ def documents(rules: Iterable[AlertRule], objectives: Objectives) -> str:
 
 
 def _object(kind: str, name: str, display_name: str, spec: dict[str, Any]) -> dict[str, Any]:
-    metadata = {"name": name, "displayName": display_name}
+    is_long = len(display_name) > _LONGEST
+    shown = f"{display_name[: _LONGEST - 1]}…" if is_long else display_name
+    metadata = {"name": name, "displayName": shown}
     return {"apiVersion": _API, "kind": kind, "metadata": metadata, "spec": spec}
 
 
@@ -62,9 +74,9 @@ def _is_expressible(objective: Objective) -> bool:
     return objective.target < 1
 
 
-def _slo(objective: Objective, rules: Iterable[AlertRule]) -> dict[str, Any]:
+def _slo(objective: Objective, rules: Iterable[AlertRule], names: _Names) -> dict[str, Any]:
     view = View(objective.id, objective.threshold)
-    names = [_name(rule, part) for rule in rules for part in _conditions(rule, objective)]
+    policies = [names[_key(rule, part)] for rule in rules for part in _conditions(rule, objective)]
     spec = {
         "description": _ABOUT[objective.id],
         "service": SERVICE,
@@ -72,7 +84,7 @@ def _slo(objective: Objective, rules: Iterable[AlertRule]) -> dict[str, Any]:
         "timeWindow": [{"duration": duration(objective.window), "isRolling": True}],
         "indicator": _indicator(objective, view),
         "objectives": [{"displayName": f"{100 * objective.target:g} %", "target": objective.target}],
-        **({"alertPolicies": [{"alertPolicyRef": name} for name in names]} if names else {}),
+        **({"alertPolicies": [{"alertPolicyRef": name} for name in policies]} if policies else {}),
     }
     return _object("SLO", objective.id.value, objective.id.value.capitalize(), spec)
 
@@ -93,12 +105,13 @@ def _query(counter: Counter) -> str:
     return f"(sum({counter.metric}){less} or vector(0))"
 
 
-def _policies(rules: Iterable[AlertRule], objectives: Objectives) -> Iterator[dict[str, Any]]:
+def _policies(rules: Iterable[AlertRule], objectives: Objectives, names: _Names) -> Iterator[dict[str, Any]]:
     for rule in rules:
         objective = objectives.of(rule.slo) if rule.slo is not None else objectives.availability
         for part in _conditions(rule, objective):
-            yield _policy(rule, part)
-            yield _condition(rule, part, objective)
+            name = names[_key(rule, part)]
+            yield _policy(rule, name, target=names[rule.owner,])
+            yield _condition(rule, part, objective, name)
 
 
 def _conditions(rule: AlertRule, objective: Objective) -> list[OfLevel]:
@@ -109,19 +122,19 @@ def _conditions(rule: AlertRule, objective: Objective) -> list[OfLevel]:
     return [part for part in rule.conditions if isinstance(part, OfLevel) and view_of(objective, part) == own]
 
 
-def _policy(rule: AlertRule, part: OfLevel) -> dict[str, Any]:
+def _policy(rule: AlertRule, name: str, *, target: str) -> dict[str, Any]:
     spec = {
         "description": f"Severity {rule.severity.value}, for {rule.owner}.",
         "alertWhenBreaching": True,
         "alertWhenResolved": True,
         "alertWhenNoData": rule.no_data is NoData.ALERT,
-        "conditions": [{"conditionRef": _name(rule, part)}],
-        "notificationTargets": [{"targetRef": _label(rule.owner)}],
+        "conditions": [{"conditionRef": name}],
+        "notificationTargets": [{"targetRef": target}],
     }
-    return _object("AlertPolicy", _name(rule, part), rule.title, spec)
+    return _object("AlertPolicy", name, rule.title, spec)
 
 
-def _condition(rule: AlertRule, part: OfLevel, objective: Objective) -> dict[str, Any]:
+def _condition(rule: AlertRule, part: OfLevel, objective: Objective, name: str) -> dict[str, Any]:
     op, rate, told = _threshold(part, objective)
     condition = {
         "kind": "burnrate",
@@ -131,7 +144,7 @@ def _condition(rule: AlertRule, part: OfLevel, objective: Objective) -> dict[str
         "alertAfter": _shorthand(rule.pending_for),
     }
     spec = {"description": told, "severity": rule.severity.value, "condition": condition}
-    return _object("AlertCondition", _name(rule, part), f"{rule.title}, {part.id}", spec)
+    return _object("AlertCondition", name, f"{rule.title}, {part.id}", spec)
 
 
 def _threshold(part: OfLevel, objective: Objective) -> tuple[str, float, str]:
@@ -149,23 +162,33 @@ def _threshold(part: OfLevel, objective: Objective) -> tuple[str, float, str]:
             return "gte", part.rate, f"Kokino asks for the same over the last {short}, too."
 
 
-def _targets(rules: Iterable[AlertRule]) -> Iterator[dict[str, Any]]:
+def _targets(rules: Iterable[AlertRule], names: _Names) -> Iterator[dict[str, Any]]:
     for owner in dict.fromkeys(rule.owner for rule in rules):
         yield _object(
             "AlertNotificationTarget",
-            _label(owner),
+            names[owner,],
             owner,
             {"target": owner, "description": f"Reaches {owner}."},
         )
 
 
-def _name(rule: AlertRule, part: OfLevel) -> str:
-    return _label(f"{rule.id}-{part.id}")
+def _key(rule: AlertRule, part: Condition) -> _Key:
+    return rule.id, part.id
 
 
-def _label(text: str) -> str:
-    """As OpenSLO wants a name: a DNS label."""
-    return re.sub(r"[^a-z0-9]+", "-", text.lower())[:63].strip("-")
+def _names(keys: Iterable[_Key]) -> _Names:
+    """A name for each: its own words, with a few digits where these are too long or another's too."""
+    words = {key: re.sub(r"[^a-z0-9]+", "-", "-".join(key).lower()).strip("-") for key in keys}
+    times = Tally(words.values())
+    return {
+        key: text if times[text] == 1 and 0 < len(text) <= _LONGEST else _told_apart(key, text)
+        for key, text in words.items()
+    }
+
+
+def _told_apart(key: _Key, text: str) -> str:
+    digits = sha256("\0".join(key).encode()).hexdigest()[:8]
+    return f"{text[: _LONGEST - 9].strip('-')}-{digits}".strip("-")
 
 
 def _shorthand(length: timedelta) -> str:

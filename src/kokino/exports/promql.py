@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from datetime import timedelta
 
@@ -23,9 +22,9 @@ def duration(length: timedelta) -> str:
     return f"{length // size}{unit}"
 
 
-def word(text: str) -> str:
-    """`text` as a part of a metric's name, or as a label's name."""
-    return re.sub(r"[^A-Za-z0-9_]", "_", text)
+def literal(text: str) -> str:
+    """`text` where Prometheus reads a template: in labels and annotations of alerts."""
+    return text.replace("{{", '{{"{{"}}')
 
 
 def number(value: float) -> str:

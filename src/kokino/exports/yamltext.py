@@ -32,5 +32,10 @@ def written(value: Any) -> str:
 
 
 def comment(lines: Sequence[str], indent: int = 0) -> str:
-    """Each of these on a comment line of its own."""
-    return "".join(f"{' ' * indent}# {line}".rstrip() + "\n" for line in lines)
+    """Each of these on a comment line of its own, whatever stands in it."""
+    return "".join(f"{' ' * indent}# {_printable(line)}".rstrip() + "\n" for line in lines)
+
+
+def _printable(line: str) -> str:
+    """A break in a comment would end it, and other control characters are no YAML."""
+    return "".join(sign if sign.isprintable() else " " for sign in line)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -11,6 +11,7 @@ from pathlib import Path
 from kokino.errors import ConfigInvalid, Fault, NotFound
 from kokino.playbooks.model import Playbook
 from kokino.playbooks.parse import parse_playbook
+from kokino.slo.yamlfolder import misnamed
 
 #: Folder in the package, and in a home.
 SHIPPED_FOLDER = "documents"
@@ -23,6 +24,8 @@ class Library:
 
     #: By id.
     playbooks: Mapping[str, Playbook]
+    #: What to call the file of each in messages, by id.
+    files: Mapping[str, str]
 
     def get(self, playbook_id: str) -> Playbook:
         """The playbook of that id. Raises `NotFound`."""
@@ -30,6 +33,12 @@ class Library:
             known = ", ".join(sorted(self.playbooks)) or "none"
             raise NotFound(f"there is no playbook {playbook_id!r}; there are: {known}")
         return self.playbooks[playbook_id]
+
+    def fault(self, playbook: Playbook, key: str, message: str) -> Fault:
+        """A fault in what a playbook's front matter says under a key."""
+        lines = enumerate(playbook.text.splitlines(), start=1)
+        at = next((number for number, line in lines if line.startswith(f"{key}:")), 1)
+        return Fault(field=key, message=message, file=self.files[playbook.id], line=at)
 
     def for_alert(self, rule: str) -> Playbook | None:
         """The playbook that answers an alert rule, or None."""
@@ -51,14 +60,18 @@ def read_library(home: Path | None, faults: list[Fault]) -> Library:
     Those whose files have faults are left out, with every fault of every file in `faults`.
     """
     found: dict[str, Playbook] = {}
+    names: dict[str, str] = {}
+    if home is not None:
+        faults += misnamed(home / HOME_FOLDER, ".md", (".markdown",))
     for source, is_shipped in _sources(home):
         try:
             playbook = _read(source, is_shipped=is_shipped)
-            found[playbook.id] = playbook
+            found[playbook.id], names[playbook.id] = playbook, str(source)
         except ConfigInvalid as error:
             faults += error.faults
-    faults += _twice_answered(found.values())
-    return Library(playbooks=found)
+    library = Library(playbooks=found, files=names)
+    faults += _twice_answered(library)
+    return library
 
 
 def _sources(home: Path | None) -> Iterator[tuple[Traversable, bool]]:
@@ -86,10 +99,10 @@ def _read(source: Traversable, *, is_shipped: bool) -> Playbook:
     return playbook
 
 
-def _twice_answered(playbooks: Iterable[Playbook]) -> Iterator[Fault]:
+def _twice_answered(library: Library) -> Iterator[Fault]:
     first: dict[str, str] = {}
-    for playbook in playbooks:
+    for playbook in library.playbooks.values():
         if playbook.alert in first:
             message = f"is answered by {first[playbook.alert]} already; one playbook for each rule"
-            yield Fault(field="alert", message=message, file=f"{playbook.id}.md")
+            yield library.fault(playbook, "alert", message)
         first.setdefault(playbook.alert, playbook.id)

@@ -11,7 +11,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from kokino.errors import Fault
-from kokino.validation import causes, in_words
+from kokino.validation import causes, in_words, place
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -34,20 +34,20 @@ class YamlFile:
 
     def fault(self, path: Path, message: str) -> Fault:
         """A fault at the value that `path` leads to, or at the nearest thing around it that is there."""
-        shown, node = self._follow(path)
-        line = 1 if node is None else node.start_mark.line + 1
+        shown, line = self._follow(path)
         return Fault(field=".".join(map(str, shown)) or "file", message=message, file=self.name, line=line)
 
-    def _follow(self, path: Path) -> tuple[list[str | int], yaml.Node | None]:
-        """Walk down. A part that the file has not is pydantic's own (a union's tag), but for the last one."""
-        node, shown = self.root, list[str | int]()
+    def _follow(self, path: Path) -> tuple[list[str | int], int]:
+        """Walk down. A part that the file has not is a key that is missing, or pydantic's own: a union's tag."""
+        node, line, shown = self.root, 0 if self.root is None else _line(self.root), list[str | int]()
         for number, part in enumerate(path):
             below = _below(node, part)
             if below is not None:
-                node = below
-            if below is not None or number == len(path) - 1:
+                node, line = below
+            is_missing = number == len(path) - 1 and isinstance(node, yaml.MappingNode)
+            if below is not None or is_missing:
                 shown.append(part)
-        return shown, node
+        return shown, line + 1
 
 
 def parse(name: str, text: str, faults: list[Fault]) -> YamlFile | None:
@@ -78,17 +78,23 @@ def read(file: YamlFile, model: type[M], faults: list[Fault]) -> M | None:
     try:
         return model.model_validate(file.values)
     except ValidationError as error:
-        faults.extend(file.fault(detail["loc"], _message(model, detail)) for detail in causes(error.errors()))
+        faults.extend(file.fault(place(detail), _message(model, detail)) for detail in causes(error.errors()))
     return None
 
 
-def _below(node: yaml.Node | None, part: str | int) -> yaml.Node | None:
+def _below(node: yaml.Node | None, part: str | int) -> tuple[yaml.Node, int] | None:
+    """What stands under a key or at a place in a list, and the line of that key or place."""
     if isinstance(node, yaml.MappingNode):
-        return next((value for key, value in node.value if key.value == str(part)), None)
+        return next(((value, _line(key)) for key, value in node.value if key.value == str(part)), None)
     if isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
-        below: yaml.Node = node.value[part]
-        return below
+        return node.value[part], _line(node.value[part])
     return None
+
+
+def _line(node: yaml.Node) -> int:
+    """From 0."""
+    line: int = node.start_mark.line
+    return line
 
 
 def _duplicates(node: yaml.Node | None) -> Iterator[yaml.Node]:
@@ -111,6 +117,10 @@ def _message(model: type[BaseModel], detail: Any) -> str:
             return _unknown(str(detail["loc"][-1]), sorted(_fields(model)))
         case "missing":
             return "is missing"
+        case "model_type" | "model_attributes_type" | "dict_type":
+            return (
+                "is empty" if detail["input"] is None else "must hold keys and values, written as key: value"
+            )
         case _:
             return in_words(detail)
 

@@ -7,7 +7,6 @@ api/v2/openapi.yaml and types/types.go. An alert is known by its labels, so a re
 from __future__ import annotations
 
 import asyncio
-import re
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ import httpx
 import structlog
 
 from kokino.clock import Clock, iso
+from kokino.ids import label_name
 from kokino.notify.channels.http import Answer, post, said
 from kokino.notify.model import Action, Delivery, Message, Outcome, Reason, Receipt, Severity
 from kokino.notify.text import RUNBOOK, plain
@@ -42,7 +42,6 @@ REMEMBERED = 1000
 SEVERITIES = {Severity.P1: "critical", Severity.P2: "warning", Severity.P3: "info"}
 #: The label by which an installation knows its own alerts when they come back to it.
 INSTALLATION = "kokino_installation"
-_NO_LABEL = re.compile(r"[^a-zA-Z0-9_]")
 #: The best of several members' answers is what the cluster has answered.
 _BEST_FIRST = (Outcome.ACCEPTED, Outcome.UNCERTAIN, Outcome.RETRY, Outcome.REFUSED)
 
@@ -170,7 +169,6 @@ def watchdog(standing: Standing, now: datetime) -> dict[str, Any]:
 def labels(delivery: Delivery) -> dict[str, str]:
     """What an Alertmanager knows the alert by: the same for all that is sent of one episode."""
     message = delivery.message
-    own = {_NO_LABEL.sub("_", name): plain(value) for name, value in message.labels.items()}
     ours = {
         "alertname": message.rule or message.title,
         "severity": SEVERITIES[message.severity],
@@ -179,7 +177,23 @@ def labels(delivery: Delivery) -> dict[str, str]:
         INSTALLATION: message.source,
         "kokino_episode": _episode(delivery),
     }
-    return {name: value for name, value in {**own, **ours}.items() if value}
+    given = {name: value for name, value in ours.items() if value}
+    own = {name: text for name, value in message.labels.items() if (text := plain(value))}
+    return {**_beside(given, own), **given}
+
+
+def _beside(given: Mapping[str, str], own: Mapping[str, str]) -> dict[str, str]:
+    """An alert's own labels by names that are valid and free: as Prometheus has it, ``exported_``.
+
+    The order does not depend on that in which they came: by these names the alert is known again.
+    """
+    found: dict[str, str] = {}
+    for name in sorted(own, key=lambda one: (label_name(one) != one, one)):
+        free = label_name(name)
+        while {**given, **found}.get(free, own[name]) != own[name]:
+            free = f"exported_{free}"
+        found[free] = own[name]
+    return found
 
 
 def read_answer(answer: Answer) -> Receipt:
