@@ -1,13 +1,12 @@
-"""``/metrics`` and ``/api/metrics``: what happened, counted and listed."""
+"""``/api/metrics``: what happened, counted and listed."""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Query
 from sqlalchemy import Connection
 
 from kokino.agents import store as agent_store
@@ -15,14 +14,11 @@ from kokino.agents import traffic_store
 from kokino.agents.model import Agent
 from kokino.agents.model import Scope as PauseScope
 from kokino.agents.names import CliTypeName
-from kokino.api import own_metrics
 from kokino.api.services import Given, Services
 from kokino.api.shapes import Cursor, Shape, Time, utc
 from kokino.clock import MILLISECOND
-from kokino.errors import StorageError
 from kokino.executions import store as execution_store
-from kokino.executions.spool import occupied
-from kokino.telemetry import exposition, probe_store, store, streak_store
+from kokino.telemetry import probe_store, store, streak_store
 from kokino.telemetry.model import Counts, Scope
 
 router = APIRouter(tags=["metrics"])
@@ -112,25 +108,6 @@ class LatencyShape(Shape):
     p95_ms: int
     p99_ms: int
     max_ms: int
-
-
-@router.get("/metrics", response_class=Response)
-async def prometheus(given: Given) -> Response:
-    """Everything that a Prometheus scrapes."""
-    now = given.clock.now()
-
-    def read(conn: Connection) -> tuple[exposition.Snapshot, own_metrics.Stored]:
-        shown = exposition.snapshot(conn, now=now, running=execution_store.users_running(conn))
-        return shown, own_metrics.read(conn)
-
-    try:
-        shown, stored = await given.storage.read(read)
-    except StorageError:  # what is left to tell says so
-        shown, stored = None, None
-    spool_bytes = await asyncio.to_thread(occupied, given.executions.runner.workshop.spool)
-    backups = await asyncio.to_thread(given.integrity.backups.list)
-    own = own_metrics.OwnHealth(given, stored, spool_bytes=spool_bytes, backups=backups, now=now)
-    return Response(exposition.render(shown, more=[own]), media_type=exposition.CONTENT_TYPE)
 
 
 @router.get("/api/metrics/events")

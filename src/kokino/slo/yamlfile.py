@@ -38,7 +38,7 @@ class YamlFile:
         return Fault(field=".".join(map(str, shown)) or "file", message=message, file=self.name, line=line)
 
     def _follow(self, path: Path) -> tuple[list[str | int], int]:
-        """Walk down. A part that the file has not is a key that is missing, or pydantic's own: a union's tag."""
+        """Walk down. A part that is not there is a missing key, or pydantic's own: a union's tag."""
         node, line, shown = self.root, 0 if self.root is None else _line(self.root), list[str | int]()
         for number, part in enumerate(path):
             below = _below(node, part)

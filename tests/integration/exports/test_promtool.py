@@ -12,9 +12,10 @@ import yaml
 from kokino.alerts.observe import View
 from kokino.alerts.rule import AlertRule
 from kokino.alerts.rulefile import packaged, packaged_rule
-from kokino.exports import alert_group, queries, written
+from kokino.exports import alert_group, queries, unit_tests, written
 from kokino.exports.conditions import exported
 from kokino.exports.counters import HEARTBEAT, good
+from kokino.exports.prometheus import rule_file
 from kokino.exports.written import Written
 from kokino.slo.defaults import defaults
 from tests.integration.exports.promtool import URL, promtool
@@ -156,4 +157,29 @@ def test_an_alert_stays_while_its_broker_is_not_scraped_and_ends_when_it_is_gone
     }
     (tmp_path / "gone.yaml").write_text(yaml.safe_dump(document), encoding="utf-8")
     tested = promtool("test", "rules", "gone.yaml", cwd=tmp_path)
+    assert tested.returncode == 0, tested.stderr
+
+
+def test_whatever_a_rule_holds_prometheus_accepts_it_and_shows_it_as_it_stands(tmp_path: Path) -> None:
+    """Words of templates, breaks and quotes in all that people may write."""
+    odd = '{{x {{{ }} \n- "b": c'
+    rule = packaged_rule("circuit-breaker-opened")
+    named = {"id": "1st.of_all", "title": odd, "owner": odd, "channel": odd, "labels": {"team": odd}}
+    tests = [rule.tests[0].model_copy(update={"name": odd})]
+    rule = rule.model_copy(update={**named, "tests": tests})
+    text = rule_file([rule], defaults(), public_url=URL)
+    writer = unit_tests.TestWriter(
+        rule=rule,
+        objectives=defaults(),
+        public_url=URL,
+        rules_name="odd.rules.yaml",
+        rules_text=text,
+        interval=timedelta(seconds=15),
+    )
+    (tmp_path / "odd.rules.yaml").write_text(text, encoding="utf-8")
+    (tmp_path / "odd.test.yaml").write_text(writer.text(), encoding="utf-8")
+    checked = promtool("check", "rules", "--lint-fatal", "odd.rules.yaml", cwd=tmp_path)
+    assert checked.returncode == 0, checked.stderr
+    assert "exp_alerts" in writer.text()
+    tested = promtool("test", "rules", "odd.test.yaml", cwd=tmp_path)
     assert tested.returncode == 0, tested.stderr

@@ -188,7 +188,7 @@ class Desk:
 
 def module(storage: Storage, course: Course, document: Playbook) -> PlaybookRuns:
     """A module with one playbook, which wakes nobody."""
-    library = Library(playbooks={document.id: document})
+    library = Library(playbooks={document.id: document}, files={})
     return PlaybookRuns(storage, SequentialIds(), library, course, wake=lambda: None)
 
 

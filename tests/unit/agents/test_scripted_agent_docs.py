@@ -1,9 +1,12 @@
 """The page about the scripted agents tells of every directive, and of none that does not exist."""
 
 import re
+from datetime import UTC, datetime
 from pathlib import Path
 
 from kokino.agents.drivers.scripted import PROGRAM
+from kokino.app.settings import check
+from kokino.config import FILE_NAME, load
 from kokino.testing.scripted_acp_agent import AcpScript
 from kokino.testing.scripted_agent import Script
 
@@ -28,3 +31,11 @@ def test_every_variable_that_is_read_is_on_the_page() -> None:
     documented = re.findall(r"^\| `(KOKINO_\w+)` \|", PAGE.read_text("utf-8"), re.MULTILINE)
     read = re.findall(r'os\.environ\.get\("(KOKINO_\w+)"', PROGRAM.read_text("utf-8"))
     assert sorted(documented) == sorted(read)
+
+
+def test_the_example_is_a_whole_configuration(tmp_path: Path) -> None:
+    """Whoever copies it has an agent."""
+    [example] = re.findall(r"^```toml\n(.*?)^```", PAGE.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+    (tmp_path / FILE_NAME).write_text(example, encoding="utf-8")
+    checked = check(load(tmp_path), {}, now=datetime(2026, 1, 5, 9, 0, tzinfo=UTC))
+    assert [agent.cli_type for agent in checked.agents] == ["reviewer"]

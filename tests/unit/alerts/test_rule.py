@@ -154,3 +154,90 @@ def test_rules_that_keep_each_other_quiet_in_a_ring_are_a_fault(tmp_path: Path) 
     assert [fault.message for fault in faults] == [
         f"{other} keeps this rule quiet in turn, and nobody would hear of either" for other in ("b", "c", "a")
     ]
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "fault"),
+    [
+        pytest.param(
+            "kind: rate\n    below",
+            "kind: nonsense\n    below",
+            "conditions.0.kind: must be 'rate', 'budget', 'burn', 'mean', 'count', 'level', 'timer', "
+            "'received' or 'always', not 'nonsense'",
+            id="an unknown kind",
+        ),
+        pytest.param("kind: rate\n    below", "below", "conditions.0.kind: is missing", id="no kind at all"),
+        pytest.param(
+            "labels:\n  slo: availability",
+            "labels: {team-a: x}",
+            "labels.team-a: is no label of Prometheus: letters, digits and '_', no digit first and no two "
+            "'_' either",
+            id="a label with a hyphen",
+        ),
+        pytest.param(
+            "labels:\n  slo: availability",
+            "labels: {1st: x}",
+            "labels.1st: is no label of Prometheus: letters, digits and '_', no digit first and no two "
+            "'_' either",
+            id="a label that begins with a digit",
+        ),
+        pytest.param(
+            "labels:\n  slo: availability",
+            "labels: {severity: x}",
+            "labels.severity: is given to every alert from what its rule says elsewhere",
+            id="a label that there is already",
+        ),
+        pytest.param(
+            "labels:\n  slo: availability",
+            "labels: {cli_type: x}\nby: [cli_type]",
+            "labels.cli_type: is what the rule has alerts by",
+            id="a label that tells alerts apart",
+        ),
+    ],
+)
+def test_a_wrong_word_is_told_in_words(right: str, wrong: str, fault: str) -> None:
+    """With what is known, at its own line."""
+    text = TEXT.replace(right, wrong, 1)
+    assert text != TEXT
+    found = [one.partition(": ")[2] for one in said(text)]
+    assert fault in found
+
+
+def test_a_fault_of_a_whole_list_stands_at_its_key() -> None:
+    """Its first entry, a line below, may be right."""
+    text = f"{TEXT[: TEXT.index('inhibits:')]}inhibits:\n  rule: x\n\nby:\n  - agent\n  - agent\n"
+    assert f"rule.yaml:{line('inhibits:', text)}: inhibits: must be a list" in said(text)
+    [twice] = said(text.replace("inhibits:\n  rule: x\n", ""))[:1]
+    assert twice == f"rule.yaml:{line('by:', text) - 2}: by: says one of them twice"
+
+
+def test_a_happening_that_is_no_mapping_is_a_fault() -> None:
+    """It is told like any other; nothing is assumed of what it is."""
+    head = TEXT[: TEXT.index("tests:")]
+    text = f"{head}tests:\n  - name: a\n    events: [3]\n    expect: [{{at: 0m, state: firing}}]\n"
+    told = "must hold keys and values, written as key: value"
+    assert said(text) == [f"rule.yaml:{line('events: [3]', text)}: tests.0.events.0: {told}"]
+
+
+def test_ids_that_metrics_do_not_tell_apart_are_a_fault(tmp_path: Path) -> None:
+    """Each would read what Prometheus records for the other."""
+    folder = tmp_path / "alerts"
+    folder.mkdir()
+    for name in ("one-rule", "one_rule"):
+        text = TEXT.replace("id: availability-slo-breach", f"id: {name}", 1)
+        (folder / f"{name}.yaml").write_text(text)
+    faults: list[Fault] = []
+    load_rules(tmp_path, faults)
+    [fault] = faults
+    assert (fault.file, fault.field) == (str(folder / "one_rule.yaml"), "id")
+    assert "differs from 'one-rule' only in '.', '-' or '_'" in fault.message
+
+
+def test_a_rule_file_with_another_ending_is_not_ignored_in_silence(tmp_path: Path) -> None:
+    """Whoever wrote it waits for its alert."""
+    (tmp_path / "alerts").mkdir()
+    (tmp_path / "alerts" / "mine.yml").write_text(TEXT)
+    (tmp_path / "alerts" / "README.md").write_text("Ours.")
+    faults: list[Fault] = []
+    load_rules(tmp_path, faults)
+    assert [fault.message for fault in faults] == ["must end in .yaml, or nobody reads it"]

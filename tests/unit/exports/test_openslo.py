@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from kokino.alerts.rulefile import packaged
+from kokino.alerts.rulefile import packaged, packaged_rule
 from kokino.exports.openslo import documents
 from kokino.slo.defaults import defaults
 
@@ -95,3 +95,25 @@ def test_the_burn_conditions_of_the_rule_that_pages(objects: list[dict[str, Any]
         "availability-slo-breach-burn-1h-5m": ("gte", 14.4, "1h"),
         "availability-slo-breach-burn-6h-30m": ("gte", 6.0, "6h"),
     }
+
+
+def rules(*changes: dict[str, Any]) -> list[dict[str, Any]]:
+    """What is exported of the rule that pages, changed so."""
+    paging = packaged_rule("availability-slo-breach")
+    changed = [paging.model_copy(update=change) for change in changes]
+    found = list(yaml.safe_load_all(documents(changed, defaults())))
+    test_every_object_is_one_of_openslo_v1(found)
+    test_every_reference_leads_somewhere(found)
+    return found
+
+
+def test_names_that_are_cut_stay_different() -> None:
+    """Two conditions of one long rule are two policies; a title is cut, too."""
+    assert len(specs(rules({"id": "a" * 80, "title": "b" * 80}), "AlertPolicy")) == 4
+
+
+def test_names_that_would_be_the_same_are_told_apart() -> None:
+    """Owners by what a DNS label cannot hold, rules by where their names end."""
+    found = rules({"id": "a-b", "owner": "@a.b"}, {"id": "a.b", "owner": "@a-b"}, {"id": "c", "owner": "@"})
+    assert len(specs(found, "AlertPolicy")) == 12
+    assert len(specs(found, "AlertNotificationTarget")) == 3

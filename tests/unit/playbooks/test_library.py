@@ -63,6 +63,13 @@ def test_an_alert_has_one_playbook(tmp_path: Path) -> None:
         load_library(tmp_path)
 
 
+def test_a_file_with_another_ending_is_not_ignored_in_silence(tmp_path: Path) -> None:
+    """It would be missed when its alert fires."""
+    put(tmp_path, "disk.markdown", SMALL)
+    with pytest.raises(ConfigInvalid, match=r"must end in \.md, or nobody reads it"):
+        load_library(tmp_path)
+
+
 def test_a_file_that_is_no_text_is_a_fault(tmp_path: Path) -> None:
     """Bytes that are no UTF-8 are told, not crashed on."""
     put(tmp_path, "disk.md", "")

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from datetime import timedelta
 from importlib.resources import files
+from pathlib import Path
 
 from kokino.errors import Fault
 from kokino.slo.defaults import defaults
-from kokino.slo.openslo import read_objective
+from kokino.slo.openslo import load_objectives, read_objective
 
 SHIPPED = files("kokino.slo") / "objectives"
 
@@ -37,12 +38,13 @@ def test_all_faults_of_a_file_are_told_at_once_with_their_lines() -> None:
     text = shipped("availability.yaml").replace("target: 0.995", "target: 99.5")
     text = text.replace("30d", "30 moons").replace("service:", "servise:")
     at = {word: number for number, line in enumerate(text.splitlines(), 1) for word in line.split()}
+    spec = text[: text.index("\nspec:") + 1].count("\n") + 1
     unknown_length = 'must be a length of time such as "30s", "5m" or "1h"'
     assert sorted(said(text)) == sorted(
         [
             f"my.yaml:{at['99.5']}: spec.objectives.0.target: must be less than or equal to 1",
             f"my.yaml:{at['servise:']}: spec.servise: is no setting here; did you mean 'service'?",
-            f"my.yaml:{at['description:']}: spec.service: is missing",
+            f"my.yaml:{spec}: spec.service: is missing",
             f"my.yaml:{at['moons']}: spec.timeWindow.0.duration: {unknown_length}",
         ]
     )
@@ -73,5 +75,20 @@ def test_a_key_that_stands_twice_is_no_silent_choice() -> None:
 
 
 def test_an_empty_file_is_told_as_one() -> None:
-    """Nothing is not a default."""
-    assert len(said("")) == 1
+    """Nothing is not a default, and comments are nothing."""
+    assert said("") == said("# later\n") == ["my.yaml:1: file: is empty"]
+    assert said("- a\n") == ["my.yaml:1: file: must hold keys and values, written as key: value"]
+
+
+def test_a_file_with_another_ending_is_not_ignored_in_silence(tmp_path: Path) -> None:
+    """What only looks like an objective is named; a README is nobody's business."""
+    folder = tmp_path / "slo"
+    folder.mkdir()
+    for name in ("mine.yml", "LATENCY.YAML", "README.md", "latency.yaml~"):
+        (folder / name).write_text("")
+    faults: list[Fault] = []
+    assert load_objectives(tmp_path, faults) is None
+    assert [str(fault) for fault in faults] == [
+        f"{folder / name}: file: must end in .yaml, or nobody reads it"
+        for name in ("LATENCY.YAML", "mine.yml")
+    ]
