@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
@@ -75,9 +75,8 @@ def decide(policy: Policy, escalation: Escalation, facts: Facts, now: datetime) 
         return Decision(action=action, reason="the incident was opened again")
     if (held := _held(policy, facts, now)) is not None:
         return held
-    if escalation.state is EscalationState.QUIET or escalation.tier < 0:
-        action = Action.ADVANCE if escalation.tier < 0 else Action.REMIND
-        return Decision(action=action, reason="it fires, and nothing keeps it quiet any more")
+    if _was_quiet(escalation):
+        return _after_quiet(policy, escalation, facts, now)
     return _due(policy, escalation, facts, now) or _wait(policy, escalation, facts, now)
 
 
@@ -86,10 +85,9 @@ def begun_at(policy: Policy, escalation: Escalation, decision: Decision, now: da
 
     Whoever is told then has as much time as at any other time before the next tier hears of it.
     """
-    was_quiet = escalation.state is EscalationState.QUIET or escalation.tier < 0
-    if not was_quiet or not decision.tells:
+    if not _was_quiet(escalation) or not (decision.tells or decision.action is Action.WAIT):
         return escalation.started_at
-    return now - policy.tiers[max(escalation.tier, 0)].after
+    return _anew(policy, escalation, now)
 
 
 def on_hand_over(
@@ -101,6 +99,28 @@ def on_hand_over(
         return Decision(action=Action.WAIT, reason=reason)
     action = Action.ADVANCE if _next_tier(policy, escalation) else Action.REMIND
     return Decision(action=action, reason=reason)
+
+
+def _was_quiet(escalation: Escalation) -> bool:
+    return escalation.state is EscalationState.QUIET or escalation.tier < 0
+
+
+def _anew(policy: Policy, escalation: Escalation, now: datetime) -> datetime:
+    """The beginning of a chain whose present tier is due just now."""
+    return now - policy.tiers[max(escalation.tier, 0)].after
+
+
+def _after_quiet(policy: Policy, escalation: Escalation, facts: Facts, now: datetime) -> Decision:
+    """Whoever was told hears that it still fires, unless somebody has said that they look after it."""
+    reason = "it fires, and nothing keeps it quiet any more"
+    if escalation.tier < 0:
+        return Decision(action=Action.ADVANCE, reason=reason)
+    acknowledgement = facts.acknowledgement
+    if acknowledgement is None or not acknowledgement.holds_at(now):
+        return Decision(action=Action.REMIND, reason=reason)
+    begun = replace(escalation, started_at=_anew(policy, escalation, now))
+    known = f"{reason}; acknowledged by {acknowledgement.by}"
+    return replace(_wait(policy, begun, facts, now), reason=known)
 
 
 def _held(policy: Policy, facts: Facts, now: datetime) -> Decision | None:

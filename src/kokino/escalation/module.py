@@ -86,20 +86,26 @@ class Escalations:
 
     def _escalate(self, conn: Connection, number: int, reason: str, now: datetime) -> None:
         incident_store.get(conn, number)
-        told = False
-        for episode_id in incident_store.episodes(conn, number):
-            own = store.get(conn, episode_id)
-            plan = own and planning.make(conn, self._desk, store.leading(conn, own).episode_id, now)
-            if not plan or not plan.facts.is_firing or not self._has_next_tier(conn, plan):
-                continue
-            after = replace(plan.before, tier=plan.before.tier + 1, reason=reason)
-            store.change(conn, after)
-            self._desk.tell(conn, plan.subject, after, reason=reason, now=now)
-            told = True
-        if not told:
+        told = [self._tell_next(conn, leader, reason, now) for leader in self._leaders(conn, number)]
+        if not any(told):
             raise Conflict(
                 f"{incident_id(number)} has nobody left to be told: its alerts are over, or all were"
             )
+
+    def _leaders(self, conn: Connection, number: int) -> list[str]:
+        """The episodes whose messages tell of an incident's alerts, each once: one may lead for several."""
+        own = (store.get(conn, episode_id) for episode_id in incident_store.episodes(conn, number))
+        return list(dict.fromkeys(store.leading(conn, one).episode_id for one in own if one is not None))
+
+    def _tell_next(self, conn: Connection, episode_id: str, reason: str, now: datetime) -> bool:
+        """Tell the next tier, where there is one and the alert fires."""
+        plan = planning.make(conn, self._desk, episode_id, now)
+        if plan is None or not plan.facts.is_firing or not self._has_next_tier(conn, plan):
+            return False
+        after = replace(plan.before, tier=plan.before.tier + 1, reason=reason)
+        store.change(conn, after)
+        self._desk.tell(conn, plan.subject, after, reason=reason, now=now, also=plan.also)
+        return True
 
     def _has_next_tier(self, conn: Connection, plan: Plan) -> bool:
         return plan.before.tier + 1 < len(self._desk.policy(conn, plan.subject).tiers)
