@@ -13,6 +13,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import Connection
 
+from kokino.engine.loop import Engine
 from kokino.errors import StorageError
 from kokino.testing.broker import FLEET, TestBroker
 from kokino.testing.receivers import ROUTING_KEY, RecordingPagerDuty
@@ -98,6 +99,7 @@ async def test_a_scrape_reads_once(broker: TestBroker, monkeypatch: pytest.Monke
     with monkeypatch.context() as patched:
         patched.setattr(storage, "read", noted)
         patched.delattr(type(storage), "write")
+        patched.setattr(Engine, "wake", lambda _: None)  # the turn that a scrape asks for reads by itself
         await scrape(broker)
     assert len(reads) == 1
 
@@ -177,3 +179,28 @@ async def test_an_engine_module_that_fails_is_seen(
     assert meanwhile["kokino_alert_evaluation_lag_seconds"] == 30
     assert after["kokino_engine_module_up,module=alert_rules"] == 1
     assert after["kokino_alert_evaluation_lag_seconds"] == 0
+
+
+async def test_a_broker_that_looks_at_nothing_shows_it(
+    broker: TestBroker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A scrape asks for a turn, so the last one is new; where turns fail its age grows."""
+    age, failures = "kokino_alert_turn_age_seconds", "kokino_alert_turn_failures_total"
+    await broker.fast_forward(hours=1)
+    await scrape(broker)
+    await broker.settle()
+    asked = await scrape(broker)
+    assert (asked[age], asked[failures], asked["kokino_alert_evaluation_lag_seconds"]) == (0, 0, 0)
+
+    def fail(_: Connection) -> None:
+        raise StorageError("the disk is gone")
+
+    monkeypatch.setattr(broker.broker.services.alert_rules, "_news", fail)
+    await broker.execute("writer")
+    await broker.fast_forward(minutes=5)
+    still = await scrape(broker)
+    assert still[age] >= 300
+    assert still[failures] >= 1
+    assert still["kokino_alert_evaluation_failures_total,rule=watchdog"] == 0
+    assert still["kokino_alert_evaluation_lag_seconds"] >= 300
+    assert still["kokino_alerts_firing,rule=watchdog,severity=none"] == 1  # what the database knows

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import partial
 
 import structlog
@@ -66,6 +66,7 @@ class AlertRules:
         self._knows_running = knows_running
         #: How looks at rules have gone so far.
         self.punctuality = Punctuality([rule.id for rule in self.rules])
+        self._listens_to = frozenset[str]().union(*(rule.listens_to() for rule in self.rules))
         self._is_first = True
         #: The last event that every rule was asked about.
         self._seen_up_to = 0
@@ -98,9 +99,16 @@ class AlertRules:
         """The rule of that id, if it is watched."""
         return next((rule for rule in self.rules if rule.id == rule_id), None)
 
-    def overdue(self, now: datetime) -> timedelta:
-        """How long the rule that is due longest has waited for its turn; nothing while none does."""
-        return max(now - min(self._due.values(), default=now), timedelta())
+    def waiting_since(self, conn: Connection) -> datetime | None:
+        """Since when what waits longest for a look does: a rule that is due, or an event that none has seen.
+
+        None while nothing does, and before the first look, which asks for no event.
+        """
+        since = list(self._due.values())
+        if not self._is_first:
+            unseen = latest_store.first_since(conn, self._seen_up_to, self._listens_to)
+            since += [] if unseen is None else [unseen]
+        return min(since, default=None)
 
     def examine(
         self, conn: Connection, rule: AlertRule, labels: Labels, now: datetime, new: NewIds = UNNAMED

@@ -32,6 +32,14 @@ class Punctuality:
             buckets=EDGES,
             registry=None,
         )
+        self._turns = Counter(
+            "kokino_alert_turns", "Turns of all alert rules since the start.", registry=None
+        )
+        self._failed_turns = Counter(
+            "kokino_alert_turn_failures",
+            "Turns of all alert rules that failed since the start, in a look or before any.",
+            registry=None,
+        )
         #: When every rule that was due was last looked at without a failure, and when it last went otherwise.
         self.done_at: datetime | None = None
         self.failed_at: datetime | None = None
@@ -42,12 +50,18 @@ class Punctuality:
     @contextmanager
     def turn(self, now: datetime) -> Iterator[None]:
         """All rules have their turn; what one of them raises is noted, and goes on."""
+        self._turns.inc()
         try:
             yield
-        except Exception:
+        except BaseException:  # the engine's patience ends a turn by cancelling it
             self.failed_at = now
+            self._failed_turns.inc()
             raise
         self.done_at = now
+
+    def age(self, now: datetime) -> timedelta | None:
+        """How long ago all rules that were due were last looked at without a failure; None for never."""
+        return None if self.done_at is None else max(now - self.done_at, timedelta())
 
     def fault_since(self, since: datetime | None) -> str | None:
         """Why nobody would have been paged since then, or the start; None where all rules were looked at."""
@@ -70,5 +84,5 @@ class Punctuality:
 
     def collect(self) -> Iterator[Metric]:
         """As metric families."""
-        for one in (self._looks, self._failures, self._delay):
+        for one in (self._looks, self._failures, self._turns, self._failed_turns, self._delay):
             yield from one.collect()

@@ -19,6 +19,7 @@ from sqlalchemy import Connection
 from kokino import __version__
 from kokino.alerts import store as alert_store
 from kokino.alerts.model import Phase
+from kokino.alerts.module import AlertRules
 from kokino.api.services import Services
 from kokino.doctor import store as doctor_store
 from kokino.doctor.model import Diagnosis
@@ -49,9 +50,11 @@ class Stored:
     checked: Report | None
     #: The latest diagnosis of each CLI type that agents use.
     diagnoses: Mapping[str, Diagnosis]
+    #: Since when what waits longest for a look at the alert rules does; None before anything has.
+    unlooked_since: datetime | None
 
 
-def read(conn: Connection) -> Stored:
+def read(conn: Connection, rules: AlertRules) -> Stored:
     """All that a scrape asks the database for."""
     return Stored(
         alerts=alert_store.states_by_rule(conn),
@@ -60,6 +63,7 @@ def read(conn: Connection) -> Stored:
         waiting_since=outbox.oldest_waiting(conn),
         checked=next(iter(integrity_store.latest(conn, limit=1)), None),
         diagnoses=doctor_store.everything(conn),
+        unlooked_since=rules.waiting_since(conn),
     )
 
 
@@ -91,6 +95,7 @@ class OwnHealth(Collector):
             yield from self._services.heartbeat.collect()
         yield from self._storage()
         if self._stored is not None:
+            yield from self._waiting(self._stored)
             yield from self._alerts(self._stored.alerts)
             yield _by_state("kokino_escalations", "Escalations that go on.", self._stored.escalations)
             yield from self._outbox(self._stored)
@@ -130,12 +135,26 @@ class OwnHealth(Collector):
         yield from (runs, failures, busy, took, up, ran)
 
     def _evaluation(self) -> Iterator[Metric]:
-        rules = self._services.alert_rules
-        yield from rules.punctuality.collect()
+        looks = self._services.alert_rules.punctuality
+        yield from looks.collect()
+        if (age := looks.age(self._now)) is not None:
+            yield _gauge(
+                "kokino_alert_turn_age_seconds",
+                "How long ago all alert rules that were due were looked at without a failure;"
+                " not there before the first time. A scrape asks for the next turn.",
+                age.total_seconds(),
+            )
+
+    def _waiting(self, stored: Stored) -> Iterator[Metric]:
+        waits = [stored.unlooked_since] if stored.unlooked_since is not None else []
+        if self._services.alert_rules.punctuality.done_at is None:
+            waits.append(self._services.started_at)
+        lag = max(self._now - min(waits, default=self._now), timedelta())
         yield _gauge(
             "kokino_alert_evaluation_lag_seconds",
-            "How long the alert rule that is due longest waits to be looked at.",
-            rules.overdue(self._now).total_seconds(),
+            "How long an alert rule that is due waits for its look, or an event that one counts,"
+            " whichever waits longest.",
+            lag.total_seconds(),
         )
 
     def _storage(self) -> Iterator[Metric]:

@@ -18,10 +18,15 @@ from kokino.alerts.rule import AlertRule, By
 from kokino.exports.conditions import Writer, exported, why_not
 from kokino.exports.counters import HEARTBEAT, Names, counter_rules, ratio_rule, window_rule, zero
 from kokino.exports.promql import duration, ignoring, literal, without
+from kokino.exports.counters import TURN_AGE, Names, counter_rules, ratio_rule, window_rule, zero
+from kokino.exports.promql import duration, ignoring, without, word
 from kokino.slo.model import Objectives, SloId
 
 #: A broker that was scraped by nobody for so long is gone, and its alerts with it.
 GONE = timedelta(days=1)
+#: What always fires is a sign of life: it does while all rules were looked at within this time, and within
+#: that of so many scrapes, for each asks for the next look.
+WATCHED, SCRAPES = timedelta(minutes=3), 3
 
 _Record = tuple[str, str]
 
@@ -44,7 +49,7 @@ def group(rule: AlertRule, objectives: Objectives, *, interval: timedelta, publi
         return Group(rule=rule, left_out=missing, rules=())
     alert = {
         "alert": rule.id,
-        "expr": _expression(rule),
+        "expr": _expression(rule, interval),
         **({"for": duration(rule.pending_for)} if rule.pending_for else {}),
         "labels": {name: literal(value) for name, value in labels(rule).items()},
         "annotations": _templates(rule, missing, public_url),
@@ -85,10 +90,10 @@ def _summary(title: str, by: Iterable[str]) -> str:
     return ": ".join(filter(None, (title, ", ".join(by))))
 
 
-def _expression(rule: AlertRule) -> str:
+def _expression(rule: AlertRule, interval: timedelta) -> str:
     names = Names(rule.id)
     if _is_always(rule):
-        return f"{HEARTBEAT} >= 0"
+        return f"{TURN_AGE} < {max(WATCHED, SCRAPES * interval).total_seconds():g}"
     fires, firing, resolves = (names.of(what) for what in ("fires", "firing", "resolves"))
     return f"({fires} unless {firing})\nor\n({firing} unless {resolves})"
 

@@ -100,6 +100,8 @@ _METRICS = {
 }
 #: Always there while a broker is scraped, one for each target.
 HEARTBEAT = "headless_executions_running"
+#: There once a broker has looked at all of its alert rules, and small as long as it goes on doing so.
+TURN_AGE = "kokino_alert_turn_age_seconds"
 #: Of CLI types: all that ever ended an execution, and those that run their first.
 _BY_CLI_TYPE = {"headless_executions_total": "state", "headless_executions_running_longer": "than"}
 

@@ -16,7 +16,7 @@ _EDGES = ("le", "than")
 
 def input_series(scrapes: Iterable[Mapping[Series, float]], rules: str) -> list[dict[str, str]]:
     """Every series that the text of the rules looks at, with its value in each scrape."""
-    asked = frozenset(re.findall(r"\bheadless_\w+", rules))
+    asked = frozenset(re.findall(r"\b(?:headless|kokino)_\w+", rules))
     rows = [{key: value for key, value in one.items() if key[0] in asked} for one in scrapes]
     keys = sorted({key for row in rows for key in row if _is_asked(key, rules)})
     return [{"series": selector(key), "values": values([row.get(key) for row in rows])} for key in keys]

@@ -14,6 +14,9 @@ from sqlalchemy.dialects import postgresql, sqlite
 from kokino.storage.schema import events, latest_events
 from kokino.telemetry.model import Event
 
+#: So many events `first_since` looks at.
+WITHIN = 1000
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
 class Latest:
@@ -55,6 +58,19 @@ def types_since(conn: Connection, event_id: int) -> tuple[dict[str, datetime], i
     )
     rows = conn.execute(query.where(events.c.event_id > event_id).group_by(events.c.type)).all()
     return {row.type: row.at for row in rows}, max((row.last for row in rows), default=event_id)
+
+
+def first_since(conn: Connection, event_id: int, types: Collection[str]) -> datetime | None:
+    """When the first event of these types after `event_id` happened; None where there is none.
+
+    Of the next `WITHIN` events: else a long backlog of other types would be read from end to end.
+    """
+    columns = (events.c.event_id, events.c.type, events.c.at)
+    later = select(*columns).where(events.c.event_id > event_id).order_by(events.c.event_id)
+    near = later.limit(WITHIN).subquery()
+    first = select(near.c.at).where(near.c.type.in_(sorted(types))).order_by(near.c.event_id).limit(1)
+    found: datetime | None = conn.scalar(first)
+    return found
 
 
 def last_number(conn: Connection) -> int:

@@ -2,26 +2,64 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 from sqlalchemy import Connection
 
 from kokino.alerts.model import Phase
+from kokino.alerts.module import AlertRules
+from kokino.alerts.rulefile import packaged
 from kokino.api import own_metrics
 from kokino.escalation import store as escalation_store
 from kokino.escalation.model import Escalation, EscalationState
+from kokino.executions.store import users_running
 from kokino.notify import store as outbox
 from kokino.notify.model import Action, DeliveryState, Message, Severity
+from kokino.slo.defaults import defaults
 from kokino.storage import Storage
+from kokino.telemetry import store as telemetry
+from kokino.telemetry.model import END_TYPES, Event
+from kokino.testing.ids import SequentialIds
 from tests.fixtures.episodes import Episodes
 
 T = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
 
 
+def rules_of(storage: Storage) -> AlertRules:
+    """The shipped rules, at which nobody has looked yet."""
+    return AlertRules(storage, SequentialIds(), packaged(), defaults(), knows_running=users_running)
+
+
+async def test_what_waits_longest_for_a_look_is_an_event_that_none_has_seen(storage: Storage) -> None:
+    """With nothing due at an instant too; an event that no rule counts waits for nobody."""
+    rules = rules_of(storage)
+
+    async def since() -> datetime | None:
+        return (await storage.read(partial(own_metrics.read, rules=rules))).unlooked_since
+
+    def happen(*events: Event) -> Awaitable[list[int]]:
+        return storage.write(lambda conn: [telemetry.append(conn, event) for event in events])
+
+    await rules.run(T)
+    due = await since()
+    assert due is None or due > T
+    await happen(Event(type="nobody_counts_this", at=T + MINUTE))
+    assert await since() == due
+    failed = Event(type=END_TYPES["failed"], at=T + 2 * MINUTE, agent_id="a", cli_type="gemini")
+    await happen(failed, replace(failed, at=T + 3 * MINUTE))
+    assert await since() == T + 2 * MINUTE
+    await rules.run(T + 4 * MINUTE)
+    due = await since()
+    assert due is None or due > T + 4 * MINUTE
+
+
 async def test_a_broker_that_has_done_nothing(storage: Storage) -> None:
     """Every state is there, with nothing in it."""
-    found = await storage.read(own_metrics.read)
+    found = await storage.read(partial(own_metrics.read, rules=rules_of(storage)))
     assert found.alerts == {}
     assert set(found.escalations.values()) == {0}
     assert EscalationState.FINISHED not in found.escalations
@@ -53,7 +91,7 @@ async def test_alerts_escalations_and_deliveries_are_counted_by_state(
         outbox.claim(conn, T, MINUTE, slots={"oncall": 1})
 
     await storage.write(put)
-    found = await storage.read(own_metrics.read)
+    found = await storage.read(partial(own_metrics.read, rules=rules_of(storage)))
     assert found.alerts == {"lock-timeout": {Phase.FIRING: 2, Phase.RESOLVED: 1}}
     assert {state: count for state, count in found.escalations.items() if count} == {
         EscalationState.ACTIVE: 2,

@@ -16,6 +16,7 @@ from kokino.exports import alert_group, queries, unit_tests, written
 from kokino.exports.conditions import exported
 from kokino.exports.counters import HEARTBEAT, good
 from kokino.exports.prometheus import rule_file
+from kokino.exports.counters import HEARTBEAT, TURN_AGE, good
 from kokino.exports.written import Written
 from kokino.slo.defaults import defaults
 from tests.integration.exports.promtool import URL, promtool
@@ -37,7 +38,7 @@ MISTAKES = [
     ("lock-timeout", "severity: P3", "severity: P2"),
     ("lock-timeout", "headless_lock_overdue == 1", "headless_lock_overdue == 2"),
     ("data-integrity-failure", "headless_data_damaged == 1", "headless_data_damaged == 2"),
-    ("watchdog", ">= 0", "> 0"),
+    ("watchdog", "< 180", "> 180"),
 ]
 
 
@@ -182,4 +183,26 @@ def test_whatever_a_rule_holds_prometheus_accepts_it_and_shows_it_as_it_stands(t
     assert checked.returncode == 0, checked.stderr
     assert "exp_alerts" in writer.text()
     tested = promtool("test", "rules", "odd.test.yaml", cwd=tmp_path)
+def test_the_watchdog_fires_only_while_alert_rules_are_looked_at(export: Written, tmp_path: Path) -> None:
+    """A broker that answers each scrape and looks at nothing is as silent as one that is gone."""
+    put(export, "watchdog", tmp_path)
+    rule = packaged_rule("watchdog")
+    fires = {
+        "exp_labels": alert_group.labels(rule),
+        "exp_annotations": alert_group.told(rule, (), URL, {}),
+    }
+    test = {
+        "interval": "1m",
+        "input_series": [
+            {"series": HEARTBEAT, "values": "0+0x20"},
+            {"series": TURN_AGE, "values": "_x2 0+0x5 60+60x12"},
+        ],
+        "alert_rule_test": [
+            {"eval_time": at, "alertname": rule.id, "exp_alerts": alerts}
+            for at, alerts in (("1m", []), ("2m", [fires]), ("9m", [fires]), ("10m", []), ("20m", []))
+        ],
+    }
+    document = {"rule_files": ["watchdog.rules.yaml"], "evaluation_interval": "1m", "tests": [test]}
+    (tmp_path / "still.yaml").write_text(yaml.safe_dump(document), encoding="utf-8")
+    tested = promtool("test", "rules", "still.yaml", cwd=tmp_path)
     assert tested.returncode == 0, tested.stderr

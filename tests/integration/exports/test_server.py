@@ -13,6 +13,8 @@ from typing import Any
 
 import httpx
 import pytest
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
 
 from kokino.alerts import store as alert_store
 from kokino.alerts.model import Phase
@@ -21,6 +23,7 @@ from kokino.alerts.rulefile import packaged
 from kokino.clock import SystemClock
 from kokino.executions.store import users_running
 from kokino.exports import written
+from kokino.exports.counters import TURN_AGE
 from kokino.slo.defaults import defaults
 from kokino.storage import Storage
 from kokino.telemetry import exposition
@@ -48,6 +51,14 @@ def free_port() -> int:
         return int(one.getsockname()[1])
 
 
+class LookedAt(Collector):
+    """What a broker shows that has looked at its rules just now."""
+
+    def collect(self) -> Iterator[Metric]:
+        """Its one metric."""
+        yield GaugeMetricFamily(TURN_AGE, "How long ago.", value=0)
+
+
 @asynccontextmanager
 async def metrics(storage: Storage) -> AsyncIterator[int]:
     """A port that answers every request with what a broker shows at ``/metrics``."""
@@ -55,9 +66,10 @@ async def metrics(storage: Storage) -> AsyncIterator[int]:
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
         now = SystemClock().now()
-        text = exposition.render(
-            await storage.read(lambda conn: exposition.snapshot(conn, now=now, running=users_running(conn)))
+        shown = await storage.read(
+            lambda conn: exposition.snapshot(conn, now=now, running=users_running(conn))
         )
+        text = exposition.render(shown, more=[LookedAt()])
         head = (
             f"HTTP/1.1 200 OK\r\nContent-Type: {exposition.CONTENT_TYPE}\r\nContent-Length: {len(text)}\r\n"
         )

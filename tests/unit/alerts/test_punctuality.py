@@ -38,3 +38,16 @@ def test_what_is_said_of_looks(
         with looks.turn(T + done * SECOND):
             pass
     assert looks.fault_since(None if since is None else T + since * SECOND) == fault
+
+
+def test_a_turn_that_fails_before_any_look_is_counted_and_its_age_grows() -> None:
+    """No rule's own counter would tell of it."""
+    looks = Punctuality(["watchdog"])
+    assert looks.age(T) is None
+    with looks.turn(T):
+        pass
+    with pytest.raises(OSError, match="no database"), looks.turn(T + 60 * SECOND):
+        raise OSError("no database")
+    assert looks.age(T + 90 * SECOND) == 90 * SECOND
+    counted = {sample.name: sample.value for family in looks.collect() for sample in family.samples}
+    assert (counted["kokino_alert_turns_total"], counted["kokino_alert_turn_failures_total"]) == (2, 1)
