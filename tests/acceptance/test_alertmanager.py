@@ -112,4 +112,4 @@ async def test_what_fires_is_said_again_each_minute_until_it_is_over(tmp_path: P
     is_over = ["startsAt" not in one for one in about]
     assert is_over.count(False) > 6
     assert is_over == sorted(is_over)  # nothing fires behind its end
-    assert is_over.count(True) == 1
+    assert is_over.count(True) > 1  # which is said again, for who may not have heard it

@@ -34,6 +34,7 @@ from kokino.escalation.desk import Desk
 from kokino.escalation.module import Escalations
 from kokino.escalation.repeats import Repeats
 from kokino.escalation.silences import Silences
+from kokino.escalation.standing import Standings
 from kokino.executions.change_sweep import ChangeSweep
 from kokino.executions.idempotency import IdempotencyKeys
 from kokino.executions.local import LocalDispatch
@@ -113,7 +114,10 @@ def wire(checked: Checked, ground: Ground) -> tuple[Services, LocalDispatch, Fas
         documents.objectives,
         knows_running=users_running,
     )
-    ways = channels.build(checked.routing, client=ground.client, clock=ground.world.clock)
+    standings = Standings(storage=ground.storage, clock=ground.world.clock, desk=desk)
+    ways = channels.build(
+        checked.routing, client=ground.client, clock=ground.world.clock, stands=standings.of
+    )
     deliveries = _deliveries(ground, ways, bells)
     heartbeat = _heartbeat(checked, ground, alert_rules)
     integrity = _integrity(checked, ground, bells)

@@ -9,13 +9,14 @@ from typing import Protocol
 
 from sqlalchemy import Connection
 
+from kokino.alerts import episode_store
 from kokino.alerts import rule as alert_rule
 from kokino.alerts import store as alert_store
 from kokino.alerts.rule import Inhibits
 from kokino.escalation import message
 from kokino.escalation.model import Escalation, Subject, dedup_key
 from kokino.escalation.policy import Policies, Policy
-from kokino.escalation.tellings import to_follow_up
+from kokino.escalation.tellings import latest_figures, to_follow_up
 from kokino.incidents import lessons
 from kokino.incidents import store as incident_store
 from kokino.incidents.model import BROKER, EntryKind, Incident
@@ -148,8 +149,9 @@ class Desk:
         self, conn: Connection, subject: Subject, action: Action, now: datetime, *lines: tuple[str, str]
     ) -> None:
         """Tell everybody who was told of this episode how it went on."""
-        content = message.follow_up(self._page(conn, subject), *lines)
-        told = to_follow_up(self.deliveries(conn, subject), self.routing)
+        sent = self.deliveries(conn, subject)
+        content = message.follow_up(self._page(conn, subject), *lines, follows=latest_figures(sent))
+        told = to_follow_up(sent, self.routing)
         if action is Action.UPDATE:
             # Paging receivers have woken their person already; news is for those who read.
             told = [(receiver, key) for receiver, key in told if not self.routing.is_paging(receiver)]
@@ -184,6 +186,7 @@ class Desk:
     def _page(self, conn: Connection, subject: Subject) -> message.Page:
         rule = self.rule(conn, subject)
         incident = self.incident(conn, subject)
+        begun = None if subject.episode_id is None else episode_store.start(conn, subject.episode_id)
         return message.Page(
             severity=Severity(str(rule.severity)),
             title=title(rule.title, subject.labels),
@@ -197,6 +200,7 @@ class Desk:
             probable_cause=self.probable_cause(conn, subject),
             public_url=self.public_url,
             source=self.installation,
+            firing_at=None if begun is None else begun.at,
         )
 
     def _enqueue(

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from kokino.notify import text
 from kokino.notify.model import Link, Message, Severity
+
+#: Labels and texts, one below the other.
+Lines = tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +38,8 @@ class Page:
     public_url: str
     #: Which installation says so.
     source: str
+    #: Since when it fires.
+    firing_at: datetime | None = None
 
 
 def build(page: Page, *more: tuple[str, str]) -> Message:
@@ -44,14 +49,14 @@ def build(page: Page, *more: tuple[str, str]) -> Message:
     return _extended(_known_by(page, message), _about_incident(page, more))
 
 
-def follow_up(page: Page, *lines: tuple[str, str]) -> Message:
-    """The message for what came after a page: `lines` alone, for its figures are old by then."""
-    message = replace(_known_by(page, _of_rule(page)), summary=(), text="")
+def follow_up(page: Page, *lines: tuple[str, str], follows: Lines = ()) -> Message:
+    """The message for what came after a page: `lines` alone, for the figures that it `follows` are told."""
+    message = replace(_known_by(page, _of_rule(page)), summary=(), text="", follows=follows)
     return _extended(message, _about_incident(page, lines))
 
 
 def _known_by(page: Page, message: Message) -> Message:
-    return replace(message, owner=page.owner, labels=dict(page.labels))
+    return replace(message, owner=page.owner, labels=dict(page.labels), firing_at=page.firing_at)
 
 
 def _of_slo(page: Page) -> Message:
@@ -93,7 +98,7 @@ def _of_rule(page: Page) -> Message:
     )
 
 
-def _extended(message: Message, lines: tuple[tuple[str, str], ...]) -> Message:
+def _extended(message: Message, lines: Lines) -> Message:
     said = [f"{text.plain(label)}: {text.plain(value)}" for label, value in lines]
     return replace(
         message,
@@ -102,7 +107,7 @@ def _extended(message: Message, lines: tuple[tuple[str, str], ...]) -> Message:
     )
 
 
-def _about_incident(page: Page, lines: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
+def _about_incident(page: Page, lines: Lines) -> Lines:
     return lines if page.incident_id is None else (*lines, ("Incident", page.incident_id))
 
 

@@ -31,6 +31,13 @@ def to_follow_up(deliveries: Sequence[Delivery], routing: Routing) -> list[tuple
     return [*dict.fromkeys(pages), *posts.items()]
 
 
+def latest_figures(deliveries: Sequence[Delivery]) -> tuple[tuple[str, str], ...]:
+    """The lines of what told of an episode last; none where nothing did."""
+    triggers = [delivery for delivery in deliveries if delivery.action is Action.TRIGGER]
+    latest = max(triggers, key=lambda delivery: delivery.delivery_id, default=None)
+    return () if latest is None else latest.message.summary
+
+
 def _telling(
     tier: int, round: int, sent: Sequence[Delivery], everything: Sequence[Delivery], routing: Routing
 ) -> Telling:

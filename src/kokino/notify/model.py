@@ -9,6 +9,8 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
+from kokino.clock import iso
+
 
 class Severity(StrEnum):
     """How soon a person must look."""
@@ -128,6 +130,10 @@ class Message:
     labels: Mapping[str, str] = field(default_factory=dict)
     #: Figures for machines; JSON.
     details: Mapping[str, Any] = field(default_factory=dict)
+    #: Since when its alert fires; None for what is about none.
+    firing_at: datetime | None = None
+    #: The lines of the message that this one follows, for a receiver that keeps only the latest.
+    follows: tuple[tuple[str, str], ...] = ()
 
     @property
     def headline(self) -> str:
@@ -136,7 +142,8 @@ class Message:
 
     def to_document(self) -> dict[str, Any]:
         """As JSON for the database."""
-        return dataclasses.asdict(self)
+        document = dataclasses.asdict(self)
+        return {**document, "firing_at": None if self.firing_at is None else iso(self.firing_at)}
 
     @classmethod
     def from_document(cls, document: Mapping[str, Any]) -> Message:
@@ -145,6 +152,10 @@ class Message:
         fields["severity"] = Severity(fields["severity"])
         fields["summary"] = tuple((label, text) for label, text in fields["summary"])
         fields["links"] = tuple(Link(**link) for link in fields["links"])
+        # What an earlier version has written tells of neither.
+        fields["follows"] = tuple((label, text) for label, text in fields.get("follows", ()))
+        since = fields.get("firing_at")
+        fields["firing_at"] = None if since is None else datetime.fromisoformat(since)
         return cls(**fields)
 
 

@@ -205,6 +205,30 @@ def deliveries(
     return _read(conn, query.order_by(_deliveries.c.delivery_id.desc()).limit(limit))
 
 
+def is_ended(conn: Connection, *, receiver: str, episode_id: str) -> bool:
+    """True once an episode's end is on its way to a receiver, or there."""
+    found = exists().where(
+        _deliveries.c.episode_id == episode_id,
+        _deliveries.c.receiver == receiver,
+        _deliveries.c.action == Action.RESOLVE,
+    )
+    return bool(conn.scalar(select(found)))
+
+
+def ends(conn: Connection, *, receiver: str, since: datetime) -> list[Delivery]:
+    """Every end of an episode that was queued for a receiver after `since`, whatever became of it."""
+    query = _selected().where(
+        # Never before it was queued; by this index what is older is not read.
+        _deliveries.c.state.in_(list(DeliveryState)),
+        _deliveries.c.due_at > since,
+        _deliveries.c.queued_at > since,
+        _deliveries.c.receiver == receiver,
+        _deliveries.c.action == Action.RESOLVE,
+        _deliveries.c.episode_id.is_not(None),
+    )
+    return _read(conn, query.order_by(_deliveries.c.delivery_id))
+
+
 def attempts(conn: Connection, delivery_id: int) -> list[Attempt]:
     """The attempts of one delivery, oldest first."""
     query = select(_attempts).where(_attempts.c.delivery_id == delivery_id).order_by(_attempts.c.attempt_id)

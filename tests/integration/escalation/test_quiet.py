@@ -13,13 +13,15 @@ from kokino.alerts.matcher import Matcher
 from kokino.alerts.rule import Inhibits
 from kokino.alerts.silence import Silence
 from kokino.escalation.model import EscalationState
+from kokino.escalation.module import Escalations
+from kokino.escalation.policy import Tier, packaged
 from kokino.escalation.silences import Silences
 from kokino.incidents import store as incident_store
 from kokino.incidents.model import EntryKind
 from kokino.notify.model import Action, DeliveryState
 from kokino.storage import Storage
 from tests.fixtures.episodes import RULES, Episodes, alert_id_of
-from tests.integration.escalation.test_escalations import DESK, START, Broker, after
+from tests.integration.escalation.test_escalations import DESK, START, Broker, after, silent
 
 P1 = "availability-slo-breach"
 BREAKER = "circuit-breaker-opened"
@@ -96,6 +98,27 @@ async def test_a_silence_that_comes_later_holds_the_next_tier_and_tells_again_at
     assert len(await broker.pages()) == 1
     await broker.at(60)
     assert await broker.pages() == [("oncall", f"{episode}:t0:r0"), ("oncall", f"{episode}:t0:r1")]
+
+
+async def test_the_end_of_a_silence_pages_nobody_who_looks_after_a_p1(
+    episodes: Episodes, broker: Quieted, storage: Storage
+) -> None:
+    """The next tier hears of it 15 minutes after the silence, as the matrix says."""
+    episode = await episodes.fire(START)
+    await broker.at(0)
+    await broker.answer(0.1, oncall=DeliveryState.DELIVERED)
+    await storage.write(
+        lambda conn: alert_store.acknowledge(conn, alert_id_of(P1), by="ada", at=after(1), ends_at=after(31))
+    )
+    await broker.silence(2, until=10)
+    await broker.at(2)
+    assert await broker.at(10) == after(25)
+    assert (await broker.escalation(episode)).state is EscalationState.ACTIVE
+    for minutes in (10, 24):
+        await broker.at(minutes)
+    assert await broker.pages() == [("oncall", f"{episode}:t0:r0")]
+    await broker.at(25)
+    assert (await broker.pages())[1:] == [("leads", f"{episode}:t1:r0")]
 
 
 async def test_an_alert_that_ends_in_silence_was_never_told_of(episodes: Episodes, broker: Quieted) -> None:
@@ -279,6 +302,41 @@ async def test_a_hand_over_for_one_that_fired_twice_is_told_once(
     )
     await broker.at(3)
     assert await broker.triggers() == [f"test:{first}:t0:r0", f"test:{first}:t1:r0"]
+
+
+async def test_a_person_who_escalates_what_is_told_of_together_wakes_one_tier(
+    episodes: Episodes, broker: Quieted, storage: Storage
+) -> None:
+    """Both episodes of one incident are led by a third: its next tier hears of it, nobody after."""
+    _, second = await both(episodes, broker)
+    await episodes.resolve(second, after(2))
+    await episodes.fire(after(2), rule_id=BREAKER, labels={"agent": "b"})
+    await broker.at(2)
+    tiers = (*packaged().chains[BREAKER], Tier(owner="@eng-director", after=timedelta(hours=1)))
+    policies = replace(packaged(), chains={**packaged().chains, BREAKER: tiers})
+    escalations = Escalations(storage, replace(QUIETING, policies=policies), on_change=silent)
+    await escalations.escalate(2, reason="ada: help", now=after(3))
+    assert [key.rpartition(":t")[2] for key in await broker.triggers()] == ["0:r0", "1:r0"]
+    told = [sent.message.summary for sent in await broker.sent() if sent.action is Action.TRIGGER][-1]
+    assert ("Also firing", "Circuit Breaker Opened (agent b)") in told
+
+
+async def test_what_follows_a_page_carries_its_lines_and_since_when_it_fires(
+    episodes: Episodes, broker: Quieted
+) -> None:
+    """For a receiver that keeps the latest message alone."""
+    await broker.silence(0, until=60)
+    await episodes.fire(START)
+    await broker.at(0)
+    await broker.at(60)
+    await broker.silence(61, until=125)
+    await broker.keep_silences(119)
+    sent = await broker.sent()
+    [news] = [one.message for one in sent if one.action is Action.UPDATE]
+    [page, *_] = [one.message for one in sent if one.action is Action.TRIGGER]
+    assert news.follows == page.summary
+    assert {label for label, _ in news.follows} >= {"Current", "Error budget"}
+    assert (page.firing_at, news.firing_at) == (START, START)
 
 
 async def test_a_repair_for_one_stops_nothing_for_the_others(

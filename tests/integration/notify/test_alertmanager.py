@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import httpx
 import pytest
 
 from kokino.clock import SystemClock, iso
-from kokino.notify.channels.alertmanager import STANDS, AlertmanagerChannel, Standing, alert
+from kokino.notify.channels.alertmanager import (
+    STANDS,
+    AlertmanagerChannel,
+    HowStands,
+    Round,
+    Standing,
+    Stands,
+    alert,
+)
 from kokino.notify.model import Action, Delivery, DeliveryState, Link, Message, Outcome, Severity
 from kokino.testing.http_receiver import HttpReceiver, Request, Response
 from tests.fixtures.alertmanager import Alertmanager
@@ -71,11 +80,32 @@ async def cluster() -> AsyncIterator[tuple[Member, Member]]:
         yield first, second
 
 
-def channel(urls: Sequence[str], client: httpx.AsyncClient, *, watchdog: bool = False) -> AlertmanagerChannel:
+async def fires(_: Delivery) -> Stands:
+    """What every delivery is about fires."""
+    return Stands.FIRES
+
+
+def channel(
+    urls: Sequence[str], client: httpx.AsyncClient, *, watchdog: bool = False, stands: HowStands = fires
+) -> AlertmanagerChannel:
     """The channel to all of them."""
     return AlertmanagerChannel(
-        "prometheus", urls=urls, takes_watchdog=watchdog, client=client, clock=SystemClock()
+        "prometheus",
+        urls=urls,
+        takes_watchdog=watchdog,
+        client=client,
+        clock=SystemClock(),
+        stands=stands,
     )
+
+
+def reads(found: Round) -> Callable[[], Awaitable[Round]]:
+    """What the database would tell once it is asked."""
+
+    async def read() -> Round:
+        return found
+
+    return read
 
 
 async def test_a_real_one_shows_an_alert_until_it_is_over(
@@ -117,13 +147,13 @@ async def test_a_real_one_that_has_forgotten_hears_of_it_again(
     """A repeat alone is enough, and carries the watchdog to who asked for it."""
     way = channel([alertmanager.url], client, watchdog=True)
     standing = Standing(rule_id="watchdog", owner="@ops-team", title="Watchdog", since=NOW, source="kokino-1")
-    await way.repeat([delivery()], [standing])
+    await way.repeat(reads(Round(fires=[delivery()], watchdogs=[standing])))
     shown = {one["labels"]["alertname"]: one for one in await alertmanager.firing()}
     assert sorted(shown) == ["availability-slo-breach", "watchdog"]
     assert shown["watchdog"]["labels"]["severity"] == "none"
     assert datetime.fromisoformat(shown["watchdog"]["endsAt"]) < SystemClock().now() + timedelta(minutes=5)
 
-    await channel([alertmanager.url], client).repeat([], [standing])
+    await channel([alertmanager.url], client).repeat(reads(Round(watchdogs=[standing])))
     assert len(await alertmanager.firing()) == 2
 
 
@@ -131,9 +161,7 @@ async def test_a_real_one_refuses_what_is_no_alert(
     alertmanager: Alertmanager, client: httpx.AsyncClient
 ) -> None:
     """For good, with its own words."""
-    way = AlertmanagerChannel(
-        "x", urls=[f"{alertmanager.url}/nowhere"], takes_watchdog=False, client=client, clock=SystemClock()
-    )
+    way = channel([f"{alertmanager.url}/nowhere"], client)
     receipt = await way.send(delivery())
     assert receipt.outcome is Outcome.REFUSED
     assert receipt.detail.startswith("404")
@@ -182,35 +210,76 @@ async def test_a_login_page_is_no_answer(client: httpx.AsyncClient) -> None:
     assert receipt.outcome is Outcome.RETRY
 
 
-async def test_an_end_is_said_again_to_the_member_that_did_not_hear_it(
+async def test_an_end_is_said_again_to_every_member(
     cluster: tuple[Member, Member], client: httpx.AsyncClient
 ) -> None:
-    """Until all have; else it would go on telling people for an hour."""
+    """One that was down would else go on telling people for an hour; so would one told by another broker."""
     first, second = cluster
-    way = channel([first.url, second.url], client)
-    second.fail_next(503)
-    assert (await way.send(delivery(Action.RESOLVE))).outcome is Outcome.ACCEPTED
-    second.fail_next(503)
-    await way.repeat([])
-    await way.repeat([])
-    await way.repeat([])
-    assert second.ends == [[True], [True], [True]]
+    await channel([first.url, second.url], client).repeat(reads(Round(ends=[delivery(Action.RESOLVE)])))
+    assert (first.ends, second.ends) == ([[True]], [[True]])
 
 
-async def test_what_is_over_is_not_repeated_nor_told_anew(
-    cluster: tuple[Member, Member], client: httpx.AsyncClient
+@pytest.mark.parametrize("stands", [Stands.OVER, Stands.QUIET])
+async def test_what_waited_longer_than_its_alert_fired_is_not_told(
+    cluster: tuple[Member, Member], client: httpx.AsyncClient, stands: Stands
 ) -> None:
-    """By a repeat that was read before the end, or by another tier's message that waited too long."""
+    """Another tier's message, tried again by a new broker: its key is another one than the end's."""
+
+    async def now(_: Delivery) -> Stands:
+        return stands
+
     first, _ = cluster
-    way = channel([first.url], client)
+    receipt = await channel([first.url], client, stands=now).send(delivery(tier=1))
+    assert receipt.outcome is Outcome.ACCEPTED
+    assert receipt.detail.startswith("not sent: it")
+    assert first.requests == []
+
+
+@pytest.mark.parametrize("is_repeat", [False, True])
+async def test_nothing_that_fires_comes_after_its_end(
+    cluster: tuple[Member, Member], client: httpx.AsyncClient, *, is_repeat: bool
+) -> None:
+    """The end waits for what is on its way, and what comes behind it asks again."""
+    first, _ = cluster
+    over = False
+
+    async def now(_: Delivery) -> Stands:
+        return Stands.OVER if over else Stands.FIRES
+
+    async def read() -> Round:
+        return Round(ends=[delivery(Action.RESOLVE)]) if over else Round(fires=[delivery()])
+
+    way = channel([first.url], client, stands=now)
     first.hang_next()
-    ending = asyncio.create_task(way.send(delivery(Action.RESOLVE)))
+    sending = asyncio.create_task(way.repeat(read) if is_repeat else _heard(way.send(delivery(tier=1))))
     await first.received(1)
-    repeating = asyncio.create_task(way.repeat([delivery()]))
+    over = True
+    ending = asyncio.create_task(way.send(delivery(Action.RESOLVE)))
+    behind = asyncio.create_task(way.repeat(read))
+    await asyncio.sleep(0)
     first.release()
-    await asyncio.gather(ending, repeating)
-    assert (await way.send(delivery(tier=1))).detail == "not sent, for its end was"
-    assert all(all(request) for request in first.ends)
+    await asyncio.gather(sending, ending, behind)
+    assert first.ends == [[False], [True], [True]]
+
+
+async def _heard(sending: Awaitable[object]) -> None:
+    await sending
+
+
+async def test_a_real_one_forgets_what_is_quiet_and_shows_it_again_afterwards(
+    alertmanager: Alertmanager, client: httpx.AsyncClient
+) -> None:
+    """Since when it fires, not since when it was said."""
+    since = NOW - timedelta(minutes=20)
+    told = delivery(message=replace(MESSAGE, firing_at=since))
+    way = channel([alertmanager.url], client)
+    await way.send(told)
+    await way.repeat(reads(Round(quiet=[told])))
+    quiet = await alertmanager.firing()
+    await way.repeat(reads(Round(fires=[told])))
+    [shown] = await alertmanager.firing()
+    assert quiet == []
+    assert datetime.fromisoformat(shown["startsAt"]) == since
 
 
 def test_news_say_what_they_are_about() -> None:
@@ -226,3 +295,12 @@ def test_news_say_what_they_are_about() -> None:
     assert told["annotations"]["description"] == "Condition: 5 failures in a row\nAcknowledged: by Ann"
     assert told["endsAt"] == iso(NOW + STANDS)
     assert told["labels"]["severity"] == "warning"
+
+
+def test_news_carry_the_figures_that_they_follow() -> None:
+    """Of the page before, in its order, with what is new below."""
+    news = replace(MESSAGE, summary=(("Acknowledged", "by Ann"),), follows=MESSAGE.summary)
+    told = alert(delivery(Action.UPDATE, message=news), NOW)
+    assert told["annotations"]["description"] == (
+        "Current: 98.2% (target: 99.5%)\nCondition: availability under 99% over 1 h\nAcknowledged: by Ann"
+    )

@@ -8,7 +8,7 @@ import httpx
 
 from kokino.clock import Clock
 from kokino.notify.channel import Channel
-from kokino.notify.channels.alertmanager import AlertmanagerChannel
+from kokino.notify.channels.alertmanager import AlertmanagerChannel, HowStands
 from kokino.notify.channels.http import open_client
 from kokino.notify.channels.log import LogChannel
 from kokino.notify.channels.pagerduty import PagerDutyChannel
@@ -26,13 +26,22 @@ from kokino.notify.settings import (
 __all__ = ["AlertmanagerChannel", "LogChannel", "PagerDutyChannel", "SlackChannel", "build", "open_client"]
 
 
-def build(routing: Routing, *, client: httpx.AsyncClient, clock: Clock) -> Mapping[str, Channel]:
-    """A channel for each receiver that `routing` can name, the log's among them."""
-    channels = {name: _channel(name, receiver, client, clock) for name, receiver in routing.receivers.items()}
+def build(
+    routing: Routing, *, client: httpx.AsyncClient, clock: Clock, stands: HowStands
+) -> Mapping[str, Channel]:
+    """A channel for each receiver that `routing` can name, the log's among them.
+
+    `stands` tells those that keep alerts how one stands by now.
+    """
+    channels = {
+        name: _channel(name, receiver, client, clock, stands) for name, receiver in routing.receivers.items()
+    }
     return {LOG: LogChannel(), **channels}
 
 
-def _channel(name: str, receiver: Receiver, client: httpx.AsyncClient, clock: Clock) -> Channel:
+def _channel(
+    name: str, receiver: Receiver, client: httpx.AsyncClient, clock: Clock, stands: HowStands
+) -> Channel:
     match receiver:
         case PagerDutyReceiver():
             return PagerDutyChannel(
@@ -42,7 +51,12 @@ def _channel(name: str, receiver: Receiver, client: httpx.AsyncClient, clock: Cl
             return SlackChannel(name, webhook_url=receiver.webhook_url, client=client, clock=clock)
         case AlertmanagerReceiver():
             return AlertmanagerChannel(
-                name, urls=receiver.urls, takes_watchdog=receiver.watchdog, client=client, clock=clock
+                name,
+                urls=receiver.urls,
+                takes_watchdog=receiver.watchdog,
+                client=client,
+                clock=clock,
+                stands=stands,
             )
         case LogReceiver():
             return LogChannel(name)

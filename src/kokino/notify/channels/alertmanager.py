@@ -9,8 +9,11 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import Any, ClassVar
 
 import httpx
@@ -35,9 +38,6 @@ WATCHDOG_STANDS = timedelta(minutes=3)
 #: ended a minute ago: clocks that are kept at all differ by less.
 SKEW = timedelta(minutes=1)
 
-#: Ends that are remembered: more than a minute's.
-REMEMBERED = 1000
-
 #: The words that routes of Alertmanager commonly ask for.
 SEVERITIES = {Severity.P1: "critical", Severity.P2: "warning", Severity.P3: "info"}
 #: The label by which an installation knows its own alerts when they come back to it.
@@ -58,6 +58,34 @@ class Standing:
     source: str
 
 
+class Stands(StrEnum):
+    """How what a delivery is about stands now, whatever it was when the delivery was queued."""
+
+    FIRES = "fires"
+    #: It fires, and is silenced or inhibited.
+    QUIET = "quiet"
+    #: Its end is on its way, or there.
+    OVER = "over"
+
+
+_WHY_UNSENT = {Stands.QUIET: "it is kept quiet", Stands.OVER: "its end is on its way, or there"}
+#: Asks the database. What is asked before a request and not beside another one stays true for the request.
+HowStands = Callable[[Delivery], Awaitable[Stands]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Round:
+    """What there is to be said again."""
+
+    #: The latest message of each alert that fires.
+    fires: Sequence[Delivery] = ()
+    #: The same of what fires and is kept quiet: to this receiver it is over for now.
+    quiet: Sequence[Delivery] = ()
+    #: The ends of as long as an earlier word may stand.
+    ends: Sequence[Delivery] = ()
+    watchdogs: Sequence[Standing] = ()
+
+
 class AlertmanagerChannel:
     """Tells every member of a cluster; delivered when one of them has it.
 
@@ -74,6 +102,7 @@ class AlertmanagerChannel:
         takes_watchdog: bool,
         client: httpx.AsyncClient,
         clock: Clock,
+        stands: HowStands,
     ) -> None:
         self.name = name
         #: It hears of alerts that disturb nobody too.
@@ -81,40 +110,33 @@ class AlertmanagerChannel:
         self._urls = tuple(f"{url.rstrip('/')}/api/v2/alerts" for url in urls)
         self._client = client
         self._clock = clock
+        self._stands = stands
+        #: One request at a time: of two on their way the one that says "over" might come first, and what is
+        #: over would fire for another hour.
         self._turn = asyncio.Lock()
-        #: Episodes whose end was sent, the latest ones.
-        self._over: deque[str] = deque(maxlen=REMEMBERED)
-        #: Ends that some member has not taken yet, by episode.
-        self._owed: dict[str, Mapping[str, Any]] = {}
         self._fault: str | None = None
 
     async def send(self, delivery: Delivery) -> Receipt:
-        if delivery.action is Action.RESOLVE:
-            return await self._end(delivery)
-        if _came_from_one(delivery):
-            return Receipt(outcome=Outcome.ACCEPTED, detail="not sent: it came from an Alertmanager")
-        if _episode(delivery) in self._over:  # a further tier's, that waited longer than the end
-            return Receipt(outcome=Outcome.ACCEPTED, detail="not sent, for its end was")
-        return together(await self._tell([alert(delivery, self._clock.now())]))
-
-    async def _end(self, delivery: Delivery) -> Receipt:
-        self._over.append(_episode(delivery))
-        # Not beside a repeat: it might come later, and an alert that has ended would fire for another hour.
+        if delivery.action is not Action.RESOLVE and _came_from_one(delivery):
+            return _unsent("it came from an Alertmanager")
         async with self._turn:
-            told = alert(delivery, self._clock.now())
-            receipts = await self._tell([told])
-            if any(each.outcome is not Outcome.ACCEPTED for each in receipts):
-                self._owed[_episode(delivery)] = told
-        return together(receipts)
+            if delivery.action is not Action.RESOLVE:
+                stands = await self._stands(delivery)
+                if stands is not Stands.FIRES:
+                    return _unsent(_WHY_UNSENT[stands])
+            return together(await self._tell([alert(delivery, self._clock.now())]))
 
-    async def repeat(self, standing: Sequence[Delivery], watchdogs: Sequence[Standing] = ()) -> None:
-        """Say again what fires, and what is over to those who may not have heard it."""
+    async def repeat(self, read: Callable[[], Awaitable[Round]]) -> None:
+        """Say again what fires, and what is over, as it is read once nothing else is on its way."""
         async with self._turn:
-            now = self._clock.now()
-            told = [each for each in standing if not _came_from_one(each)]
-            fires = [alert(each, now) for each in told if _episode(each) not in self._over]
-            watches = [watchdog(one, now) for one in watchdogs] if self.takes_watchdog else []
-            if body := [*fires, *watches, *self._owed.values()]:
+            round, now = await read(), self._clock.now()
+            over = [*((each, each.queued_at) for each in round.ends), *((each, now) for each in round.quiet)]
+            body = [
+                *(alert(each, now) for each in round.fires if not _came_from_one(each)),
+                *(ended(each, min(at, now)) for each, at in over if not _came_from_one(each)),
+                *(watchdog(one, now) for one in round.watchdogs if self.takes_watchdog),
+            ]
+            if body:
                 self._note(await self._tell(body))
 
     async def _tell(self, alerts: Sequence[Mapping[str, Any]]) -> list[Receipt]:
@@ -133,8 +155,6 @@ class AlertmanagerChannel:
 
     def _note(self, receipts: Sequence[Receipt]) -> None:
         missing = [each.detail for each in receipts if each.outcome is not Outcome.ACCEPTED]
-        if not missing:
-            self._owed.clear()
         fault = "; ".join(missing) or None
         if fault != self._fault:  # once per change: it is repeated each minute
             (log.warning if fault else log.info)("repeating alerts", receiver=self.name, fault=fault)
@@ -143,12 +163,15 @@ class AlertmanagerChannel:
 
 def alert(delivery: Delivery, now: datetime) -> dict[str, Any]:
     """One alert of the request's body: firing for a while from `now` on, or over."""
-    message = delivery.message
-    named = {"labels": labels(delivery), "annotations": dict(_annotations(delivery)), **_link(message)}
     if delivery.action is Action.RESOLVE:
-        # Without a start, which it takes from what it knows.
-        return {**named, "endsAt": iso(min(delivery.queued_at, now) - SKEW)}
-    return {**named, "startsAt": iso(delivery.queued_at), "endsAt": iso(now + STANDS)}
+        return ended(delivery, min(delivery.queued_at, now))
+    since = delivery.message.firing_at or delivery.queued_at
+    return {**_named(delivery), "startsAt": iso(since), "endsAt": iso(now + STANDS)}
+
+
+def ended(delivery: Delivery, at: datetime) -> dict[str, Any]:
+    """The same of one that is over; without a start, which an Alertmanager takes from what it knows."""
+    return {**_named(delivery), "endsAt": iso(at - SKEW)}
 
 
 def watchdog(standing: Standing, now: datetime) -> dict[str, Any]:
@@ -212,6 +235,10 @@ def together(receipts: Sequence[Receipt]) -> Receipt:
     return Receipt(outcome=best.outcome, detail=detail, retry_after=best.retry_after, reason=best.reason)
 
 
+def _unsent(why: str) -> Receipt:
+    return Receipt(outcome=Outcome.ACCEPTED, detail=f"not sent: {why}")
+
+
 def _came_from_one(delivery: Delivery) -> bool:
     """True for another installation's alert that an Alertmanager has told us of.
 
@@ -225,10 +252,16 @@ def _episode(delivery: Delivery) -> str:
     return delivery.episode_id or delivery.dedup_key
 
 
+def _named(delivery: Delivery) -> dict[str, Any]:
+    annotations = dict(_annotations(delivery))
+    return {"labels": labels(delivery), "annotations": annotations, **_link(delivery.message)}
+
+
 def _annotations(delivery: Delivery) -> Iterator[tuple[str, str]]:
     message = delivery.message
     yield "summary", plain(message.headline)
-    lines = dict(message.summary)
+    # This text takes the place of the one before, so it says again what that one said.
+    lines = dict([*message.follows, *message.summary])
     if "Condition" not in lines and (reason := message.details.get("reason")):
         lines = {"Condition": str(reason), **lines}  # news alone would not say what it is about
     yield "description", "\n".join(f"{plain(label)}: {plain(text)}" for label, text in lines.items())
