@@ -110,28 +110,6 @@ class LatencyShape(Shape):
     max_ms: int
 
 
-@router.get("/metrics", response_class=Response)
-async def prometheus(given: Given) -> Response:
-    """Everything that a Prometheus scrapes."""
-    now = given.clock.now()
-
-    def read(conn: Connection) -> tuple[exposition.Snapshot, own_metrics.Stored]:
-        shown = exposition.snapshot(conn, now=now, running=execution_store.users_running(conn))
-        return shown, own_metrics.read(conn, given.alert_rules)
-
-    try:
-        shown, stored = await given.storage.read(read)
-    except StorageError:  # what is left to tell says so
-        shown, stored = None, None
-    spool_bytes = await asyncio.to_thread(occupied, given.executions.runner.workshop.spool)
-    backups = await asyncio.to_thread(given.integrity.backups.list)
-    # Where nothing is due for hours the engine sleeps as long: whoever watches whether it looks keeps it
-    # looking, and reads at the next scrape that it did.
-    given.engine.wake()
-    own = own_metrics.OwnHealth(given, stored, spool_bytes=spool_bytes, backups=backups, now=now)
-    return Response(exposition.render(shown, more=[own]), media_type=exposition.CONTENT_TYPE)
-
-
 @router.get("/api/metrics/events")
 async def events(  # noqa: PLR0917 - query parameters, which the framework hands over by name
     given: Given,

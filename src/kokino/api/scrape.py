@@ -24,7 +24,7 @@ async def prometheus(given: Given) -> Response:
 
     def read(conn: Connection) -> tuple[exposition.Snapshot, own_metrics.Stored]:
         shown = exposition.snapshot(conn, now=now, running=execution_store.users_running(conn))
-        return shown, own_metrics.read(conn)
+        return shown, own_metrics.read(conn, given.alert_rules)
 
     try:
         shown, stored = await given.storage.read(read)
@@ -32,5 +32,8 @@ async def prometheus(given: Given) -> Response:
         shown, stored = None, None
     spool_bytes = await asyncio.to_thread(occupied, given.executions.runner.workshop.spool)
     backups = await asyncio.to_thread(given.integrity.backups.list)
+    # Where nothing is due for hours the engine sleeps as long: whoever watches whether it looks keeps it
+    # looking, and reads at the next scrape that it did.
+    given.engine.wake()
     own = own_metrics.OwnHealth(given, stored, spool_bytes=spool_bytes, backups=backups, now=now)
     return Response(exposition.render(shown, more=[own]), media_type=exposition.CONTENT_TYPE)

@@ -16,10 +16,8 @@ from typing import Any
 from kokino.alerts.conditions import Always, Recovered
 from kokino.alerts.rule import AlertRule, By
 from kokino.exports.conditions import Writer, exported, why_not
-from kokino.exports.counters import HEARTBEAT, Names, counter_rules, ratio_rule, window_rule, zero
-from kokino.exports.promql import duration, ignoring, literal, without
 from kokino.exports.counters import TURN_AGE, Names, counter_rules, ratio_rule, window_rule, zero
-from kokino.exports.promql import duration, ignoring, without, word
+from kokino.exports.promql import duration, ignoring, literal, without
 from kokino.slo.model import Objectives, SloId
 
 #: A broker that was scraped by nobody for so long is gone, and its alerts with it.

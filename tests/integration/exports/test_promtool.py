@@ -14,9 +14,8 @@ from kokino.alerts.rule import AlertRule
 from kokino.alerts.rulefile import packaged, packaged_rule
 from kokino.exports import alert_group, queries, unit_tests, written
 from kokino.exports.conditions import exported
-from kokino.exports.counters import HEARTBEAT, good
-from kokino.exports.prometheus import rule_file
 from kokino.exports.counters import HEARTBEAT, TURN_AGE, good
+from kokino.exports.prometheus import rule_file
 from kokino.exports.written import Written
 from kokino.slo.defaults import defaults
 from tests.integration.exports.promtool import URL, promtool
@@ -183,6 +182,9 @@ def test_whatever_a_rule_holds_prometheus_accepts_it_and_shows_it_as_it_stands(t
     assert checked.returncode == 0, checked.stderr
     assert "exp_alerts" in writer.text()
     tested = promtool("test", "rules", "odd.test.yaml", cwd=tmp_path)
+    assert tested.returncode == 0, tested.stderr
+
+
 def test_the_watchdog_fires_only_while_alert_rules_are_looked_at(export: Written, tmp_path: Path) -> None:
     """A broker that answers each scrape and looks at nothing is as silent as one that is gone."""
     put(export, "watchdog", tmp_path)
