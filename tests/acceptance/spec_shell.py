@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from tests.acceptance.serving import PATIENCE, Served
+from tests.acceptance.serving import KOKINO, PATIENCE, Served
 
 #: How a program moves about on a terminal.
 ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
@@ -57,6 +57,8 @@ class Shell:
         return subprocess.run(
             ["bash", "-c", f"{command}\nstatus=$?\nwait\nexit $status"],
             cwd=self.folder,
+            # As after `. .venv/bin/activate`.
+            env={**os.environ, "PATH": f"{KOKINO.parent}:{os.environ['PATH']}"},
             capture_output=True,
             text=True,
             timeout=PATIENCE,
