@@ -60,6 +60,7 @@ _SUBJECTS = {
     "setup": "its process could not be set up",
     "cwd": "the working directory {} cannot be entered",
     "stdin": "its standard input {} cannot be read",
+    "terminal": "its terminal {} cannot be opened",
     "stdout": "its spool file {} cannot be written",
     "stderr": "its spool file {} cannot be written",
     "exec": "the program {} cannot be run",

@@ -32,6 +32,9 @@ class Launch:
     stderr: Path
     #: Where the keeper leaves how it ended; see `read_exit_file`.
     exit_file: Path
+    #: A terminal that stands for all three streams, and becomes the CLI's own. `stdout` and `stderr` are then
+    #: only watched: whoever writes there is held to `spool_bytes`.
+    terminal: Path | None = None
     #: Between being asked to end and being killed.
     grace: timedelta = timedelta(seconds=5)
     #: The same for what the CLI leaves behind when it has ended itself: that has no work to finish.
@@ -64,6 +67,7 @@ class Launch:
             "stdout": str(self.stdout),
             "stderr": str(self.stderr),
             "exit_file": str(self.exit_file),
+            "terminal": None if self.terminal is None else str(self.terminal),
             "grace": self.grace.total_seconds(),
             "leftover_grace": self.leftover_grace.total_seconds(),
             "memory_bytes": self.memory_bytes,
@@ -75,6 +79,8 @@ class Launch:
         yield from (self.cwd, self.stdout, self.stderr, self.exit_file)
         if self.stdin is not None:
             yield self.stdin
+        if self.terminal is not None:
+            yield self.terminal
 
     def _texts(self) -> Iterator[str]:
         yield from (self.id, *self.argv)

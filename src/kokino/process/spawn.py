@@ -37,6 +37,8 @@ class LaunchFields(TypedDict):
     memory_bytes: int | None
     processes: int | None
     spool_bytes: int | None
+    #: A terminal that stands for all three streams.
+    terminal: str | None
     #: Set by the warden: the control group to start in, if there is one.
     cgroup: NotRequired[str]
 
@@ -91,6 +93,9 @@ def _enter(cgroup: str | None) -> None:
 
 
 def _files(launch: LaunchFields) -> tuple[tuple[str, str, int, int], ...]:
+    if terminal := launch["terminal"]:
+        # A session without a terminal that opens one gets it for its own: keys become signals, /dev/tty opens.
+        return tuple(("terminal", terminal, os.O_RDWR, target) for target in (0, 1, 2))
     return (
         # Not blocking: a FIFO without a writer would hold up the start for ever.
         ("stdin", launch["stdin"] or os.devnull, os.O_RDONLY | os.O_NONBLOCK, 0),

@@ -73,6 +73,16 @@ def read_stat(pid: int) -> Stat | None:
         os.close(descriptor)
 
 
+def has_terminal(pid: int) -> bool:
+    """True while the process's session has a controlling terminal."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:  # noqa: PTH123 - no pathlib here
+            text = file.read()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return text.rpartition(b")")[2].split()[4] != b"0"
+
+
 def is_running(pid: int, started_at_ticks: int) -> bool:
     """True while that very process lives: another one with its pid, or its zombie, does not count."""
     stat = read_stat(pid)

@@ -1,0 +1,1 @@
+"""A tmux server of the broker's own: terminals for CLIs, and the client that works them."""

@@ -1,0 +1,135 @@
+"""One agent's terminal: a window of its own, in which one CLI after the other is started."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from pathlib import Path
+
+from kokino.process import tree
+from kokino.process.tmux.client import TmuxClient, TmuxFailed
+
+#: Columns and lines: wide enough for a table, and the same whoever looks.
+SIZE = (160, 50)
+#: How often the holder is asked whether it has let go of its terminal, and how long that may take.
+PAUSE, TRIES = 0.01, 1000
+_FIELDS = "#{pane_id} #{pane_pid} #{pane_tty}"
+
+
+@dataclass(frozen=True, slots=True)
+class Screen:
+    """What a terminal shows, and what has scrolled out of it since its CLI was started."""
+
+    #: All lines, the oldest first, without the spaces at their ends.
+    lines: tuple[str, ...]
+
+    @property
+    def text(self) -> str:
+        """The part that is seen, without the empty lines at its end."""
+        return "\n".join(self.lines[-SIZE[1] :]).rstrip()
+
+
+@dataclass(slots=True)
+class Terminal:
+    """Keys go in, a screen comes out; the CLI in it is started and ended by its keeper."""
+
+    client: TmuxClient
+    #: tmux's own name of the session that holds its window: ``$3``.
+    session: str
+    #: What tmux starts in its pane.
+    holder: tuple[str, ...]
+    #: Where screens and prompts are passed on, private.
+    folder: Path
+    _pane: str = ""
+    _tty: Path = Path()
+
+    @property
+    def tty(self) -> Path:
+        """The terminal itself: what the CLI gets for its three streams."""
+        return self._tty
+
+    async def renew(self) -> None:
+        """Begin anew: another terminal in the same window, empty, in its first state. Raises `TmuxFailed`."""
+        target = f"{self.session}:"
+        await self.client.run("respawn-pane", "-k", "-t", target, *self.holder)
+        await self.client.run("clear-history", "-t", target)
+        (line,) = await self.client.run("display-message", "-p", "-t", target, _FIELDS)
+        self._pane, pid, tty = line.split(" ")
+        self._tty = Path(tty)
+        await self._let_go(int(pid))
+
+    async def _let_go(self, pid: int) -> None:
+        """Return when no session has the terminal any more: whoever opens it next gets it."""
+        for _ in range(TRIES):
+            if not tree.has_terminal(pid):
+                return
+            await asyncio.sleep(PAUSE)
+        raise TmuxFailed("the pane's holder does not let go of its terminal")
+
+    async def keys(self, *names: str) -> None:
+        """Press keys, by tmux's names for them; a copy mode that somebody has begun is left first."""
+        await self._leave_modes()
+        await self.client.run("send-keys", "-t", self._pane, *names)
+
+    async def paste(self, text: str) -> None:
+        """Put a text in as one bracketed paste, whatever its size; nothing in it can act as a key."""
+        file = self._file("paste")
+        await asyncio.to_thread(_write, file, pasteable(text))
+        try:
+            await self._leave_modes()
+            await self.client.run("load-buffer", "-b", self._name, str(file))
+            await self.client.run("paste-buffer", "-p", "-r", "-d", "-b", self._name, "-t", self._pane)
+        finally:
+            file.unlink(missing_ok=True)
+
+    async def screen(self) -> Screen:
+        """What it shows now. Raises `TmuxFailed`.
+
+        By a file: what an agent writes must not come between the answers of tmux.
+        """
+        file = self._file("screen")
+        capture = ("capture-pane", "-J", "-S", "-", "-b", self._name, "-t", self._pane)
+        await self.client.run(*capture)
+        try:
+            await self.client.run("save-buffer", "-b", self._name, str(file))
+            await self.client.run("delete-buffer", "-b", self._name)
+            shown = await asyncio.to_thread(file.read_bytes)
+        finally:
+            file.unlink(missing_ok=True)
+        text = shown.decode("utf-8", "replace").removesuffix("\n")
+        return Screen(tuple(line.rstrip() for line in text.split("\n")))
+
+    async def is_dead(self) -> bool:
+        """The pane's holder has ended, or the window is gone: nothing can be shown any more."""
+        try:
+            (line,) = await self.client.run("display-message", "-p", "-t", self._pane, "#{pane_dead}")
+        except (TmuxFailed, ValueError):
+            return True
+        return line != "0"
+
+    async def _leave_modes(self) -> None:
+        (line,) = await self.client.run("display-message", "-p", "-t", self._pane, "#{pane_in_mode}")
+        for _ in range(int(line or 0)):
+            await self.client.run("send-keys", "-X", "-t", self._pane, "cancel")
+
+    @property
+    def _name(self) -> str:
+        return f"kokino{self.session[1:]}"
+
+    def _file(self, kind: str) -> Path:
+        return self.folder / f"{self._name}.{kind}"
+
+
+def pasteable(text: str) -> str:
+    """A text without control characters: one of them could end the paste, and the rest would be keys."""
+    unified = text.replace("\r\n", "\n").replace("\r", "\n")
+    return "".join(sign for sign in unified if sign in "\n\t" or not _is_control(sign))
+
+
+def _is_control(sign: str) -> bool:
+    return sign < " " or "\x7f" <= sign <= "\x9f"
+
+
+def _write(file: Path, text: str) -> None:
+    file.touch(mode=0o600)
+    file.write_text(text, encoding="utf-8")
