@@ -20,6 +20,8 @@ class Mode(StrEnum):
     """How an agent's prompts run."""
 
     HEADLESS = "headless"
+    #: In a terminal, as a person would work it.
+    TMUX = "tmux"
 
 
 class Permissions(StrEnum):

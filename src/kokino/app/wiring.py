@@ -62,6 +62,7 @@ from kokino.playbooks import evidence_store
 from kokino.playbooks.course import Course
 from kokino.playbooks.execute import StepRunner
 from kokino.playbooks.module import PlaybookRuns
+from kokino.process.tmux.server import TmuxServer
 from kokino.telemetry import retention_store as telemetry_retention
 from kokino.telemetry.retention import Retention
 from kokino.tokens import Tokens
@@ -214,6 +215,12 @@ def _executions(checked: Checked, ground: Ground, bells: Bells) -> Executions:
         clock=ground.world.clock,
         ids=ground.world.ids,
         warden=ground.warden,
+        terminals=TmuxServer(
+            warden=ground.warden,
+            folder=ground.runtime_folder,
+            spool=folder / "spool",
+            environment=checked.environment,
+        ),
         cli_types=checked.cli_types,
         spool=folder / "spool",
         logs=folder / "logs" / "agents",

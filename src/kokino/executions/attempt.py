@@ -17,6 +17,7 @@ from kokino.errors import Conflict, ProcessError
 from kokino.executions import deadlines, notices, store
 from kokino.executions.agent_log import AgentLog
 from kokino.executions.channel import Channel
+from kokino.executions.desk import Desk
 from kokino.executions.ending import Stop, decide
 from kokino.executions.exchange import POLITE, Exchange
 from kokino.executions.follow import Follow
@@ -48,6 +49,8 @@ class Attempt:
     #: None for a CLI that is not spoken with.
     exchange: Exchange | None = field(init=False)
     _driver: Driver = field(init=False)
+    #: Where its CLI is worked in a terminal; None for a headless one.
+    _desk: Desk | None = field(init=False)
     _spool: Spool = field(init=False)
     _ended: Ended | None = None
     _end: asyncio.Task[Ended | None] | None = None
@@ -56,8 +59,10 @@ class Attempt:
     def __post_init__(self) -> None:
         execution = self.execution
         self._driver = driver_named(str(execution.driver))
-        self.reader = self._driver.reader(execution.session_id if execution.is_resume else None)
+        resumed = execution.session_id if execution.is_resume else None
         self._spool = Spool(self.workshop.spool / execution.execution_id, self.number)
+        self._desk = Desk.of(self.workshop, execution, self._spool)
+        self.reader = (self._desk.form if self._desk else self._driver).reader(resumed)
         self.exchange = self._new_exchange() if isinstance(self.reader, Dialogue) else None
         self.follow = Follow(
             execution=execution,
@@ -71,6 +76,8 @@ class Attempt:
             on_records=self.on_records,
             exchange=self.exchange,
         )
+        if self._desk is not None:
+            self._desk.read_by(self.follow)
 
     @property
     def session_is_alive(self) -> bool:
@@ -85,7 +92,7 @@ class Attempt:
             self._spool.create(self.execution.prompt)
             if self.exchange is not None:
                 self.exchange.channel.create()
-            started = await self.workshop.warden.start(self._launch(agent))
+            started = await self.workshop.warden.start(await self._launch(agent))
         except (ProcessError, OSError) as error:
             self._hang_up()
             return _could_not_start(error)
@@ -93,6 +100,11 @@ class Attempt:
             self.exchange.open(self._opening(agent))
         if self.number > 1:
             await self.follow.number_on()
+        if self._desk is not None:
+            self._tasks.start(
+                self._desk.work(self.follow, agent, self._note_waiting),
+                name=f"typing for {self.execution.execution_id}",
+            )
         pid, execution_id = started.pid, self.execution.execution_id
         noted = await self.workshop.write(
             lambda conn: store.note_start(conn, execution_id, pid=pid, attempt=self.number)
@@ -110,15 +122,16 @@ class Attempt:
         """
         if self.execution.cancel_requested_at is not None:
             self.follow.interrupt(Stop.CANCEL)
-        elif self.exchange is not None:
+        elif self.exchange is not None or self._desk is not None:
             self.follow.interrupt(Stop.ORPHANED)
         return await self._see_through()
 
     async def answer(self, option_id: str, request_id: str | None) -> None:
         """Answer the permission that it waits for. Raises `Conflict` and `Invalid`."""
-        if self.exchange is None:
+        partner = self._desk.typist if self._desk else self.exchange
+        if partner is None:
             raise Conflict(f"CLI type {self.execution.cli_type!r} asks nobody: it is not spoken with")
-        await self.exchange.answer(option_id, request_id)
+        await partner.answer(option_id, request_id)
         self.follow.woke()
 
     async def abort(self) -> None:
@@ -146,6 +159,7 @@ class Attempt:
     def judge(self) -> Ending:
         """What it came to, now that its tree is gone."""
         ending = decide(self.reader, self._ended, self.follow.stop, self.limits)
+        ending = self._desk.explain(ending, self.follow.stop) if self._desk else ending
         cli_type = self.workshop.cli_types.get(self.execution.cli_type)
         return ending if cli_type is None else replace(ending, memory_slo_mb=cli_type.memory_slo_mb)
 
@@ -159,6 +173,8 @@ class Attempt:
         # Its own exit file goes before what the warden remembers: that may be the end of an earlier try. And
         # where the warden never knew it, or died unheard, the keeper has left word there.
         ended = read_exit_file(self._spool.exit) or ended
+        if self._desk is not None:
+            await self._desk.leave()
         if ended is not None and ended.breach is Breach.OUTPUT:
             self.follow.drop_rest()
         return ended
@@ -172,6 +188,9 @@ class Attempt:
             exchange.cancel()
             if self._end is not None:
                 await asyncio.wait({self._end}, timeout=min(POLITE, grace.total_seconds()))
+        elif self._desk is not None and self.follow.stop in POLITELY and self._end is not None:
+            await self._desk.halt()
+            await asyncio.wait({self._end}, timeout=min(POLITE, grace.total_seconds()))
         await self.workshop.warden.stop(self.execution.execution_id, grace=grace)
 
     def _new_exchange(self) -> Exchange:
@@ -204,20 +223,24 @@ class Attempt:
         await self.workshop.write(lambda conn: notices.note_waiting(conn, execution, waiting, now=now))
         self.workshop.on_event()
 
-    def _launch(self, agent: Agent) -> Launch:
+    async def _launch(self, agent: Agent) -> Launch:
         cli_type, flags, model = self._configured(agent)
-        command = self._driver.command(
-            Invocation(
-                agent_id=agent.agent_id,
-                command=cli_type.command,
-                flags=flags,
-                model=model,
-                session_id=str(self.execution.session_id),
-                is_resume=bool(self.execution.is_resume),
-                prompt_file=self._spool.prompt,
-            )
+        invocation = Invocation(
+            agent_id=agent.agent_id,
+            command=cli_type.command,
+            flags=flags,
+            model=model,
+            session_id=str(self.execution.session_id),
+            is_resume=bool(self.execution.is_resume),
+            prompt_file=self._spool.prompt,
+            records_file=self._spool.stdout,
         )
-        return self._launch_of(agent, command, {**self._environment(agent), **command.env})
+        env = self._environment(agent)
+        command = (self._desk.form if self._desk else self._driver).command(invocation)
+        launch = self._launch_of(agent, command, {**env, **command.env})
+        if self._desk is None:
+            return launch
+        return await self._desk.prepare(launch, invocation, self.follow)
 
     def _configured(self, agent: Agent) -> tuple[CliType, tuple[str, ...], str | None]:
         """CLI type, flags and model.

@@ -22,6 +22,8 @@ class Stop(StrEnum):
     LINGER = "linger"
     #: Its records took more than its output may.
     OUTPUT = "output"
+    #: It could not be worked in its terminal; the typist knows why.
+    STRANDED = "stranded"
     #: It was spoken with by a broker that is gone: nobody can go on with a dialogue.
     ORPHANED = "orphaned"
 
@@ -97,7 +99,7 @@ _CANCELLED = {
     Stop.SHUTDOWN: "the broker was stopped before it ended",
 }
 _ORPHANED = (
-    "its broker went away, and a dialogue by the Agent Client Protocol ends with its broker:"
+    "its broker went away, and what is spoken with or typed at ends with its broker:"
     " what it did until then may be done"
 )
 _OVERDUE = {

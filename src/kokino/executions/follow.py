@@ -6,7 +6,8 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from pathlib import Path
+from typing import Any, Protocol
 
 import structlog
 
@@ -17,9 +18,8 @@ from kokino.errors import StorageError
 from kokino.executions import store
 from kokino.executions.agent_log import AgentLog
 from kokino.executions.ending import Stop
-from kokino.executions.exchange import Exchange
 from kokino.executions.lines import Line
-from kokino.executions.model import MIB, Execution, Record
+from kokino.executions.model import MIB, Execution, Record, Waiting
 from kokino.executions.space import Space, is_whole
 from kokino.executions.spool import Spool, Tail, read_line
 from kokino.executions.stuck import Activity
@@ -49,6 +49,40 @@ class Stream:
     space: Space
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """A file that lines are read from."""
+
+    #: As the records are marked: ``stdout``, ``stderr``, ``session`` for a CLI's own file, ``screen``.
+    name: str
+    path: Path
+    take: Callable[[bytes], None]
+    #: Where this execution's lines begin, in bytes.
+    begins_at: int = 0
+    #: Space may be given back: nobody else reads it.
+    is_ours: bool = True
+
+    def stream(self) -> Stream:
+        """To be read from its beginning."""
+        return Stream(
+            self.name,
+            Tail(self.path, self.begins_at),
+            self.take,
+            Space(self.path, is_kept=not self.is_ours),
+        )
+
+
+class Partner(Protocol):
+    """Who speaks with the CLI."""
+
+    #: What the CLI waits for; None while it waits for nobody.
+    waiting: Waiting | None
+
+    def speak(self) -> None:
+        """The reader has heard something: there may be an answer to give."""
+        ...
+
+
 @dataclass(slots=True)
 class Follow:
     """One running process, seen from the broker."""
@@ -66,7 +100,7 @@ class Follow:
     #: Called after records were added.
     on_records: Callable[[str], None]
     #: What is said to it; None for a CLI that only writes.
-    exchange: Exchange | None = None
+    exchange: Partner | None = None
     #: Why we ended it, once we have.
     stop: Stop | None = None
     last_output_at: datetime = field(init=False)
@@ -84,13 +118,14 @@ class Follow:
         began_at = self.execution.started_at or self.execution.queued_at
         # A later try begins now: what passed before it is no silence of its own.
         self.last_output_at = began_at if self.spool.attempt == 1 else self.clock.now()
-        self._streams = tuple(
-            Stream(name, Tail(path), take, Space(path))
-            for name, path, take in (
-                ("stdout", self.spool.stdout, self.reader.stdout),
-                ("stderr", self.spool.stderr, self.reader.stderr),
-            )
+        self.read_from(
+            Source(name="stdout", path=self.spool.stdout, take=self.reader.stdout),
+            Source(name="stderr", path=self.spool.stderr, take=self.reader.stderr),
         )
+
+    def read_from(self, *sources: Source) -> None:
+        """Read these files instead of its two outputs; said before anything was read."""
+        self._streams = tuple(source.stream() for source in sources)
 
     @property
     def activity(self) -> Activity:

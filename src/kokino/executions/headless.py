@@ -11,7 +11,8 @@ from typing import Any, TypeVar
 import structlog
 
 from kokino.agents.drivers.contract import Dialogue, Reader
-from kokino.agents.model import Agent, Limits
+from kokino.agents.drivers.terminal.screen import ScreenReader
+from kokino.agents.model import Agent, Limits, Mode
 from kokino.clock import wait_for_either
 from kokino.executions import again, attempts, store
 from kokino.executions.again import Again
@@ -19,7 +20,7 @@ from kokino.executions.attempt import Attempt
 from kokino.executions.changes import Repository, changes_of
 from kokino.executions.ending import Stop
 from kokino.executions.holding import Holding
-from kokino.executions.model import Ending, Execution
+from kokino.executions.model import Ending, Execution, State
 from kokino.executions.spool import Spool
 from kokino.executions.stuck import Activity
 from kokino.executions.workshop import Workshop
@@ -73,13 +74,18 @@ class Headless:
 
     @property
     def outlives_broker(self) -> bool:
-        """False for one that is spoken with: its dialogue ends with this broker."""
-        return not isinstance(self.reader, Dialogue)
+        """False for one that is spoken with or typed at: that ends with this broker."""
+        return not isinstance(self.reader, Dialogue) and self.execution.mode != Mode.TMUX
 
     @property
     def session_is_alive(self) -> bool:
         """False when the CLI has said that it does not know the session."""
         return self._attempt.session_is_alive
+
+    def keeps_session(self, ending: Ending) -> bool:
+        """True where the next turn can go on with this one's session."""
+        can_be_known = not isinstance(self.reader, ScreenReader)
+        return self.session_is_alive or (can_be_known and ending.state is State.COMPLETED)
 
     @property
     def is_interrupted(self) -> bool:

@@ -105,6 +105,7 @@ class Runner:
                 await self._tasks.settled()
         await self._tasks.stop()
         await self.workshop.versions.stop()
+        await self.workshop.terminals.close()
 
     async def release(self) -> None:
         """Let go of every execution and leave it running for the next broker.
@@ -122,6 +123,7 @@ class Runner:
         for process in released:
             await process.release()
         await self.workshop.versions.stop()
+        await self.workshop.terminals.close()
         self.released = sum(process.outlives_broker for process in released)
 
     def _process(self, execution: Execution, limits: Limits, attempt: int = 1) -> Headless:
@@ -171,7 +173,7 @@ class Runner:
                 self.workshop.ids,
                 now=self.workshop.clock.now(),
                 session_id=process.reader.session_id,
-                session_is_alive=ending.state is State.COMPLETED or process.session_is_alive,
+                session_is_alive=process.keeps_session(ending),
             )
 
         return await self.workshop.write(write)

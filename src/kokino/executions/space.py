@@ -27,6 +27,8 @@ class Space:
     """
 
     path: Path
+    #: Nothing is given back: the file is somebody else's.
+    is_kept: bool = False
     _start: int = 0
     _end: int = 0
     _descriptor: int | None = None
@@ -35,7 +37,7 @@ class Space:
 
     def recorded(self, record: Record) -> None:
         """Note that a line is durable; gives space back when there is enough of it."""
-        if record.begins_at is None or not self._can_punch:
+        if record.begins_at is None or self.is_kept or not self._can_punch:
             return
         if is_whole(record) and record.begins_at == self._end:
             self._end += record.size + 1

@@ -64,6 +64,16 @@ class Spool:
         return self.folder / f"{self.attempt}.stderr"
 
     @property
+    def screen(self) -> Path:
+        """Lines of the screen of a CLI in a terminal, where they tell something."""
+        return self.folder / f"{self.attempt}.screen"
+
+    @property
+    def session(self) -> Path:
+        """Which file a CLI in a terminal keeps of its session, and where in it this execution begins."""
+        return self.folder / f"{self.attempt}.session"
+
+    @property
     def exit(self) -> Path:
         """How it ended, written by its keeper."""
         return self.folder / f"{self.attempt}.exit"

@@ -17,6 +17,7 @@ from kokino.errors import StorageError
 from kokino.executions.versions import Versions
 from kokino.ids import Ids
 from kokino.process.client import Warden
+from kokino.process.tmux.server import TmuxServer
 from kokino.storage import Storage
 from kokino.tasks import AFTER_FAILURE
 
@@ -34,6 +35,8 @@ class Workshop:
     clock: Clock
     ids: Ids
     warden: Warden
+    #: Where a CLI is started that is worked as a person would.
+    terminals: TmuxServer
     cli_types: Mapping[str, CliType]
     #: Below it each running execution has a folder.
     spool: Path

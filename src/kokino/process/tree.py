@@ -75,12 +75,22 @@ def read_stat(pid: int) -> Stat | None:
 
 def has_terminal(pid: int) -> bool:
     """True while the process's session has a controlling terminal."""
+    fields = _read(f"/proc/{pid}/stat").rpartition(b")")[2].split()
+    return len(fields) > 4 and fields[4] != b"0"
+
+
+def argv_of(pid: int) -> tuple[str, ...]:
+    """Program and arguments; empty where there is no such process."""
+    words = _read(f"/proc/{pid}/cmdline").split(b"\0")
+    return tuple(word.decode("utf-8", "surrogateescape") for word in words[:-1])
+
+
+def _read(path: str) -> bytes:
     try:
-        with open(f"/proc/{pid}/stat", "rb") as file:  # noqa: PTH123 - no pathlib here
-            text = file.read()
+        with open(path, "rb") as file:  # noqa: PTH123 - no pathlib here
+            return file.read()
     except (FileNotFoundError, ProcessLookupError):
-        return False
-    return text.rpartition(b")")[2].split()[4] != b"0"
+        return b""
 
 
 def is_running(pid: int, started_at_ticks: int) -> bool:

@@ -158,7 +158,7 @@ class AcpTurn(base.Turn):
     """One prompt; see `scripted_agent.Turn`."""
 
     def __init__(self, wire: Wire, options: base.Options, prompt: str, memory: base.Memory) -> None:
-        super().__init__(options, prompt, memory)
+        super().__init__(options, prompt, memory, base.Output(options.session_id))
         self.wire = wire
         self.updates = Updates(wire, options.session_id)
         self.out = self.updates

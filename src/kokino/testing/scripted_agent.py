@@ -73,15 +73,21 @@ class Options(NamedTuple):
 class Output:
     """Writes records, numbered so that each has a uuid of its own that a test can foretell."""
 
-    def __init__(self, session_id: str) -> None:
+    def __init__(
+        self, session_id: str, descriptor: int = 1, show: Callable[[str], None] | None = None
+    ) -> None:
         self.session_id = session_id
+        #: Where records go.
+        self._descriptor = descriptor
+        #: Puts a text on the screen, where there is one.
+        self._show = show
         self._count = 0
         self._is_open = True
 
     def raw(self, data: bytes) -> None:
         """Bytes as they are."""
         while data and self._is_open:
-            data = data[os.write(1, data) :]
+            data = data[os.write(self._descriptor, data) :]
 
     def record(self, **fields: Any) -> None:
         """One line of JSON."""
@@ -92,13 +98,15 @@ class Output:
 
     def assistant(self, *content: dict[str, Any], model: str, **more: Any) -> None:
         """A message of the model, or, from ``<synthetic>``, of the CLI itself."""
+        if self._show:
+            self._show("\n".join(f"● {block.get('text') or block.get('input')}" for block in content))
         message = {"role": "assistant", "type": "message", "model": model, "content": list(content)}
         self.record(type="assistant", message=message, parent_tool_use_id=None, **more)
 
     def close(self) -> None:
         """Close standard output; what would be written later is lost."""
         self._is_open = False
-        os.close(1)
+        os.close(self._descriptor)
 
 
 class Memory:
@@ -136,10 +144,10 @@ class Memory:
 class Turn:
     """One prompt being answered; the directives act on it."""
 
-    def __init__(self, options: Options, prompt: str, memory: Memory) -> None:
+    def __init__(self, options: Options, prompt: str, memory: Memory, out: Output) -> None:
         self.options = options
         self.prompt = prompt
-        self.out = Output(options.session_id)
+        self.out = out
         self.turns_before = memory.turns()
         self.remembers = memory.is_kept
         #: What the model has said in this turn.
@@ -538,19 +546,39 @@ def main() -> None:
     reason = refusal(options, memory)
     if reason:
         sys.exit(reason)
-    prompt = sys.stdin.buffer.read().decode("utf-8", "replace")
     try:
-        run(options, memory, prompt)
+        if "--interactive" in sys.argv:
+            serve_terminal(options, memory)
+        else:
+            prompt = sys.stdin.buffer.read().decode("utf-8", "replace")
+            run(options, memory, prompt, Output(options.session_id))
     except (ScriptError, OSError) as error:
         sys.stderr.write(f"scripted-agent: {error}\n")
         sys.exit(2)
 
 
-def run(options: Options, memory: Memory, prompt: str) -> None:
+def serve_terminal(options: Options, memory: Memory) -> None:
+    """One turn for each prompt that is typed; like Claude Code it stays after one that failed."""
+    # Behind the standard library: a file of ours must never stand in for one of its modules.
+    sys.path.append(str(Path(__file__).parent))
+    import scripted_terminal  # type: ignore[import-not-found]  # noqa: PLC0415 - without a terminal it is not needed
+
+    if options.is_resume and memory.is_kept and not memory.exists():
+        sys.exit(f"No conversation found with session ID: {options.session_id}")
+    values = dict(itertools.pairwise(sys.argv))
+    descriptor = os.open(values["--records"], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    terminal = scripted_terminal.Terminal(VERSION)
+    for prompt in terminal.prompts():
+        with contextlib.suppress(SystemExit):
+            run(options, memory, prompt, Output(options.session_id, descriptor, terminal.show))
+        options = options._replace(is_resume=True)
+
+
+def run(options: Options, memory: Memory, prompt: str, out: Output) -> None:
     """One turn from its first record to its last."""
     steps = [step for script in scripts_for(prompt) for step in Script.parse(script)]
     spoken = "\n".join(line for line in prompt.splitlines() if not line.startswith(PROMPT_PREFIX))
-    turn = Turn(options, spoken, memory)
+    turn = Turn(options, spoken, memory, out)
     if options.is_resume and memory.is_kept and not memory.exists():
         lost = f"No conversation found with session ID: {options.session_id}"
         turn.result(subtype="error_during_execution", is_error=True, errors=[lost])

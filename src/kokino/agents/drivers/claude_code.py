@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from kokino.agents.drivers.contract import Command, Invocation, Reader
@@ -13,6 +14,11 @@ from kokino.agents.drivers.stream_json import StreamJsonReader
 
 #: What ``--settings`` may say without anybody's leave. Any other may hold permissions, or name a program.
 HARMLESS_SETTINGS = frozenset({"cleanupPeriodDays", "effortLevel", "model", "outputStyle"})
+
+#: It neither updates itself nor reports to anybody.
+QUIET: Mapping[str, str] = MappingProxyType(
+    {"DISABLE_AUTOUPDATER": "1", "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1"}
+)
 
 
 class ClaudeCode:
@@ -63,7 +69,7 @@ class ClaudeCode:
         return Command(
             argv=arguments(invocation),
             stdin=invocation.prompt_file,
-            env={"DISABLE_AUTOUPDATER": "1", "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1"},
+            env=QUIET,
         )
 
     def reader(self, resumes: str | None = None) -> Reader:
@@ -77,17 +83,21 @@ class ClaudeCode:
 
 def arguments(invocation: Invocation) -> tuple[str, ...]:
     """The argv that Claude Code, and whatever takes its arguments, is started with."""
-    session = "--resume" if invocation.is_resume else "--session-id"
-    model = ("--model", invocation.model) if invocation.model else ()
     return (
         *invocation.command,
         "-p",
         # stream-json is refused without --verbose.
         *("--output-format", "stream-json", "--verbose"),
-        *(session, invocation.session_id),
-        *model,
+        *session_arguments(invocation),
         *invocation.flags,
     )
+
+
+def session_arguments(invocation: Invocation) -> tuple[str, ...]:
+    """Which session, and which model."""
+    session = "--resume" if invocation.is_resume else "--session-id"
+    model = ("--model", invocation.model) if invocation.model else ()
+    return (session, invocation.session_id, *model)
 
 
 def skips_permissions(flags: Sequence[str]) -> bool:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
@@ -39,6 +40,8 @@ class Invocation:
     is_resume: bool
     #: Holds the prompt as UTF-8; prompts never travel on argv (size, and ``ps`` shows it).
     prompt_file: Path
+    #: For an interactive form that can be told where to write its records: a file of this execution alone.
+    records_file: Path | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -201,6 +204,74 @@ class Dialogue(Reader, Protocol):
 
     def unheard(self) -> None:
         """The CLI does not read what is said to it and is told no more: it has failed, if it goes on."""
+        ...
+
+
+class Sight(StrEnum):
+    """What a CLI's screen shows."""
+
+    #: An input box, and nothing at work.
+    READY = "ready"
+    WORKING = "working"
+    #: A question whose answer is known.
+    DIALOG = "dialog"
+    #: It asks whether it may do something; see `Look.asks`.
+    ASKING = "asking"
+    #: It will never be ready, see `Look.says`.
+    HOPELESS = "hopeless"
+    #: Nothing that this driver knows.
+    UNCLEAR = "unclear"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """One screen, understood."""
+
+    sight: Sight
+    #: What stands in the input box; None where none is seen.
+    box: str | None = None
+    #: Keys that answer a dialog, by tmux's names.
+    keys: tuple[str, ...] = ()
+    #: The dialog's name, or why it is hopeless.
+    says: str = ""
+    #: What kind of failure a hopeless screen is.
+    kind: FailureKind | None = None
+    #: What it asks, with an option for each key that answers it.
+    asks: PermissionRequest | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """Where an interactive CLI is started."""
+
+    env: Mapping[str, str]
+    cwd: Path
+
+
+class Interactive(Protocol):
+    """How one CLI is worked by a terminal, as a person would."""
+
+    #: Keys that end it at its ready prompt.
+    quit: tuple[str, ...]
+    #: Keys that stop what it does.
+    stop: tuple[str, ...]
+    #: What a prompt must not begin with: there it would be no prompt but a command.
+    commands: str
+
+    def command(self, invocation: Invocation) -> Command:
+        """How to start it; the prompt is typed later."""
+        ...
+
+    def records(self, invocation: Invocation, surroundings: Surroundings) -> Path | None:
+        """The file that it writes its records to, or will; None where only the screen tells."""
+        ...
+
+    def reader(self, resumes: str | None = None) -> Reader:
+        """A fresh reader of those records, line by line; of the screen's lines where there are none."""
+        ...
+
+    def look(self, screen: str) -> Look:
+        """Understand a screen."""
         ...
 
 

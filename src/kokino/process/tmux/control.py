@@ -71,7 +71,10 @@ class Parser:
     def _take(self, line: bytes) -> Message | None:
         guard = _GUARD.fullmatch(line)
         if self._guard is None:
-            return self._begin(guard[2]) if guard and guard[1] == b"begin" else _told(line)
+            if guard is None or guard[1] != b"begin":
+                return _told(line)
+            self._begin(guard[2])
+            return None
         if guard is None or guard[2] != self._guard or guard[1] == b"begin":
             self._lines.append(line.decode("utf-8", "replace"))
             return None

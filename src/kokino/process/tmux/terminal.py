@@ -61,7 +61,8 @@ class Terminal:
     async def _let_go(self, pid: int) -> None:
         """Return when no session has the terminal any more: whoever opens it next gets it."""
         for _ in range(TRIES):
-            if not tree.has_terminal(pid):
+            # Its own argv: before it runs, it is a fork of tmux that has no terminal yet.
+            if tree.argv_of(pid) == self.holder and not tree.has_terminal(pid):
                 return
             await asyncio.sleep(PAUSE)
         raise TmuxFailed("the pane's holder does not let go of its terminal")

@@ -1,0 +1,78 @@
+"""Claude Code in a terminal: its records are the session's own file, its screen tells the rest."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from kokino.agents.drivers.claude_code import QUIET, session_arguments
+from kokino.agents.drivers.contract import Command, Invocation, Look, Reader, Sight, Surroundings
+from kokino.agents.drivers.terminal.boxes import Dialog, box_in, question_in
+from kokino.agents.drivers.terminal.transcript import TranscriptReader
+from kokino.agents.failures import FailureKind
+
+#: Claude Code asks these before it is ready. Headless it asks none of them, so each is answered as it would
+#: be taken there: whoever configured the agent has said that it works in this folder with this key.
+DIALOGS = (
+    Dialog(name="trust the folder", sign=re.compile(r"❯ 1\. Yes, I trust this folder"), keys=("Enter",)),
+    Dialog(
+        name="use the API key of the environment",
+        sign=re.compile(r"Do you want to use this API key\?"),
+        keys=("Up", "Enter"),
+    ),
+    # The flag that leads here needs an administrator.
+    Dialog(
+        name="let it do anything unasked",
+        sign=re.compile(r"By proceeding, you accept all responsibility"),
+        keys=("Down", "Enter"),
+    ),
+    Dialog(
+        name="log in",
+        sign=re.compile(r"Select login method|Paste code here if prompted|Invalid API key · Please run /login"),
+        says="Claude Code asks for a login: run `claude` once as this user, and /login",
+        kind=FailureKind.AUTH,
+    ),
+    Dialog(name="choose a theme", sign=re.compile(r"Choose the text style that looks best"), keys=("Enter",)),
+    Dialog(name="go on", sign=re.compile(r"Press Enter to continue"), keys=("Enter",)),
+)
+#: How a question of its tools begins.
+ASKS = re.compile(r"Do you want to .*\?|Would you like to proceed\?")
+#: Beneath the box while it works.
+WORKS = re.compile(r"esc to interrupt")
+
+
+class ClaudeCodeTerminal:
+    """Drives Claude Code 2.x as a person does."""
+
+    quit: tuple[str, ...] = ("C-c", "C-c")
+    stop: tuple[str, ...] = ("Escape",)
+    #: A slash command, a shell command, a memory.
+    commands = "/!#"
+
+    def command(self, invocation: Invocation) -> Command:
+        """A ``claude`` without ``-p``, in the session that a headless one would have."""
+        argv = (*invocation.command, *session_arguments(invocation), *invocation.flags)
+        return Command(argv=argv, stdin=None, env=QUIET)
+
+    def records(self, invocation: Invocation, surroundings: Surroundings) -> Path | None:
+        """The session's file. It is made when the first prompt is sent."""
+        home = Path(surroundings.env.get("HOME") or Path.home())
+        root = Path(surroundings.env.get("CLAUDE_CONFIG_DIR") or home / ".claude") / "projects"
+        name = f"{invocation.session_id}.jsonl"
+        known = next(iter(root.glob(f"*/{name}")), None)
+        return known or root / re.sub(r"[^A-Za-z0-9]", "-", str(surroundings.cwd.resolve())) / name
+
+    def reader(self, resumes: str | None = None) -> Reader:
+        """A fresh reader of a session's file."""
+        return TranscriptReader(resumes)
+
+    def look(self, screen: str) -> Look:
+        """Understand a screen: a question covers the box, and where it works there is a box too."""
+        box = box_in(screen)
+        if box is None:
+            if found := next((dialog for dialog in DIALOGS if dialog.sign.search(screen)), None):
+                return found.look()
+            asked = question_in(screen, ASKS)
+            return Look(sight=Sight.ASKING, asks=asked) if asked else Look(sight=Sight.UNCLEAR)
+        is_working = WORKS.search(screen.rpartition("❯")[2]) is not None
+        return Look(sight=Sight.WORKING if is_working else Sight.READY, box=box)

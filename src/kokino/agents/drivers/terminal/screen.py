@@ -1,0 +1,111 @@
+"""CLIs of which only the screen tells: what they do is guessed from whether it changes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from kokino.agents.drivers.contract import (
+    Command,
+    Exit,
+    Invocation,
+    Look,
+    Outcome,
+    Reader,
+    Sight,
+    Surroundings,
+)
+from kokino.agents.drivers.record_reader import LineReader
+from kokino.agents.drivers.signs import describe, kind_of_exit
+from kokino.agents.drivers.text import CONTENT_LIMIT, one_line
+
+
+class ScreenReader(LineReader):
+    """Takes the lines that came to the screen; they are the answer. See `contract.Reader`."""
+
+    def __init__(self, resumes: str | None = None, *, keeps_session: bool = True) -> None:
+        super().__init__(resumes)
+        #: False where the next turn cannot go on with this one: nobody knows what the CLI calls its session.
+        self.keeps_session = keeps_session
+        self._lines: list[str] = []
+        self._expected: int | None = None
+
+    def expect(self, lines: int) -> None:
+        """So many lines in all are the answer: the CLI has become quiet."""
+        self._expected = lines
+        self._end_if_whole()
+
+    def stdout(self, line: bytes) -> None:
+        """Take one line of the screen."""
+        self._lines.append(line.decode("utf-8", "replace"))
+        self._end_if_whole()
+
+    def outcome(self, exit: Exit) -> Outcome:
+        """Success is that it became quiet again; no other proof is to be had."""
+        content = "\n".join(self._lines)[:CONTENT_LIMIT]
+        is_good = self.is_final and bool(content.strip())
+        reason = None if is_good else one_line(self.last_words or f"{describe(exit)} without an answer")
+        return Outcome(
+            kind=None if is_good else kind_of_exit(exit),
+            error=reason,
+            content=content,
+            session_is_alive=self.keeps_session,
+        )
+
+    def _end_if_whole(self) -> None:
+        if self._expected is not None and len(self._lines) >= self._expected:
+            self.end_words()
+
+
+@dataclass(slots=True, kw_only=True)
+class ScreenForm:
+    """Any CLI that takes a pasted prompt and Enter."""
+
+    #: Its arguments for a session and a model.
+    arguments: Callable[[Invocation], tuple[str, ...]]
+    env: Mapping[str, str] = field(default_factory=dict)
+    #: It names its sessions itself, and its screen does not tell how.
+    names_sessions: bool = False
+    quit: tuple[str, ...] = ("C-c", "C-c")
+    stop: tuple[str, ...] = ("Escape",)
+    commands: str = "/!#@"
+
+    def command(self, invocation: Invocation) -> Command:
+        """The CLI with its flags, in the session where there is one to go on with."""
+        argv = (*invocation.command, *self.arguments(invocation), *invocation.flags)
+        return Command(argv=argv, stdin=None, env=self.env)
+
+    def records(self, invocation: Invocation, surroundings: Surroundings) -> Path | None:
+        """There are none."""
+        return None
+
+    def reader(self, resumes: str | None = None) -> Reader:
+        """A fresh reader of the screen's lines."""
+        return ScreenReader(resumes, keeps_session=resumes is not None or not self.names_sessions)
+
+    def look(self, screen: str) -> Look:
+        """Whatever it is."""
+        return Look(sight=Sight.UNCLEAR)
+
+
+def new_lines(before: tuple[str, ...], after: tuple[str, ...], prompt: str) -> list[str]:
+    """The lines of a screen that came to it: without what stood above and below, and without the prompt.
+
+    What is drawn at the bottom (a box, a status line) stands there before and after.
+    """
+    head = _common(before, after)
+    tail = _common(before[head:][::-1], after[head:][::-1])
+    found = list(after[head : len(after) - tail])
+    said = {line.strip() for line in prompt.split("\n") if line.strip()}
+    while found and (not found[0].strip() or found[0].strip().lstrip("❯>›│ ").rstrip("│ ") in said):
+        found.pop(0)
+    while found and not found[-1].strip():
+        found.pop()
+    return found
+
+
+def _common(one: tuple[str, ...], other: tuple[str, ...]) -> int:
+    """How many lines at the beginning are the same."""
+    pairs = zip(one, other, strict=False)
+    return next((at for at, (left, right) in enumerate(pairs) if left != right), min(len(one), len(other)))

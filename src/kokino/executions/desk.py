@@ -1,0 +1,136 @@
+"""Where a CLI is worked in a terminal: what an attempt does otherwise than for a headless one."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Self
+
+from kokino.agents.drivers.contract import Interactive, Invocation, Surroundings
+from kokino.agents.drivers.terminal.registry import form_of
+from kokino.agents.failures import FailureKind
+from kokino.agents.model import Agent, Mode
+from kokino.errors import ProcessError
+from kokino.executions.ending import Stop
+from kokino.executions.follow import Follow, Source
+from kokino.executions.model import Ending, Execution, State, Waiting
+from kokino.executions.spool import Spool
+from kokino.executions.typist import Typist
+from kokino.executions.workshop import Workshop
+from kokino.process.model import Launch
+from kokino.process.tmux.terminal import Terminal
+
+#: What a CLI in a terminal draws for: every system that has tmux knows it.
+TERM = "screen-256color"
+
+
+@dataclass(slots=True)
+class Desk:
+    """One process of an execution in its agent's terminal."""
+
+    workshop: Workshop
+    execution: Execution
+    spool: Spool
+    form: Interactive
+    #: Who types; None before it runs, and for what an earlier broker started.
+    typist: Typist | None = None
+    _terminal: Terminal | None = None
+    _has_records: bool = False
+    _working: asyncio.Task[None] | None = None
+
+    @classmethod
+    def of(cls, workshop: Workshop, execution: Execution, spool: Spool) -> Self | None:
+        """None for a headless execution. Raises `ProcessError` for a driver without a form for terminals."""
+        if execution.mode != Mode.TMUX:
+            return None
+        form = form_of(str(execution.driver))
+        if form is None:
+            raise ProcessError(f"the driver {execution.driver!r} has no form for a terminal; run it headless")
+        return cls(workshop, execution, spool, form)
+
+    def read_by(self, follow: Follow) -> None:
+        """Have the files followed that the CLI writes here; what an earlier broker noted of them counts."""
+        if self.spool.session.exists():
+            noted = json.loads(self.spool.session.read_text(encoding="utf-8"))
+            self._follow(follow, None if noted is None else Path(noted["path"]), noted and noted["beginsAt"])
+
+    async def prepare(self, launch: Launch, invocation: Invocation, follow: Follow) -> Launch:
+        """The launch in a terminal of its own. Raises `ProcessError` where none can be had."""
+        self._terminal = await self.workshop.terminals.terminal(self.execution.agent_id)
+        surroundings = Surroundings(env=launch.env, cwd=launch.cwd)
+        records = await asyncio.to_thread(self.form.records, invocation, surroundings)
+        # It marks that something may have been started: such an execution is never begun a second time.
+        self.spool.stdout.touch(mode=0o600)
+        begins_at = records.stat().st_size if records is not None and records.exists() else 0
+        noted = None if records is None else {"path": str(records), "beginsAt": begins_at}
+        self.spool.session.write_text(json.dumps(noted), encoding="utf-8")
+        self._follow(follow, records, begins_at)
+        return replace(launch, terminal=self._terminal.tty, env={**launch.env, "TERM": TERM})
+
+    async def work(
+        self, follow: Follow, agent: Agent, note: Callable[[Waiting | None], Awaitable[None]]
+    ) -> None:
+        """Type the prompt and leave when it is done."""
+        assert self._terminal is not None  # noqa: S101 - it was prepared
+        self.typist = Typist(
+            terminal=self._terminal,
+            form=self.form,
+            follow=follow,
+            prompt=self.execution.prompt,
+            permissions=agent.permissions,
+            clock=self.workshop.clock,
+            screen_file=None if self._has_records else self.spool.screen,
+            processes=self._processes,
+            note=note,
+        )
+        follow.exchange = self.typist
+        self._working = asyncio.current_task()
+        await self.typist.work()
+
+    async def halt(self) -> None:
+        """Have the CLI stop by itself, by its own keys."""
+        if self.typist is not None:
+            await self.typist.halt()
+
+    async def leave(self) -> None:
+        """The CLI has ended: stop looking, and keep what it showed last where that is the reason."""
+        if self.typist is None or self._terminal is None:
+            return
+        if self._working is not None:
+            self._working.cancel()
+        lines = await self.typist.last_screen()
+        if lines:
+            with self.spool.screen.open("ab") as file:
+                file.write(b"\n".join(lines) + b"\n")
+
+    def explain(self, ending: Ending, stop: Stop | None) -> Ending:
+        """The end with the reason that only the typist knows."""
+        trouble = self.typist.trouble if self.typist else None
+        if trouble is None or stop is not Stop.STRANDED or ending.state is State.COMPLETED:
+            return ending
+        kind: FailureKind = trouble.kind
+        return replace(ending, state=State.FAILED, kind=kind, error=trouble.message)
+
+    def _follow(self, follow: Follow, records: Path | None, begins_at: int | None) -> None:
+        self._has_records = records is not None
+        screen = follow.reader.stderr if self._has_records else follow.reader.stdout
+        shown = Source(name="screen", path=self.spool.screen, take=screen)
+        if records is None:
+            follow.read_from(shown)
+            return
+        is_ours = records == self.spool.stdout
+        said = Source(
+            name="stdout" if is_ours else "session",
+            path=records,
+            take=follow.reader.stdout,
+            begins_at=begins_at or 0,
+            is_ours=is_ours,
+        )
+        follow.read_from(said, shown)
+
+    def _processes(self) -> int | None:
+        sample = self.workshop.warden.samples.get(self.execution.execution_id)
+        return None if sample is None else sample.processes

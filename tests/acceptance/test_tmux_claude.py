@@ -1,0 +1,72 @@
+"""The real Claude Code in tmux: the session that it has headless, its questions, what it may and what not."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kokino.testing.broker import TestBroker
+from tests.fixtures.real_clis import DUMMY_KEY
+from tests.model_server import Answer, Failure, Hang, ModelServer, ToolUse
+
+#: Far longer than a real CLI takes for anything, in seconds.
+PATIENCE = 60
+
+
+@pytest.fixture
+async def broker(tmp_path: Path, real_claude: Path) -> AsyncIterator[TestBroker]:
+    """A broker whose claude-code is the real one."""
+    toml = f'[cli_types.claude-code]\ncommand = ["{real_claude}"]\n'
+    async with TestBroker(tmp_path / "home", toml) as started:
+        yield started
+
+
+@pytest.fixture
+def claude(broker: TestBroker, tmp_path: Path, claude_env: dict[str, str]) -> Registration:
+    """Registers the agent, in one mode or the other."""
+    cwd = tmp_path / "work"
+    cwd.mkdir()
+    # What it is asked once in a person's life; all other questions are the broker's to answer.
+    (Path(claude_env["HOME"]) / ".claude.json").write_text(json.dumps({"hasCompletedOnboarding": True}))
+    return Registration(broker, cwd, claude_env)
+
+
+class Registration:
+    """One agent that changes its mode."""
+
+    def __init__(self, broker: TestBroker, cwd: Path, env: dict[str, str]) -> None:
+        self._broker = broker
+        self.cwd = cwd
+        self._env = env
+
+    async def __call__(self, mode: str, **more: Any) -> None:
+        body = {"cliType": "claude-code", "cwd": str(self.cwd), "env": self._env, "mode": mode, **more}
+        await self._broker.post("/agents/register", agentId="claude", **body)
+
+
+async def test_two_turns_in_tmux_and_one_headless_are_one_session(
+    broker: TestBroker, claude: Registration, model_server: ModelServer
+) -> None:
+    """Each turn knows what was said before it, whichever way it runs."""
+    await claude("tmux")
+    first = (await broker.execute("claude", "Remember the word heron.")).json()
+    second = (await broker.execute("claude", "!touch shell-mode")).json()
+    await claude("headless")
+    third = (await broker.execute("claude", "Which word was it?")).json()
+
+    print(first, second, third, [r.texts for r in model_server.requests])
+    assert [one["success"] for one in (first, second, third)] == [True, True, True]
+    assert len({one["metadata"]["sessionId"] for one in (first, second, third)}) == 1
+    carried = "\n".join(model_server.requests[-1].texts)
+    assert "Remember the word heron." in carried
+    assert first["content"] in carried
+    # What would be a command to its shell is a prompt like any other.
+    assert "!touch shell-mode" in carried
+    assert not (claude.cwd / "shell-mode").exists()
+    modes = [one["mode"] for one in (await broker.get("/executions?agent=claude"))["items"]]
+    assert modes == ["headless", "tmux", "tmux"]
