@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -11,8 +10,7 @@ from typing import Any
 import pytest
 
 from kokino.testing.broker import TestBroker
-from tests.fixtures.real_clis import DUMMY_KEY
-from tests.model_server import Answer, Failure, Hang, ModelServer, ToolUse
+from tests.model_server import ModelServer
 
 #: Far longer than a real CLI takes for anything, in seconds.
 PATIENCE = 60
@@ -59,7 +57,6 @@ async def test_two_turns_in_tmux_and_one_headless_are_one_session(
     await claude("headless")
     third = (await broker.execute("claude", "Which word was it?")).json()
 
-    print(first, second, third, [r.texts for r in model_server.requests])
     assert [one["success"] for one in (first, second, third)] == [True, True, True]
     assert len({one["metadata"]["sessionId"] for one in (first, second, third)}) == 1
     carried = "\n".join(model_server.requests[-1].texts)

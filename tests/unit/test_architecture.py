@@ -73,7 +73,9 @@ TABLES = {
     "storage": frozenset({"installation"}),
     "telemetry": frozenset({"events", "latest_events", "rollups"}),
     "conversations": frozenset({"conversations", "turns"}),
-    "agents": frozenset({"agents", "sessions", "agent_locks", "circuits", "fallbacks", "pauses"}),
+    "agents": frozenset(
+        {"agents", "sessions", "agent_locks", "circuits", "fallbacks", "agent_fallbacks", "pauses"}
+    ),
     "executions": frozenset({"executions", "records", "idempotency_keys"}),
     "integrity": frozenset({"integrity_checks"}),
     "alerts": frozenset({"alerts", "alert_transitions", "received_alerts", "silences"}),

@@ -109,6 +109,10 @@ class CliType:
     env: Mapping[str, str] = field(default_factory=dict)
     #: What the peak of an execution's process tree should stay under, in MiB: the service level `resources`.
     memory_slo_mb: int = 500
+    #: An open circuit breaker sends the agent elsewhere, unless the agent says otherwise.
+    breaker_fallback: bool = False
+    #: Why its agents cannot be worked in a terminal on this machine; None where they can.
+    no_terminal: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,9 +128,11 @@ class Agent:
     env: Mapping[str, str] = field(default_factory=dict)
     flags: tuple[str, ...] = ()
     limits: Limits = field(default_factory=Limits)
-    #: Where its executions go while its CLI type is disabled: a CLI type, ``park``, or None for what the
-    #: fallback itself says.
+    #: Where its executions go while its CLI type is disabled, or its circuit breaker is open: ``tmux``, a CLI
+    #: type, ``park``, or None for what the fallback itself says, which is ``tmux`` where it says nothing.
     fallback: str | None = None
+    #: Whether an open circuit breaker sends it there; None for what its CLI type says.
+    breaker_fallback: bool | None = None
     #: The login and quota that it shares with others.
     account: str
     pool: str = "default"
@@ -196,14 +202,19 @@ class Pause:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fallback:
-    """A CLI type that is disabled, and what is known of its way back."""
+    """A CLI type that is disabled, or one agent that is sent elsewhere; and what is known of the way back."""
 
     cli_type: str
+    #: The one agent; None for all agents of the CLI type.
+    agent_id: str | None = None
     reason: str
     since: datetime
-    #: The CLI type that its agents are moved to, unless they name one of their own.
+    #: ``tmux``, ``park`` or the CLI type that they are moved to. Of a CLI type: unless they name one of their
+    #: own.
     target: str | None
     set_by: str
+    #: A circuit breaker did it: good probes alone undo it.
+    is_automatic: bool = False
     #: When the next probe is to run; None while one runs, or when none is wanted.
     probe_due_at: datetime | None = None
     #: Good probes in a row so far.

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 
 from kokino.agents import breaker
 from kokino.agents.breaker import Circuit, Passage
-from kokino.agents.model import Agent, CliType, Fallback, Pause, Scope, account_of
+from kokino.agents.model import Agent, CliType, Fallback, Mode, Pause, Scope, account_of
 from kokino.clock import iso
 
 #: The `fallback` of an agent that would rather wait than run elsewhere.
 PARK = "park"
+#: The `fallback` of an agent that stays with its CLI, worked in a terminal; that of all who name none.
+TMUX = "tmux"
 
 
 class Way(StrEnum):
@@ -32,8 +34,11 @@ class Route:
     #: What it would run on.
     cli_type: str
     account: str
+    mode: Mode = Mode.HEADLESS
     #: Its own CLI type, when it runs on another.
     moved_from: str | None = None
+    #: It is sent round what is disabled, be it on its own CLI type.
+    is_around: bool = False
     reason: str
     #: When what keeps it from running ends by itself; None where it does not, or nobody knows when.
     until: datetime | None = None
@@ -49,6 +54,8 @@ class Traffic:
     cli_types: Mapping[str, CliType]
     #: Disabled CLI types by name.
     fallbacks: Mapping[str, Fallback]
+    #: Agents that are sent elsewhere by name, by their id.
+    forced: Mapping[str, Fallback] = field(default_factory=dict)
     pauses: Collection[Pause]
     #: Circuits that are not closed, by agent and CLI type.
     circuits: Mapping[tuple[str, str], Circuit]
@@ -64,7 +71,9 @@ def route(agent: Agent, traffic: Traffic, *, is_probe: bool = False, ahead: int 
     """
     way = _way(agent, traffic, is_probe=is_probe)
     circuit = traffic.circuits.get((agent.agent_id, way.cli_type))
-    if is_probe or circuit is None or way.way is not Way.RUN:
+    # What sends an agent round its own way may be this very circuit.
+    is_round_it = way.is_around and way.moved_from is None
+    if is_probe or circuit is None or way.way is not Way.RUN or is_round_it:
         return way
     return _by_circuit(way, circuit, traffic.at, ahead)
 
@@ -89,50 +98,88 @@ def _by_circuit(way: Route, circuit: Circuit, now: datetime, ahead: int | None) 
 
 def _way(agent: Agent, traffic: Traffic, *, is_probe: bool) -> Route:
     """The way before any circuit breaker is asked."""
-    own = Route(way=Way.RUN, cli_type=agent.cli_type, account=agent.account, reason="its own CLI type")
+    own = Route(
+        way=Way.RUN,
+        cli_type=agent.cli_type,
+        account=agent.account,
+        mode=agent.mode,
+        reason="its own CLI type",
+    )
     if agent.cli_type not in traffic.cli_types:
         return _other(
             own, Way.REFUSE, f"there is no CLI type {agent.cli_type!r} any more; configure it again"
         )
     if is_probe:
-        return own
+        return replace(own, mode=Mode.HEADLESS)
+    if agent.mode is Mode.TMUX and (missing := traffic.cli_types[agent.cli_type].no_terminal):
+        return _other(own, Way.REFUSE, f"agent {agent.agent_id!r} runs in tmux, and {missing}")
     if pause := _pause_of(traffic, agent, agent.account, scopes=(Scope.ALL, Scope.POOL, Scope.AGENT)):
         return _other(own, Way.WAIT, _paused(pause), pause.ends_at)
-    if fallback := traffic.fallbacks.get(agent.cli_type):
+    fallback = traffic.forced.get(agent.agent_id) or traffic.fallbacks.get(agent.cli_type)
+    if fallback is not None:
         return _around(agent, fallback, traffic, own)
-    if pause := _pause_of(traffic, agent, agent.account, scopes=(Scope.ACCOUNT,)):
-        return _other(own, Way.WAIT, _paused(pause), pause.ends_at)
-    return own
+    return _unless_parked(agent, traffic, own, "")
+
+
+def target_of(agent: Agent, fallback: Fallback) -> str:
+    """Where a fallback sends an agent. What is said of the agent by name goes before what is said of many."""
+    own = agent.fallback
+    named = (fallback.target, own) if fallback.agent_id is not None else (own, fallback.target)
+    return named[0] or named[1] or TMUX
 
 
 def _around(agent: Agent, fallback: Fallback, traffic: Traffic, own: Route) -> Route:
-    """The way of an agent whose CLI type is disabled."""
-    disabled = f"CLI type {agent.cli_type!r} is disabled ({fallback.reason})"
-    target = agent.fallback or fallback.target
+    """The way of an agent whose own one is disabled."""
+    disabled = _why(agent, fallback)
+    target = target_of(agent, fallback)
     if target == PARK:
         return _other(own, Way.WAIT, f"{disabled}; the agent waits for it")
-    if target is None:
-        return _other(
-            own, Way.REFUSE, f"{disabled} and agent {agent.agent_id!r} has no fallback; enable it, or set one"
-        )
+    if target == TMUX:
+        return _in_terminal(agent, traffic, own, disabled)
     if target not in traffic.cli_types:
         return _other(own, Way.REFUSE, f"{disabled} and its fallback {target!r} is no CLI type here")
-    if target in traffic.fallbacks:
+    if target in traffic.fallbacks or target == agent.cli_type:
         return _other(own, Way.REFUSE, f"{disabled} and so is its fallback {target!r}")
-    account = account_of(traffic.cli_types[target], {})
-    if pause := _pause_of(traffic, agent, account, scopes=(Scope.ACCOUNT,)):
-        return _other(own, Way.WAIT, f"{disabled}; its fallback {target!r}: {_paused(pause)}", pause.ends_at)
-    return Route(
+    moved = Route(
         way=Way.RUN,
         cli_type=target,
-        account=account,
+        account=account_of(traffic.cli_types[target], {}),
+        mode=Mode.HEADLESS if traffic.cli_types[target].no_terminal else agent.mode,
         moved_from=agent.cli_type,
+        is_around=True,
         reason=f"{disabled}; moved to {target!r}",
     )
+    waiting = _unless_parked(agent, traffic, moved, f"{disabled}; its fallback {target!r}: ")
+    return waiting if waiting is moved else replace(waiting, cli_type=own.cli_type, account=own.account)
+
+
+def _in_terminal(agent: Agent, traffic: Traffic, own: Route, disabled: str) -> Route:
+    """The way through tmux: the same CLI, login and session, worked as a person would."""
+    if agent.mode is Mode.TMUX:
+        return _other(own, Way.REFUSE, f"{disabled} and agent {agent.agent_id!r} runs in tmux anyway")
+    if missing := traffic.cli_types[agent.cli_type].no_terminal:
+        said = f"{disabled} and agent {agent.agent_id!r} has no fallback: {missing}; enable it, or set one"
+        return _other(own, Way.REFUSE, said)
+    moved = replace(own, mode=Mode.TMUX, is_around=True, reason=f"{disabled}; worked in tmux")
+    return _unless_parked(agent, traffic, moved, f"{disabled}; its login is needed in tmux, too: ")
+
+
+def _why(agent: Agent, fallback: Fallback) -> str:
+    if fallback.agent_id is not None:
+        return f"agent {agent.agent_id!r} is sent elsewhere ({fallback.reason})"
+    return f"CLI type {agent.cli_type!r} is disabled ({fallback.reason})"
+
+
+def _unless_parked(agent: Agent, traffic: Traffic, way: Route, before: str) -> Route:
+    """The way, but no way while its account is paused."""
+    pause = _pause_of(traffic, agent, way.account, scopes=(Scope.ACCOUNT,))
+    return way if pause is None else _other(way, Way.WAIT, f"{before}{_paused(pause)}", pause.ends_at)
 
 
 def _other(own: Route, way: Way, reason: str, until: datetime | None = None) -> Route:
-    return Route(way=way, cli_type=own.cli_type, account=own.account, reason=reason, until=until)
+    return Route(
+        way=way, cli_type=own.cli_type, account=own.account, mode=own.mode, reason=reason, until=until
+    )
 
 
 def _pause_of(traffic: Traffic, agent: Agent, account: str, *, scopes: tuple[Scope, ...]) -> Pause | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from pydantic import Field, field_validator
 
 from kokino import ids
 from kokino.agents.drivers.registry import DRIVERS, driver_named
+from kokino.agents.drivers.terminal.registry import form_of
 from kokino.agents.model import (
     PROBE_AGENT,
     Agent,
@@ -23,8 +25,9 @@ from kokino.agents.model import (
 )
 from kokino.agents.names import CliTypeName, in_full
 from kokino.agents.retries import Retries
-from kokino.agents.routing import PARK
+from kokino.agents.routing import PARK, TMUX
 from kokino.config import Amount, Config, Faults, Length, Section, Settings, Whole
+from kokino.process.tmux.server import why_missing
 
 _DEFAULT = Limits()
 
@@ -44,6 +47,9 @@ class CliTypeSettings(Settings):
     env: dict[str, str] = Field({}, description="environment variables for every agent of this CLI type")
     memory_slo_mb: Whole = Field(
         500, ge=1, description="what an execution's process tree should stay under, in MiB"
+    )
+    breaker_fallback: bool = Field(
+        default=False, description="an open circuit breaker sends the agent to its fallback"
     )
 
 
@@ -92,7 +98,13 @@ class AgentSettings(Settings):
     env: dict[str, str] = Field({}, description="environment variables on top of its CLI type's")
     limits: LimitSettings = Field(LimitSettings(), description="what one execution may take")
     fallback: CliTypeName | None = Field(
-        None, description="a CLI type, or park: where it runs while its own is disabled"
+        None,
+        description="tmux, a CLI type, or park: where it runs while its own way is disabled;"
+        " default: where the fallback says, else tmux",
+    )
+    breaker_fallback: bool | None = Field(
+        None,
+        description="an open circuit breaker sends it to its fallback; default: what its CLI type says",
     )
     account: str | None = Field(None, description="the login it shares; default: its CLI type and HOME")
     pool: str = Field("default", description="which workers run it")
@@ -166,6 +178,7 @@ def _cli_type(name: str, section: Section, faults: Faults) -> CliType | None:
         flags=tuple(settings.flags),
         env=settings.env,
         memory_slo_mb=settings.memory_slo_mb,
+        breaker_fallback=settings.breaker_fallback,
     )
 
 
@@ -202,9 +215,29 @@ def _problems(
         case str(name) if in_full(name) not in cli_types:
             problems.append(("cli_type", f"there is no CLI type {name!r}; known: {known}"))
     match values.get("fallback"):
-        case str(name) if in_full(name) not in {PARK, *cli_types}:
-            problems.append(("fallback", f"{name!r} is neither park nor a CLI type; known: {known}"))
+        case str(name) if in_full(name) not in {PARK, TMUX, *cli_types}:
+            problems.append(("fallback", f"{name!r} is neither tmux, park nor a CLI type; known: {known}"))
+    match values.get("mode"), values.get("cli_type"):
+        case Mode.TMUX.value, str(name) if has_no_form(cli_types.get(in_full(name))):
+            message = f"CLI type {name!r} has no form for a terminal, only the mode headless"
+            problems.append(("mode", message))
     return problems
+
+
+def has_no_form(cli_type: CliType | None) -> bool:
+    """True for a CLI type that nobody can work in a terminal, here or elsewhere."""
+    return cli_type is not None and form_of(cli_type.driver) is None
+
+
+def with_terminals(cli_types: Mapping[str, CliType], environment: Mapping[str, str]) -> dict[str, CliType]:
+    """The same, each with the reason why its agents cannot be worked in a terminal here, where there is one."""
+    missing = why_missing(environment)
+    return {
+        name: replace(cli_type, no_terminal=f"the driver {cli_type.driver!r} has no form for a terminal")
+        if has_no_form(cli_type)
+        else replace(cli_type, no_terminal=missing)
+        for name, cli_type in cli_types.items()
+    }
 
 
 def _agent(settings: AgentSettings, cli_types: Mapping[str, CliType], home: Path, now: datetime) -> Agent:
@@ -218,6 +251,7 @@ def _agent(settings: AgentSettings, cli_types: Mapping[str, CliType], home: Path
         flags=tuple(settings.flags),
         limits=Limits(**settings.limits.model_dump()),
         fallback=settings.fallback,
+        breaker_fallback=settings.breaker_fallback,
         account=settings.account or account_of(cli_types[settings.cli_type], settings.env),
         pool=settings.pool,
         retries=settings.retries,

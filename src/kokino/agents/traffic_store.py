@@ -1,4 +1,4 @@
-"""Disabled CLI types and pauses, in the database: they outlive the broker."""
+"""Disabled CLI types, agents that are sent elsewhere, and pauses, in the database: they outlive the broker."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, delete, insert, select, update
 
 from kokino.agents.model import Fallback, Pause, Scope
-from kokino.storage.schema import fallbacks, pauses
+from kokino.storage.schema import agent_fallbacks, fallbacks, pauses
 
 
 def disabled(conn: Connection) -> dict[str, Fallback]:
@@ -18,23 +18,21 @@ def disabled(conn: Connection) -> dict[str, Fallback]:
     }
 
 
+def forced(conn: Connection) -> dict[str, Fallback]:
+    """Every agent that is sent elsewhere by name, by its id."""
+    query = select(agent_fallbacks).order_by(agent_fallbacks.c.since)
+    return {row.agent_id: _fallback(row) for row in conn.execute(query)}
+
+
+def everything(conn: Connection) -> list[Fallback]:
+    """All of them, those of CLI types first."""
+    return [*disabled(conn).values(), *forced(conn).values()]
+
+
 def disable(conn: Connection, fallback: Fallback) -> None:
     """Disable a CLI type, or change what was said of one that is."""
     enable(conn, fallback.cli_type)
-    conn.execute(
-        insert(fallbacks).values(
-            cli_type=fallback.cli_type,
-            reason=fallback.reason,
-            since=fallback.since,
-            target=fallback.target,
-            set_by=fallback.set_by,
-            probe_due_at=fallback.probe_due_at,
-            probes_good=fallback.probes_good,
-            probe_execution_id=fallback.probe_execution_id,
-            probe_last_at=fallback.probe_last_at,
-            probe_last_outcome=fallback.probe_last_outcome,
-        )
-    )
+    conn.execute(insert(fallbacks).values(cli_type=fallback.cli_type, **_values(fallback)))
 
 
 def enable(conn: Connection, cli_type: str) -> bool:
@@ -42,30 +40,46 @@ def enable(conn: Connection, cli_type: str) -> bool:
     return conn.execute(delete(fallbacks).where(fallbacks.c.cli_type == cli_type)).rowcount > 0
 
 
-def note_probe(conn: Connection, cli_type: str, execution_id: str) -> None:
-    """A probe of a disabled CLI type has begun."""
-    conn.execute(
-        update(fallbacks)
-        .where(fallbacks.c.cli_type == cli_type)
-        .values(probe_execution_id=execution_id, probe_due_at=None)
+def force(conn: Connection, fallback: Fallback) -> None:
+    """Send one agent elsewhere, or change what was said of one that is."""
+    agent_id = str(fallback.agent_id)
+    clear(conn, agent_id)
+    own = {"agent_id": agent_id, "cli_type": fallback.cli_type, "is_automatic": fallback.is_automatic}
+    conn.execute(insert(agent_fallbacks).values(**own, **_values(fallback)))
+
+
+def clear(conn: Connection, agent_id: str) -> bool:
+    """Let one agent run where it is meant to; False when it was not sent elsewhere."""
+    return conn.execute(delete(agent_fallbacks).where(agent_fallbacks.c.agent_id == agent_id)).rowcount > 0
+
+
+def note_probe(conn: Connection, fallback: Fallback, execution_id: str) -> None:
+    """A probe whether what was disabled works again has begun."""
+    table = fallbacks if fallback.agent_id is None else agent_fallbacks
+    key = (
+        fallbacks.c.cli_type == fallback.cli_type
+        if fallback.agent_id is None
+        else agent_fallbacks.c.agent_id == fallback.agent_id
     )
+    conn.execute(update(table).where(key).values(probe_execution_id=execution_id, probe_due_at=None))
 
 
 def judge_probe(
     conn: Connection, execution_id: str, *, good: int, outcome: str, at: datetime, due_at: datetime
 ) -> None:
-    """Note how a probe ended, unless its CLI type was enabled or disabled anew meanwhile."""
-    conn.execute(
-        update(fallbacks)
-        .where(fallbacks.c.probe_execution_id == execution_id)
-        .values(
-            probe_execution_id=None,
-            probe_due_at=due_at,
-            probes_good=good,
-            probe_last_at=at,
-            probe_last_outcome=outcome,
+    """Note how a probe ended, unless what it asked for was enabled or disabled anew meanwhile."""
+    for table in (fallbacks, agent_fallbacks):
+        conn.execute(
+            update(table)
+            .where(table.c.probe_execution_id == execution_id)
+            .values(
+                probe_execution_id=None,
+                probe_due_at=due_at,
+                probes_good=good,
+                probe_last_at=at,
+                probe_last_outcome=outcome,
+            )
         )
-    )
 
 
 def paused(conn: Connection) -> list[Pause]:
@@ -101,9 +115,26 @@ def resume(conn: Connection, scope: Scope, scope_id: str) -> bool:
     return conn.execute(lifted).rowcount > 0
 
 
+def _values(fallback: Fallback) -> dict[str, Any]:
+    """What both tables hold."""
+    return {
+        "reason": fallback.reason,
+        "since": fallback.since,
+        "target": fallback.target,
+        "set_by": fallback.set_by,
+        "probe_due_at": fallback.probe_due_at,
+        "probes_good": fallback.probes_good,
+        "probe_execution_id": fallback.probe_execution_id,
+        "probe_last_at": fallback.probe_last_at,
+        "probe_last_outcome": fallback.probe_last_outcome,
+    }
+
+
 def _fallback(row: Row[Any]) -> Fallback:
     return Fallback(
         cli_type=row.cli_type,
+        agent_id=getattr(row, "agent_id", None),
+        is_automatic=getattr(row, "is_automatic", False),
         reason=row.reason,
         since=row.since,
         target=row.target,

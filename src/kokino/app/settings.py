@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from pydantic import Field, field_validator, model_validator
 
 from kokino.agents.model import Agent, CliType
-from kokino.agents.settings import read_agents, read_cli_types
+from kokino.agents.settings import read_agents, read_cli_types, with_terminals
 from kokino.app.documents import Documents, read_documents
 from kokino.config import Config, Faults, Length, Section, Settings, Whole
 from kokino.doctor.settings import DoctorSettings
@@ -189,6 +189,7 @@ def check(config: Config, environment: Mapping[str, str], *, now: datetime) -> C
     doctor = config.section("doctor").read(DoctorSettings, faults)
     heartbeat_url = _heartbeat_url(config.section("alerting"), alerting, faults, environment)
     cli_types = read_cli_types(config, faults)
+    cli_types = with_terminals(cli_types, environment)
     agents = read_agents(config, cli_types, faults, now=now)
     routing = read_routing(config, faults, environment)
     documents = read_documents(config.home, faults.found)

@@ -23,6 +23,10 @@ from kokino.executions.workshop import Workshop
 from kokino.process.model import Launch
 from kokino.process.tmux.terminal import Terminal
 
+ORPHANED = (
+    "its broker went away, and a CLI that is worked in a terminal ends with who types:"
+    " what it did until then may be done"
+)
 #: What a CLI in a terminal draws for: every system that has tmux knows it.
 TERM = "screen-256color"
 
@@ -108,6 +112,8 @@ class Desk:
 
     def explain(self, ending: Ending, stop: Stop | None) -> Ending:
         """The end with the reason that only the typist knows."""
+        if stop is Stop.ORPHANED and ending.state is State.LOST:
+            return replace(ending, error=ORPHANED)
         trouble = self.typist.trouble if self.typist else None
         if trouble is None or stop is not Stop.STRANDED or ending.state is State.COMPLETED:
             return ending

@@ -99,7 +99,7 @@ _CANCELLED = {
     Stop.SHUTDOWN: "the broker was stopped before it ended",
 }
 _ORPHANED = (
-    "its broker went away, and what is spoken with or typed at ends with its broker:"
+    "its broker went away, and a dialogue by the Agent Client Protocol ends with its broker:"
     " what it did until then may be done"
 )
 _OVERDUE = {

@@ -39,6 +39,7 @@ def traffic_now(conn: Connection, cli_types: Mapping[str, CliType], now: datetim
         at=now,
         cli_types=cli_types,
         fallbacks=traffic_store.disabled(conn),
+        forced=traffic_store.forced(conn),
         pauses=traffic_store.paused(conn),
         circuits=circuit_store.not_closed(conn),
     )
@@ -86,6 +87,7 @@ def unclaim(conn: Connection, execution: Execution) -> None:
         execution,
         cli_type=execution.moved_from or execution.cli_type,
         account=agent.account if agent else execution.account,
+        mode=agent.mode.value if agent else execution.mode,
     )
     circuit_store.free_trial(conn, execution.execution_id)
     conversation_store.unsay(conn, execution.execution_id)
@@ -112,6 +114,7 @@ def begin(
         execution,
         cli_type=decided.cli_type,
         account=decided.account,
+        mode=decided.mode.value,
         moved_from=decided.moved_from,
         conversation_id=session.conversation_id,
         session_id=session.session_id,
@@ -131,7 +134,7 @@ def begin(
             account=started.account,
             execution_id=started.execution_id,
             label=started.label,
-            message=decided.reason if decided.moved_from else None,
+            message=decided.reason if decided.is_around else None,
         ),
     )
     if decided.trial_of is not None:

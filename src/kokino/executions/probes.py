@@ -97,7 +97,7 @@ class Probes:
         if fallback.probe_execution_id is not None:
             raise Conflict(f"a probe of {cli_type!r} runs already: {fallback.probe_execution_id}")
         accepted = self._accept(conn, cli_type, cwd)
-        traffic_store.note_probe(conn, cli_type, accepted.execution_id)
+        traffic_store.note_probe(conn, fallback, accepted.execution_id)
         return accepted
 
     def _accept(self, conn: Connection, cli_type: str, cwd: Path) -> Execution:

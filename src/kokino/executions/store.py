@@ -173,6 +173,7 @@ def start(
     *,
     cli_type: str,
     account: str,
+    mode: str,
     moved_from: str | None,
     conversation_id: str,
     session_id: str,
@@ -188,6 +189,7 @@ def start(
         State.RUNNING,
         cli_type=cli_type,
         account=account,
+        mode=mode,
         moved_from=moved_from,
         conversation_id=conversation_id,
         session_id=session_id,
@@ -199,7 +201,7 @@ def start(
     return required(conn, execution.execution_id)
 
 
-def requeue(conn: Connection, execution: Execution, *, cli_type: str, account: str) -> None:
+def requeue(conn: Connection, execution: Execution, *, cli_type: str, account: str, mode: str) -> None:
     """Put one back into its queue for which no process was ever started: nothing of its claim is left."""
     _move(
         conn,
@@ -207,6 +209,7 @@ def requeue(conn: Connection, execution: Execution, *, cli_type: str, account: s
         State.QUEUED,
         cli_type=cli_type,
         account=account,
+        mode=mode,
         changes=None,
         started_at=None,
         conversation_id=None,

@@ -1,4 +1,4 @@
-"""Work one CLI by its terminal, as a person would: wait until it is ready, type the prompt, see it done, leave.
+"""Work one CLI by its terminal, as a person would: wait until it is ready, type, see it done, leave.
 
 What it says is read elsewhere, from its records (`follow.py`); here only the screen is looked at. Looks are
 counted, not timed: they follow a real process, whatever clock the broker has.
@@ -7,11 +7,10 @@ counted, not timed: they follow a real process, whatever clock the broker has.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import structlog
 
@@ -159,7 +158,9 @@ class Typist:
             async for screen, look in self._looks(UNTIL_SENT):
                 if self._has_left(look, screen, pasted):
                     return
-        raise Stranded(FailureKind.PROTOCOL, f"the prompt stays in its box; its screen: {_quoted(pasted.text)}")
+        raise Stranded(
+            FailureKind.PROTOCOL, f"the prompt stays in its box; its screen: {_quoted(pasted.text)}"
+        )
 
     async def _steady_after(self, before: Screen | None) -> Screen:
         """The screen once the paste is drawn, all of it."""

@@ -94,7 +94,7 @@ def _enter(cgroup: str | None) -> None:
 
 def _files(launch: LaunchFields) -> tuple[tuple[str, str, int, int], ...]:
     if terminal := launch["terminal"]:
-        # A session without a terminal that opens one gets it for its own: keys become signals, /dev/tty opens.
+        # A session without a terminal gets the one that it opens: keys become signals, /dev/tty opens.
         return tuple(("terminal", terminal, os.O_RDWR, target) for target in (0, 1, 2))
     return (
         # Not blocking: a FIFO without a writer would hold up the start for ever.

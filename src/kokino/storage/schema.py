@@ -57,6 +57,8 @@ agents = Table(
     Column("flags", Document, nullable=False),
     Column("limits", Document, nullable=False),
     Column("fallback", String(160)),
+    # NULL for what the CLI type says.
+    Column("breaker_fallback", Boolean),
     Column("account", String(300), nullable=False),
     _id("pool", nullable=False),
     # {failure kind: how many times more}.
@@ -125,6 +127,25 @@ fallbacks = Table(
     # Where the agents of this CLI type go meanwhile, unless their own `fallback` says otherwise.
     _id("target"),
     Column("set_by", Text, nullable=False),
+    Column("probe_due_at", Instant),
+    Column("probes_good", Integer, nullable=False),
+    _id("probe_execution_id"),
+    Column("probe_last_at", Instant),
+    Column("probe_last_outcome", Text),
+)
+
+# Agents that are sent elsewhere by name; as `fallbacks` for a whole CLI type.
+agent_fallbacks = Table(
+    "agent_fallbacks",
+    metadata,
+    _id("agent_id", primary_key=True),
+    _id("cli_type", nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("since", Instant, nullable=False),
+    _id("target"),
+    Column("set_by", Text, nullable=False),
+    # A circuit breaker did it: good probes alone undo it.
+    Column("is_automatic", Boolean, nullable=False),
     Column("probe_due_at", Instant),
     Column("probes_good", Integer, nullable=False),
     _id("probe_execution_id"),

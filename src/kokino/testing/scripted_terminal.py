@@ -1,8 +1,8 @@
-"""The scripted agent's screen and keys: what Claude Code draws, as far as a terminal's other end has to know it.
+"""The scripted agent's screen and keys: as Claude Code's, as far as who types has to know them.
 
 An input box between two rules, its answers above, and below it ``esc to interrupt`` while it works. Bracketed
-pastes are taken whole; Ctrl-C interrupts a turn, and twice at the prompt ends it. Loaded by `scripted_agent.py`
-alone; standard library only. ``KOKINO_SCRIPTED_TERMINAL`` holds words for tests: ``trust`` asks first whether
+pastes are taken whole; Ctrl-C interrupts a turn, and twice at the prompt ends it. Loaded by
+`scripted_agent.py` alone; standard library only. ``KOKINO_SCRIPTED_TERMINAL`` holds words for tests: ``trust`` asks first whether
 the folder is trusted, ``deaf`` does not hear the first Enter, ``blank`` never draws a box.
 """
 
@@ -18,7 +18,12 @@ PASTE_BEGINS, PASTE_ENDS = b"\x1b[200~", b"\x1b[201~"
 RULE = "─" * 100
 #: Longer texts are shown in the box by their length alone.
 SHOWN_LINES, SHOWN_LETTERS = 3, 200
-TRUST = ("Is this a project you created or one you trust?", "❯ 1. Yes, I trust this folder", "  2. No, exit")
+MARK = "\N{HEAVY RIGHT-POINTING ANGLE QUOTATION MARK ORNAMENT}"
+TRUST = (
+    "Is this a project you created or one you trust?",
+    f"{MARK} 1. Yes, I trust this folder",
+    "  2. No, exit",
+)
 
 
 class Terminal:
@@ -39,7 +44,7 @@ class Terminal:
     def prompts(self) -> Iterator[str]:
         """Every prompt that is sent; ends at the second Ctrl-C."""
         while (prompt := self._next()) is not None:
-            self.show(f"❯ {shown(prompt)}")
+            self.show(f"{MARK} {shown(prompt)}")
             self._note = "  ✻ Working… (esc to interrupt)"
             self._draw()
             yield prompt
@@ -97,7 +102,7 @@ class Terminal:
     def _draw(self) -> None:
         self._wipe()
         if "blank" not in self._words:
-            lines = [RULE, f"❯ {shown(self._box)}", RULE, self._note or "  ? for shortcuts"]
+            lines = [RULE, f"{MARK} {shown(self._box)}", RULE, self._note or "  ? for shortcuts"]
             text = "\n".join(lines) + "\n"
             self._drawn = text.count("\n")
             sys.stdout.write(text)

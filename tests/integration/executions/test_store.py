@@ -98,7 +98,7 @@ async def test_only_the_table_of_transitions_lets_a_state_change(queue: Queue, s
         if after is State.RUNNING:
             started(conn, name)
         elif after is State.QUEUED:
-            store.requeue(conn, execution(name), cli_type="claude", account="claude:~")
+            store.requeue(conn, execution(name), cli_type="claude", account="claude:~", mode="headless")
         else:
             store.end(conn, name, Ending(state=after), now=at(1))
 

@@ -277,6 +277,7 @@ class Outage:
             accepted,
             cli_type=cli_type,
             account="team-a",
+            mode="headless",
             moved_from=moved_from,
             conversation_id=f"conversation-{agent_id}",
             session_id="session",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -11,7 +11,7 @@ import pytest
 
 from kokino.agents.breaker import Circuit, CircuitState
 from kokino.agents.failures import FailureKind
-from kokino.agents.model import Agent, CliType, Fallback, Pause, Scope, account_of
+from kokino.agents.model import Agent, CliType, Fallback, Mode, Pause, Scope, account_of
 from kokino.agents.routing import Traffic, Way, route
 
 NOW = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
@@ -36,6 +36,12 @@ def agent(fallback: str | None = None, account: str = "claude:~") -> Agent:
 def disabled(name: str, target: str | None = None) -> Fallback:
     """A CLI type that is disabled."""
     return Fallback(cli_type=name, reason="logins fail", since=NOW, target=target, set_by="ada")
+
+
+def forced(target: str | None = None) -> Fallback:
+    """The writer, sent elsewhere by name."""
+    said = disabled("claude", target)
+    return replace(said, agent_id="writer", reason="it fails")
 
 
 def paused(scope: Scope, scope_id: str = "", *, ends_in: int | None = None) -> Pause:
@@ -87,6 +93,10 @@ class Case:
     #: Seconds until it may run, where it is known.
     until: int | None = None
     is_trial: bool = False
+    mode: Mode = Mode.HEADLESS
+    forced: tuple[Fallback, ...] = ()
+    #: Why there are no terminals.
+    no_terminal: str | None = None
     says: str
 
 
@@ -94,10 +104,69 @@ CASES = [
     Case(why="nothing is in its way", says="its own CLI type"),
     Case(why="another CLI type's trouble is none of its own", fallbacks=(disabled("codex"),), says="its own"),
     Case(
+        why="where nobody says otherwise its agents are worked in tmux",
+        fallbacks=(disabled("claude"),),
+        mode=Mode.TMUX,
+        says="CLI type 'claude' is disabled (logins fail); worked in tmux",
+    ),
+    Case(
         why="a disabled CLI type without a way around is a refusal, not a wait: callers must hear of it",
         fallbacks=(disabled("claude"),),
+        no_terminal="there is no tmux",
         way=Way.REFUSE,
-        says="'claude' is disabled (logins fail) and agent 'writer' has no fallback; enable it, or set one",
+        says="(logins fail) and agent 'writer' has no fallback: there is no tmux; enable it, or set one",
+    ),
+    Case(
+        why="one that is worked in tmux anyway has no way there",
+        agent=replace(agent(), mode=Mode.TMUX),
+        fallbacks=(disabled("claude"),),
+        mode=Mode.TMUX,
+        way=Way.REFUSE,
+        says="and agent 'writer' runs in tmux anyway",
+    ),
+    Case(
+        why="without tmux an agent of that mode does not run",
+        agent=replace(agent(), mode=Mode.TMUX),
+        no_terminal="there is no tmux",
+        mode=Mode.TMUX,
+        way=Way.REFUSE,
+        says="agent 'writer' runs in tmux, and there is no tmux",
+    ),
+    Case(
+        why="tmux shares the login: an account that is parked is parked there, too",
+        fallbacks=(disabled("claude"),),
+        pauses=(paused(Scope.ACCOUNT, "claude:~"),),
+        mode=Mode.TMUX,
+        way=Way.WAIT,
+        says="its login is needed in tmux, too: account 'claude:~' is paused",
+    ),
+    Case(
+        why="an agent that is sent elsewhere by name goes there, while its CLI type is well",
+        forced=(forced(),),
+        mode=Mode.TMUX,
+        says="agent 'writer' is sent elsewhere (it fails); worked in tmux",
+    ),
+    Case(
+        why="what is said of one agent goes before what is said of all, and before its own wish",
+        agent=agent("park"),
+        forced=(forced("codex"),),
+        fallbacks=(disabled("claude", "qwen"),),
+        cli_type="codex",
+        says="moved to 'codex'",
+    ),
+    Case(
+        why="the open circuit that sent an agent to tmux does not hold it there",
+        forced=(forced(),),
+        circuits=(circuit(),),
+        mode=Mode.TMUX,
+        says="worked in tmux",
+    ),
+    Case(
+        why="a probe asks the agent's own way, headless",
+        agent=replace(agent(), mode=Mode.TMUX),
+        forced=(forced(),),
+        is_probe=True,
+        says="its own CLI type",
     ),
     Case(
         why="who disabled it said where its agents go",
@@ -290,10 +359,16 @@ CASES = [
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.why)
 def test_the_way_of_the_next_execution(case: Case) -> None:
     """The way, what it runs on, and a reason that a person can act on."""
-    present = traffic(case.fallbacks, case.pauses, case.circuits)
+    known = {name: replace(one, no_terminal=case.no_terminal) for name, one in CLI_TYPES.items()}
+    present = replace(
+        traffic(case.fallbacks, case.pauses, case.circuits),
+        cli_types=known,
+        forced={str(one.agent_id): one for one in case.forced},
+    )
     found = route(case.agent, present, is_probe=case.is_probe, ahead=case.ahead)
     assert (found.way, found.cli_type, found.trial_of is not None) == (case.way, case.cli_type, case.is_trial)
     assert found.until == (None if case.until is None else NOW + timedelta(seconds=case.until))
+    assert found.mode is case.mode
     assert case.says in found.reason
 
 

@@ -222,7 +222,7 @@ def test_all_faults_are_told_at_once_each_at_its_line(read: Read) -> None:
         (18, "must be longer than 0"),
         (25, "'good' is the id of an earlier agent"),
         (26, f"there is no CLI type 'claud'; known: {KNOWN}"),
-        (28, f"'nowhere' is neither park nor a CLI type; known: {KNOWN}"),
+        (28, f"'nowhere' is neither tmux, park nor a CLI type; known: {KNOWN}"),
     ],
 )
 def test_a_fault_says_what_would_be_right(read: Read, line: int, said: str) -> None:

@@ -39,7 +39,9 @@ class TmuxClient:
         self._reading = asyncio.create_task(self._read(), name="tmux control client")
 
     @classmethod
-    async def attach(cls, tmux: Sequence[str], session: Sequence[str], environment: Mapping[str, str]) -> Self:
+    async def attach(
+        cls, tmux: Sequence[str], session: Sequence[str], environment: Mapping[str, str]
+    ) -> Self:
         """Make a session in the server that `tmux` speaks to, and sit in it. Raises `TmuxFailed`.
 
         `session` is its name and the program that it holds.

@@ -89,7 +89,9 @@ class Parser:
 
 def _told(line: bytes) -> Message | None:
     if output := _OUTPUT.fullmatch(line):
-        return Output(output[1].decode(), _OCTAL.sub(lambda found: bytes([int(found[1], 8) & 255]), output[2]))
+        return Output(
+            output[1].decode(), _OCTAL.sub(lambda found: bytes([int(found[1], 8) & 255]), output[2])
+        )
     name, _, rest = line.decode("utf-8", "replace").partition(" ")
     if not name.startswith("%"):
         return None  # the escape sequence that -CC begins and ends with, or a message for a person

@@ -78,10 +78,7 @@ class TmuxServer:
     @property
     def fault(self) -> str | None:
         """Why no terminal can be had, for a person; None where one can."""
-        if self._program() is None:
-            path = self.environment.get("PATH", "")
-            return f"tmux is not on the broker's PATH ({path}); install it: apt-get install tmux"
-        return None
+        return why_missing(self.environment)
 
     async def terminal(self, agent_id: str) -> Terminal:
         """The agent's terminal, renewed. Raises `TmuxMissing` and `ProcessError`."""
@@ -179,6 +176,16 @@ class TmuxServer:
     def _variables(self) -> dict[str, str]:
         kept = {name: self.environment[name] for name in ("PATH", "HOME") if name in self.environment}
         return {**kept, "LANG": "C.UTF-8", "SHELL": "/bin/sh", "TERM": "xterm-256color"}
+
+
+def why_missing(environment: Mapping[str, str]) -> str | None:
+    """Why there is no tmux, and what to do; None where there is one."""
+    path = environment.get("PATH")
+    if shutil.which("tmux", path=path) is not None:
+        return None
+    return (
+        f"tmux is not on the broker's PATH ({path}); install it (apt-get install tmux) and restart the broker"
+    )
 
 
 def _holder(text: str) -> tuple[str, ...]:

@@ -5,17 +5,20 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from kokino.agents.drivers.contract import Look, PermissionOption, PermissionRequest, Sight
 from kokino.agents.drivers.text import one_line
 from kokino.agents.failures import FailureKind
 
+#: What stands before what is typed, and before the answer that Enter would give.
+MARK = "\N{HEAVY RIGHT-POINTING ANGLE QUOTATION MARK ORNAMENT}"
 #: The line above and the one below the box.
 _RULE = re.compile(r"\s*[─━]{20,}.*")
 #: The first line in it.
-_PROMPT = re.compile(r"\s*[❯>] ?(.*)")
-#: ``❯ 1. Yes``: one of several answers.
-_OPTION = re.compile(r"\s*(?:❯\s*)?(\d)\. (.+)")
+_PROMPT = re.compile(rf"\s*[{MARK}>] ?(.*)")
+#: ``1. Yes``: one of several answers.
+_OPTION = re.compile(rf"\s*(?:{MARK}\s*)?(\d)\. (.+)")
 #: A permission's words, to what they mean: the first that fits.
 _KINDS = (
     (re.compile(r"yes.*(always|don.t ask|during this session)", re.IGNORECASE), "allow_always"),
@@ -51,7 +54,7 @@ def box_in(screen: str) -> str | None:
     """
     lines = screen.split("\n")
     rules = [at for at, line in enumerate(lines) if _RULE.fullmatch(line)]
-    for above, below in reversed(list(zip(rules, rules[1:], strict=False))):
+    for above, below in reversed(list(pairwise(rules))):
         inside = lines[above + 1 : below]
         first = _PROMPT.fullmatch(inside[0]) if inside else None
         if first is not None:
@@ -77,7 +80,7 @@ def question_in(screen: str, sign: re.Pattern[str]) -> PermissionRequest | None:
     if len(found) < 2:
         return None
     options = tuple(_option(option[1], option[2]) for option in found)
-    title = one_line(" ".join(_above(lines[:at]) + [lines[at]]))
+    title = one_line(" ".join([*_above(lines[:at]), lines[at]]))
     return PermissionRequest(id=title, title=title, options=options)
 
 

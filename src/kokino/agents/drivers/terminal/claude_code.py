@@ -7,14 +7,16 @@ from pathlib import Path
 
 from kokino.agents.drivers.claude_code import QUIET, session_arguments
 from kokino.agents.drivers.contract import Command, Invocation, Look, Reader, Sight, Surroundings
-from kokino.agents.drivers.terminal.boxes import Dialog, box_in, question_in
+from kokino.agents.drivers.terminal.boxes import MARK, Dialog, box_in, question_in
 from kokino.agents.drivers.terminal.transcript import TranscriptReader
 from kokino.agents.failures import FailureKind
 
-#: Claude Code asks these before it is ready. Headless it asks none of them, so each is answered as it would
-#: be taken there: whoever configured the agent has said that it works in this folder with this key.
+#: Claude Code asks these before it is ready. Headless it asks none of them, so each is answered as it is
+#: taken there: whoever configured the agent has said that it works in this folder with this key.
 DIALOGS = (
-    Dialog(name="trust the folder", sign=re.compile(r"❯ 1\. Yes, I trust this folder"), keys=("Enter",)),
+    Dialog(
+        name="trust the folder", sign=re.compile(rf"{MARK} 1\. Yes, I trust this folder"), keys=("Enter",)
+    ),
     Dialog(
         name="use the API key of the environment",
         sign=re.compile(r"Do you want to use this API key\?"),
@@ -28,7 +30,9 @@ DIALOGS = (
     ),
     Dialog(
         name="log in",
-        sign=re.compile(r"Select login method|Paste code here if prompted|Invalid API key · Please run /login"),
+        sign=re.compile(
+            r"Select login method|Paste code here if prompted|Invalid API key · Please run /login"
+        ),
         says="Claude Code asks for a login: run `claude` once as this user, and /login",
         kind=FailureKind.AUTH,
     ),
@@ -74,5 +78,5 @@ class ClaudeCodeTerminal:
                 return found.look()
             asked = question_in(screen, ASKS)
             return Look(sight=Sight.ASKING, asks=asked) if asked else Look(sight=Sight.UNCLEAR)
-        is_working = WORKS.search(screen.rpartition("❯")[2]) is not None
+        is_working = WORKS.search(screen.rpartition(MARK)[2]) is not None
         return Look(sight=Sight.WORKING if is_working else Sight.READY, box=box)

@@ -18,7 +18,11 @@ from kokino.agents.drivers.contract import (
 )
 from kokino.agents.drivers.record_reader import LineReader
 from kokino.agents.drivers.signs import describe, kind_of_exit
+from kokino.agents.drivers.terminal.boxes import MARK
 from kokino.agents.drivers.text import CONTENT_LIMIT, one_line
+
+#: What CLIs draw around a prompt that was sent.
+MARKS = f"{MARK}>\N{SINGLE RIGHT-POINTING ANGLE QUOTATION MARK}│┃ "
 
 
 class ScreenReader(LineReader):
@@ -98,7 +102,7 @@ def new_lines(before: tuple[str, ...], after: tuple[str, ...], prompt: str) -> l
     tail = _common(before[head:][::-1], after[head:][::-1])
     found = list(after[head : len(after) - tail])
     said = {line.strip() for line in prompt.split("\n") if line.strip()}
-    while found and (not found[0].strip() or found[0].strip().lstrip("❯>›│ ").rstrip("│ ") in said):
+    while found and (not found[0].strip() or found[0].strip().lstrip(MARKS).rstrip(MARKS) in said):
         found.pop(0)
     while found and not found[-1].strip():
         found.pop()

@@ -1,4 +1,4 @@
-"""The scripted agent in a terminal: it draws what Claude Code draws, and writes its records where it is told."""
+"""The scripted agent in a terminal: it draws as Claude Code does, and writes its records where it is told."""
 
 from __future__ import annotations
 
