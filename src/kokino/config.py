@@ -35,6 +35,7 @@ SECTIONS = (
     "doctor",
     "cli_types",
     "agents",
+    "fallback",
     "receivers",
     "owners",
 )

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
-from kokino.agents import circuit_store, circuits, store
+from kokino.agents import circuit_store, circuits, store, traffic_store
 from kokino.agents.model import Agent, Source
 from kokino.telemetry import store as telemetry
 from kokino.telemetry.model import Event, EventType
@@ -17,6 +17,7 @@ def remove(conn: Connection, agent: Agent, *, reason: str, now: datetime) -> Non
     """Remove an agent; its executions and conversations stay. What alerts told of it is over."""
     circuits.close(conn, circuit_store.of_agent(conn, agent.agent_id), reason, now=now)
     circuit_store.forget(conn, agent.agent_id)
+    traffic_store.clear(conn, agent.agent_id)
     store.forget(conn, agent.agent_id)
     telemetry.append(
         conn,

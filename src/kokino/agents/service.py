@@ -8,9 +8,10 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
-from kokino.agents import circuit_store, circuits, store, traffic_store
+from kokino.agents import circuit_store, circuits, detours, store, traffic_store
 from kokino.agents.model import Agent, CliType, Fallback, Pause, Scope
 from kokino.agents.parking import pause_event
+from kokino.agents.routing import PARK, TMUX, target_of
 from kokino.agents.unasked import Vouch, is_let_loose, loosest
 from kokino.clock import Clock, iso
 from kokino.errors import Conflict, Fault, Invalid, NotFound
@@ -18,7 +19,7 @@ from kokino.storage import Storage
 from kokino.telemetry import store as telemetry
 from kokino.telemetry.model import Event, EventType
 
-#: How soon after it was disabled a CLI type is first asked whether it works again.
+#: As `Agents.first_probe` where nothing else is configured.
 FIRST_PROBE = timedelta(seconds=60)
 
 
@@ -31,6 +32,8 @@ class Agents:
     cli_types: Mapping[str, CliType]
     #: Called after anything that may let executions run, or stop them.
     on_change: Callable[[], None]
+    #: How soon after it was disabled something is first asked whether it works again.
+    first_probe: timedelta = FIRST_PROBE
 
     async def register(self, agent: Agent, *, vouch: Vouch) -> Agent:
         """Add an agent, or change the one with its id. It has been checked.
@@ -60,8 +63,8 @@ class Agents:
         `vouch` raises where agents that ask would be moved to a CLI that asks nobody.
         """
         self._known(cli_type, "cliType")
-        if target is not None:
-            self._known(target, "target")
+        if target not in {None, TMUX, PARK}:
+            self._known(str(target), "target")
         if target == cli_type:
             raise Invalid(
                 "a CLI type cannot stand in for itself", [Fault(field="target", message="name another")]
@@ -73,7 +76,7 @@ class Agents:
             since=now,
             target=target,
             set_by=by,
-            probe_due_at=now + FIRST_PROBE,
+            probe_due_at=now + self.first_probe,
         )
         await self.storage.write(lambda conn: _disable(conn, fallback, self.cli_types, vouch))
         self.on_change()
@@ -90,14 +93,60 @@ class Agents:
         self.on_change()
         return was_disabled
 
+    async def force(
+        self, agent_id: str, *, reason: str, target: str | None, by: str, vouch: Vouch
+    ) -> Fallback:
+        """Send one agent elsewhere: to `target`, to its own fallback, or to tmux.
+
+        Raises `NotFound` for an unknown name, `Conflict` for a way that it cannot go, and what `vouch` raises
+        where an agent that asks would be moved to a CLI that asks nobody.
+        """
+        if target not in {None, TMUX, PARK}:
+            self._known(str(target), "target")
+        now = self.clock.now()
+
+        def write(conn: Connection) -> Fallback:
+            agent = required(conn, agent_id)
+            fallback = Fallback(
+                cli_type=agent.cli_type,
+                agent_id=agent_id,
+                reason=reason,
+                since=now,
+                target=target,
+                set_by=by,
+                probe_due_at=now + self.first_probe,
+            )
+            moved_to = target_of(agent, fallback)
+            if is_let_loose(agent, self.cli_types, moved_to):
+                vouch(f"moving agent {agent_id!r}, which asks, to {moved_to}, which does anything unasked,")
+            detours.force(conn, agent, fallback, self.cli_types)
+            return fallback
+
+        fallback = await self.storage.write(write)
+        self.on_change()
+        return fallback
+
+    async def clear(self, agent_id: str, *, reason: str, by: str) -> bool:
+        """Let one agent run where it is meant to; False when it was not sent elsewhere. Raises `NotFound`."""
+        now = self.clock.now()
+        was_forced = await self.storage.write(
+            lambda conn: detours.clear(conn, required(conn, agent_id), reason=reason, by=by, now=now)
+        )
+        self.on_change()
+        return was_forced
+
     async def reset_circuits(self, agent_id: str, *, by: str) -> int:
         """Close all of the agent's circuit breakers; how many were not closed. Raises `NotFound`."""
         now = self.clock.now()
 
         def write(conn: Connection) -> int:
-            required(conn, agent_id)
+            agent = required(conn, agent_id)
             found = circuit_store.of_agent(conn, agent_id)
-            return circuits.close(conn, found, f"{by}: reset", now=now)
+            were_open = circuits.close(conn, found, f"{by}: reset", now=now)
+            forced = traffic_store.forced(conn).get(agent_id)
+            if forced is not None and forced.is_automatic:
+                detours.clear(conn, agent, reason="its circuit breaker was reset", by=by, now=now)
+            return were_open
 
         were_open = await self.storage.write(write)
         self.on_change()
@@ -171,7 +220,7 @@ def _require_somebody(conn: Connection, scope: Scope, scope_id: str) -> None:
 
 def _disable(conn: Connection, fallback: Fallback, cli_types: Mapping[str, CliType], vouch: Vouch) -> None:
     agents = store.everyone(conn)
-    _check_ways(conn, fallback, agents)
+    _check_ways(conn, fallback, agents, cli_types)
     _check_moves(fallback, agents, cli_types, vouch)
     traffic_store.disable(conn, fallback)
     telemetry.append(
@@ -186,7 +235,9 @@ def _disable(conn: Connection, fallback: Fallback, cli_types: Mapping[str, CliTy
     )
 
 
-def _check_ways(conn: Connection, fallback: Fallback, agents: Collection[Agent]) -> None:
+def _check_ways(
+    conn: Connection, fallback: Fallback, agents: Collection[Agent], cli_types: Mapping[str, CliType]
+) -> None:
     """Raise `Conflict` where agents would be left without a way that is not meant to be."""
     disabled = traffic_store.disabled(conn)
     if fallback.target in disabled:
@@ -196,8 +247,13 @@ def _check_ways(conn: Connection, fallback: Fallback, agents: Collection[Agent])
     if leaning := [off.cli_type for off in disabled.values() if off.target == fallback.cli_type]:
         raise Conflict(f"{fallback.cli_type!r} stands in for {', '.join(leaning)}: enable that first")
     healthy = {agent.cli_type for agent in agents} - disabled.keys() - {fallback.cli_type}
-    stranded = any(agent.cli_type == fallback.cli_type and agent.fallback is None for agent in agents)
-    if stranded and fallback.target is None and not healthy:
+    stranded = any(
+        agent.cli_type == fallback.cli_type
+        and target_of(agent, fallback) == TMUX
+        and detours.fault_in(conn, agent, TMUX, cli_types) is not None
+        for agent in agents
+    )
+    if stranded and not healthy:
         raise Conflict(
             f"{fallback.cli_type!r} is the only CLI type in use that is enabled; to stop everything,"
             ' POST /api/pause {"scope": "all", "reason": ...}'

@@ -230,7 +230,7 @@ def has_no_form(cli_type: CliType | None) -> bool:
 
 
 def with_terminals(cli_types: Mapping[str, CliType], environment: Mapping[str, str]) -> dict[str, CliType]:
-    """The same, each with the reason why its agents cannot be worked in a terminal here, where there is one."""
+    """The same, each with the reason why its agents cannot be worked in a terminal here, if there is one."""
     missing = why_missing(environment)
     return {
         name: replace(cli_type, no_terminal=f"the driver {cli_type.driver!r} has no form for a terminal")

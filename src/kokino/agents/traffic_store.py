@@ -1,4 +1,4 @@
-"""Disabled CLI types, agents that are sent elsewhere, and pauses, in the database: they outlive the broker."""
+"""Disabled CLI types, agents that are sent elsewhere, and pauses: they outlive the broker."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ from kokino.agents.model import (
 )
 from kokino.agents.names import CliTypeName
 from kokino.agents.retries import Retries
-from kokino.agents.routing import PARK
+from kokino.agents.routing import PARK, TMUX
 from kokino.agents.service import required
 from kokino.api.guard import check_admin
 from kokino.api.services import Caller, Given
@@ -66,6 +66,7 @@ class AgentBody(Body):
     flags: list[str] = Field(default_factory=list)
     limits: LimitsBody = Field(default_factory=LimitsBody)
     fallback: CliTypeName | None = None
+    breaker_fallback: bool | None = None
     account: str | None = None
     pool: str = "default"
     retries: Retries = Field(default_factory=dict)
@@ -84,6 +85,7 @@ class AgentShape(Shape):
     flags: list[str]
     limits: dict[str, Any]
     fallback: str | None
+    breaker_fallback: bool | None
     account: str
     pool: str
     retries: dict[str, int]
@@ -229,6 +231,7 @@ def shape(agent: Agent) -> AgentShape:
         flags=list(agent.flags),
         limits=agent.limits.to_document(),
         fallback=agent.fallback,
+        breaker_fallback=agent.breaker_fallback,
         account=agent.account,
         pool=agent.pool,
         retries={kind.value: times for kind, times in agent.retries.items()},
@@ -251,8 +254,11 @@ def _faults(body: AgentBody, cli_types: Mapping[str, Any]) -> list[Fault]:
         faults.append(
             Fault(field="cliType", message=f"there is no CLI type {body.cli_type!r}; known: {known}")
         )
-    if body.fallback not in {None, PARK, *cli_types}:
-        faults.append(Fault(field="fallback", message=f"must be park or a CLI type; known: {known}"))
+    if body.fallback not in {None, PARK, TMUX, *cli_types}:
+        faults.append(Fault(field="fallback", message=f"must be tmux, park or a CLI type; known: {known}"))
+    missing = cli_types[body.cli_type].no_terminal if body.cli_type in cli_types else None
+    if body.mode is Mode.TMUX and missing is not None:
+        faults.append(Fault(field="mode", message=missing))
     if said := _fault_of_folder(body.cwd):
         faults.append(Fault(field="cwd", message=said))
     if wrong := [name for name in body.env if not name or "=" in name]:
@@ -292,6 +298,7 @@ def _agent(body: AgentBody, given: Given) -> Agent:
             spend_usd=body.limits.spend_usd,
         ),
         fallback=body.fallback,
+        breaker_fallback=body.breaker_fallback,
         account=body.account or account_of(given.cli_types[body.cli_type], body.env),
         pool=body.pool,
         retries=body.retries,

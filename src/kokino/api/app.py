@@ -26,6 +26,7 @@ from kokino.api import (
     silences,
     slo,
     supervision,
+    terminals,
 )
 from kokino.api.guard import Guard, Rules
 from kokino.api.queries import refuse_unknown
@@ -38,6 +39,7 @@ ROUTERS = (
     circuits.router,
     sessions.router,
     agents.router,
+    terminals.router,
     executions.router,
     slo.router,
     scrape.router,

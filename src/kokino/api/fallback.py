@@ -10,16 +10,17 @@ from fastapi import APIRouter
 from pydantic import Field
 from sqlalchemy import Connection
 
+from kokino.agents import store as agent_store
 from kokino.agents import traffic_store
-from kokino.agents.model import Fallback, Pause, Scope
+from kokino.agents.model import Agent, Fallback, Pause, Scope
 from kokino.agents.names import CliTypeName
+from kokino.agents.routing import TMUX, target_of
 from kokino.api.executions import ExecutionShape
 from kokino.api.executions import shape as execution_shape
 from kokino.api.guard import check_admin
 from kokino.api.services import Caller, Given
 from kokino.api.shapes import Body, Shape, Time, utc
 from kokino.errors import Fault, Invalid
-from kokino.executions.probes import WANTED
 
 router = APIRouter(prefix="/api", tags=["fallback"])
 
@@ -31,8 +32,25 @@ class DisableBody(Body):
 
     cli_type: CliTypeName
     reason: Reason
-    #: The CLI type that its agents are moved to, unless they name a fallback of their own.
+    #: ``tmux``, ``park`` or the CLI type that its agents are moved to, unless they name a fallback of their
+    #: own; where it is left out, and they name none, they are worked in tmux.
     target: CliTypeName | None = None
+
+
+class ForceBody(Body):
+    """An agent to send elsewhere."""
+
+    agent_id: str
+    reason: Reason
+    #: ``tmux``, ``park`` or a CLI type; where it is left out, its own fallback, which is tmux by default.
+    target: CliTypeName | None = None
+
+
+class ClearBody(Body):
+    """An agent that shall run where it is meant to."""
+
+    agent_id: str
+    reason: Reason = "cleared by hand"
 
 
 class EnableBody(Body):
@@ -46,6 +64,12 @@ class ProbeBody(Body):
     """A disabled CLI type to ask."""
 
     cli_type: CliTypeName
+
+
+class ProbeAgentBody(Body):
+    """An agent that is sent elsewhere, to ask."""
+
+    agent_id: str
 
 
 class ResumeBody(Body):
@@ -89,9 +113,15 @@ class ForcedShape(Shape):
     """An agent that is sent elsewhere by name."""
 
     agent_id: str
+    cli: str
+    #: Where it goes.
     target: str
     reason: str
     since: Time
+    set_by: str
+    #: A circuit breaker did it: good probes alone undo it.
+    automatic: bool
+    probes: ProbesShape
 
 
 class PauseShape(Shape):
@@ -116,12 +146,17 @@ class FallbackStatus(Shape):
 
 @router.get("/fallback/status")
 async def status(given: Given) -> FallbackStatus:
-    """What is disabled and what is paused."""
+    """What is disabled, who is sent elsewhere, and what is paused."""
+
+    wanted = given.probes.wanted
 
     def read(conn: Connection) -> FallbackStatus:
         return FallbackStatus(
-            disabled_clis=[_disabled(fallback) for fallback in traffic_store.disabled(conn).values()],
-            forced_fallbacks=[],
+            disabled_clis=[_disabled(fallback, wanted) for fallback in traffic_store.disabled(conn).values()],
+            forced_fallbacks=[
+                _forced(fallback, agent_store.get(conn, agent_id), wanted)
+                for agent_id, fallback in traffic_store.forced(conn).items()
+            ],
             pauses=[_pause(pause) for pause in traffic_store.paused(conn)],
         )
 
@@ -157,6 +192,35 @@ async def probe(body: ProbeBody, given: Given) -> ExecutionShape:
     return execution_shape(await given.probes.probe(body.cli_type))
 
 
+@router.post("/fallback/agent/force")
+async def force(body: ForceBody, given: Given, caller: Caller) -> FallbackStatus:
+    """Send one agent elsewhere until it is cleared, while its CLI type goes on working for the others.
+
+    To send one that asks to a CLI that asks nobody needs the scope admin.
+    """
+    await given.agents.force(
+        body.agent_id,
+        reason=body.reason,
+        target=body.target,
+        by=caller.subject,
+        vouch=partial(check_admin, caller),
+    )
+    return await status(given)
+
+
+@router.post("/fallback/agent/clear")
+async def clear(body: ClearBody, given: Given, caller: Caller) -> FallbackStatus:
+    """Let the agent run where it is meant to, its circuit breaker closed; also when it was not sent away."""
+    await given.agents.clear(body.agent_id, reason=body.reason, by=caller.subject)
+    return await status(given)
+
+
+@router.post("/fallback/agent/probe", status_code=202)
+async def probe_agent(body: ProbeAgentBody, given: Given) -> ExecutionShape:
+    """Start a labelled execution that asks whether an agent works again where it is meant to run."""
+    return execution_shape(await given.probes.probe_agent(body.agent_id))
+
+
 @router.post("/pause")
 async def pause(body: PauseBody, given: Given, caller: Caller) -> FallbackStatus:
     """Keep the executions of everything, an account, an agent or a pool in their queues.
@@ -183,20 +247,37 @@ def _check(body: ResumeBody) -> None:
         raise Invalid(f"id: {message}", [Fault(field="id", message=message)])
 
 
-def _disabled(fallback: Fallback) -> DisabledShape:
+def _disabled(fallback: Fallback, wanted: int) -> DisabledShape:
     return DisabledShape(
         cli=fallback.cli_type,
         reason=fallback.reason,
         since=fallback.since,
         target=fallback.target,
         set_by=fallback.set_by,
-        probes=ProbesShape(
-            wanted=WANTED,
-            good=fallback.probes_good,
-            due_at=fallback.probe_due_at,
-            last_at=fallback.probe_last_at,
-            last_outcome=fallback.probe_last_outcome,
-        ),
+        probes=_probes(fallback, wanted),
+    )
+
+
+def _forced(fallback: Fallback, agent: Agent | None, wanted: int) -> ForcedShape:
+    return ForcedShape(
+        agent_id=str(fallback.agent_id),
+        cli=fallback.cli_type,
+        target=fallback.target or TMUX if agent is None else target_of(agent, fallback),
+        reason=fallback.reason,
+        since=fallback.since,
+        set_by=fallback.set_by,
+        automatic=fallback.is_automatic,
+        probes=_probes(fallback, wanted),
+    )
+
+
+def _probes(fallback: Fallback, wanted: int) -> ProbesShape:
+    return ProbesShape(
+        wanted=wanted,
+        good=fallback.probes_good,
+        due_at=fallback.probe_due_at,
+        last_at=fallback.probe_last_at,
+        last_outcome=fallback.probe_last_outcome,
     )
 
 

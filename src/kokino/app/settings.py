@@ -107,6 +107,20 @@ class SessionSettings(Settings):
     )
 
 
+class FallbackSettings(Settings):
+    """``[fallback]``: how what is disabled is asked whether it works again."""
+
+    probe_every: Length = Field(
+        timedelta(seconds=60),
+        ge=timedelta(seconds=1),
+        le=timedelta(days=1),
+        description="between two probes while they succeed; what goes on failing is asked less often",
+    )
+    probes_wanted: Whole = Field(
+        3, ge=1, le=1000, description="good probes in a row after which it may be used again"
+    )
+
+
 class CalendarSettings(Settings):
     """``[calendar]``: how times are written for people."""
 
@@ -160,6 +174,7 @@ class Checked:
     storage: StorageSettings
     process: ProcessSettings
     sessions: SessionSettings
+    fallback: FallbackSettings
     calendar: CalendarSettings
     alerting: AlertingSettings
     integrity: IntegritySettings
@@ -183,6 +198,7 @@ def check(config: Config, environment: Mapping[str, str], *, now: datetime) -> C
     storage = config.section("storage").read(StorageSettings, faults)
     process = config.section("process").read(ProcessSettings, faults)
     sessions = config.section("sessions").read(SessionSettings, faults)
+    fallback = config.section("fallback").read(FallbackSettings, faults)
     calendar = config.section("calendar").read(CalendarSettings, faults)
     alerting = config.section("alerting").read(AlertingSettings, faults)
     integrity = config.section("integrity").read(IntegritySettings, faults)
@@ -201,6 +217,7 @@ def check(config: Config, environment: Mapping[str, str], *, now: datetime) -> C
         storage=storage or StorageSettings(),
         process=process or ProcessSettings(),
         sessions=sessions or SessionSettings(),
+        fallback=fallback or FallbackSettings(),
         calendar=calendar or CalendarSettings(),
         alerting=alerting or AlertingSettings(),
         integrity=integrity or IntegritySettings(),

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 from fastapi import FastAPI
 
 from kokino import web
+from kokino.agents.detours import BreakerFallbacks
 from kokino.agents.parking import Parking
 from kokino.agents.service import Agents
 from kokino.alerts import retention_store as alert_retention
@@ -97,7 +98,13 @@ def wire(checked: Checked, ground: Ground) -> tuple[Services, LocalDispatch, Fas
     executions = _executions(checked, ground, bells)
     folder = checked.config.home / "broker"
     probes = Probes(
-        ground.storage, ground.world.clock, executions, checked.cli_types, folder=folder / "probes"
+        ground.storage,
+        ground.world.clock,
+        executions,
+        checked.cli_types,
+        folder=folder / "probes",
+        interval=checked.fallback.probe_every,
+        wanted=checked.fallback.probes_wanted,
     )
     tokens = Tokens.open(folder / "token.key")
     desk = _desk(checked, ground)
@@ -129,6 +136,12 @@ def wire(checked: Checked, ground: Ground) -> tuple[Services, LocalDispatch, Fas
         # In the order in which one's effect is the next one's work.
         (
             doctor,
+            BreakerFallbacks(
+                ground.storage,
+                checked.cli_types,
+                first_probe=checked.fallback.probe_every,
+                on_change=bells.changed,
+            ),
             probes,
             nightly,
             Parking(ground.storage, on_change=bells.changed),
@@ -164,6 +177,7 @@ def wire(checked: Checked, ground: Ground) -> tuple[Services, LocalDispatch, Fas
             clock=ground.world.clock,
             cli_types=checked.cli_types,
             on_change=bells.changed,
+            first_probe=checked.fallback.probe_every,
         ),
         executions=executions,
         sessions=Sessions(storage=ground.storage, clock=ground.world.clock, max_age=checked.sessions.max_age),

@@ -10,12 +10,14 @@ import typer
 from kokino import __version__
 from kokino.cli import (
     alerts,
+    attach,
     config,
     demo,
     diff,
     doctor,
     export,
     integrity,
+    fallback,
     playbook,
     restart,
     serve,
@@ -39,12 +41,14 @@ app.command("restart", cls=Command)(restart.restart)
 app.command("doctor", cls=Command)(doctor.doctor)
 app.command("demo", cls=Command)(demo.demo)
 app.command("diff", cls=Command)(diff.diff)
+app.command("attach", cls=Command)(attach.attach)
 app.command("token", cls=Command)(token.token)
 app.command("init", cls=Command)(config.init)
 app.add_typer(alerts.app, name="alerts")
 app.add_typer(slo.app, name="slo")
 app.add_typer(config.app, name="config")
 app.add_typer(export.app, name="export")
+app.add_typer(fallback.app, name="fallback")
 app.add_typer(playbook.app, name="playbook")
 app.add_typer(sessions.app, name="sessions")
 app.add_typer(integrity.app, name="integrity")

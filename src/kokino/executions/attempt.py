@@ -17,11 +17,11 @@ from kokino.errors import Conflict, ProcessError
 from kokino.executions import deadlines, notices, store
 from kokino.executions.agent_log import AgentLog
 from kokino.executions.channel import Channel
-from kokino.executions.desk import Desk
 from kokino.executions.ending import Stop, decide
 from kokino.executions.exchange import POLITE, Exchange
 from kokino.executions.follow import Follow
 from kokino.executions.model import MIB, Ending, Execution, State, Waiting
+from kokino.executions.seat import Seat
 from kokino.executions.spool import Spool
 from kokino.executions.stuck import Stuck
 from kokino.executions.workshop import Workshop
@@ -50,7 +50,7 @@ class Attempt:
     exchange: Exchange | None = field(init=False)
     _driver: Driver = field(init=False)
     #: Where its CLI is worked in a terminal; None for a headless one.
-    _desk: Desk | None = field(init=False)
+    _seat: Seat | None = field(init=False)
     _spool: Spool = field(init=False)
     _ended: Ended | None = None
     _end: asyncio.Task[Ended | None] | None = None
@@ -61,8 +61,8 @@ class Attempt:
         self._driver = driver_named(str(execution.driver))
         resumed = execution.session_id if execution.is_resume else None
         self._spool = Spool(self.workshop.spool / execution.execution_id, self.number)
-        self._desk = Desk.of(self.workshop, execution, self._spool)
-        self.reader = (self._desk.form if self._desk else self._driver).reader(resumed)
+        self._seat = Seat.of(self.workshop, execution, self._spool)
+        self.reader = (self._seat.form if self._seat else self._driver).reader(resumed)
         self.exchange = self._new_exchange() if isinstance(self.reader, Dialogue) else None
         self.follow = Follow(
             execution=execution,
@@ -76,8 +76,8 @@ class Attempt:
             on_records=self.on_records,
             exchange=self.exchange,
         )
-        if self._desk is not None:
-            self._desk.read_by(self.follow)
+        if self._seat is not None:
+            self._seat.read_by(self.follow)
 
     @property
     def session_is_alive(self) -> bool:
@@ -100,9 +100,9 @@ class Attempt:
             self.exchange.open(self._opening(agent))
         if self.number > 1:
             await self.follow.number_on()
-        if self._desk is not None:
+        if self._seat is not None:
             self._tasks.start(
-                self._desk.work(self.follow, agent, self._note_waiting),
+                self._seat.work(self.follow, agent, self._note_waiting),
                 name=f"typing for {self.execution.execution_id}",
             )
         pid, execution_id = started.pid, self.execution.execution_id
@@ -122,13 +122,13 @@ class Attempt:
         """
         if self.execution.cancel_requested_at is not None:
             self.follow.interrupt(Stop.CANCEL)
-        elif self.exchange is not None or self._desk is not None:
+        elif self.exchange is not None or self._seat is not None:
             self.follow.interrupt(Stop.ORPHANED)
         return await self._see_through()
 
     async def answer(self, option_id: str, request_id: str | None) -> None:
         """Answer the permission that it waits for. Raises `Conflict` and `Invalid`."""
-        partner = self._desk.typist if self._desk else self.exchange
+        partner = self._seat.typist if self._seat else self.exchange
         if partner is None:
             raise Conflict(f"CLI type {self.execution.cli_type!r} asks nobody: it is not spoken with")
         await partner.answer(option_id, request_id)
@@ -159,7 +159,7 @@ class Attempt:
     def judge(self) -> Ending:
         """What it came to, now that its tree is gone."""
         ending = decide(self.reader, self._ended, self.follow.stop, self.limits)
-        ending = self._desk.explain(ending, self.follow.stop) if self._desk else ending
+        ending = self._seat.explain(ending, self.follow.stop) if self._seat else ending
         cli_type = self.workshop.cli_types.get(self.execution.cli_type)
         return ending if cli_type is None else replace(ending, memory_slo_mb=cli_type.memory_slo_mb)
 
@@ -173,8 +173,8 @@ class Attempt:
         # Its own exit file goes before what the warden remembers: that may be the end of an earlier try. And
         # where the warden never knew it, or died unheard, the keeper has left word there.
         ended = read_exit_file(self._spool.exit) or ended
-        if self._desk is not None:
-            await self._desk.leave()
+        if self._seat is not None:
+            await self._seat.leave()
         if ended is not None and ended.breach is Breach.OUTPUT:
             self.follow.drop_rest()
         return ended
@@ -188,8 +188,8 @@ class Attempt:
             exchange.cancel()
             if self._end is not None:
                 await asyncio.wait({self._end}, timeout=min(POLITE, grace.total_seconds()))
-        elif self._desk is not None and self.follow.stop in POLITELY and self._end is not None:
-            await self._desk.halt()
+        elif self._seat is not None and self.follow.stop in POLITELY and self._end is not None:
+            await self._seat.halt()
             await asyncio.wait({self._end}, timeout=min(POLITE, grace.total_seconds()))
         await self.workshop.warden.stop(self.execution.execution_id, grace=grace)
 
@@ -236,11 +236,11 @@ class Attempt:
             records_file=self._spool.stdout,
         )
         env = self._environment(agent)
-        command = (self._desk.form if self._desk else self._driver).command(invocation)
+        command = (self._seat.form if self._seat else self._driver).command(invocation)
         launch = self._launch_of(agent, command, {**env, **command.env})
-        if self._desk is None:
+        if self._seat is None:
             return launch
-        return await self._desk.prepare(launch, invocation, self.follow)
+        return await self._seat.prepare(launch, invocation, self.follow)
 
     def _configured(self, agent: Agent) -> tuple[CliType, tuple[str, ...], str | None]:
         """CLI type, flags and model.

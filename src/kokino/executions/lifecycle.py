@@ -71,12 +71,19 @@ def end(
     if ending.began_anew is not None:
         telemetry.append(conn, _replaced_event(ended, ending.began_anew, now))
     telemetry.append(conn, _end_event(ended, ending, now))
-    if ended.started_at is not None and ended.label != PROBE:
+    if ended.started_at is not None and ended.label != PROBE and not _went_round(conn, ended):
         kind = ended.kind.value if ended.kind else None
         circuits.note_end(conn, _trier(ended), _verdict(ended), kind=kind, error=ended.error, now=now)
     if ended.kind is FailureKind.QUOTA:
         parking.park(conn, ended.account, ended.error or "", told=ending.resets_at, now=now)
     return ended
+
+
+def _went_round(conn: Connection, ended: Execution) -> bool:
+    """True for one that ran in a terminal because its own way was disabled: it says nothing of that way."""
+    agent = agent_store.get(conn, ended.agent_id)
+    is_own = agent is None or ended.moved_from is not None or agent.mode == ended.mode
+    return not is_own
 
 
 def unclaim(conn: Connection, execution: Execution) -> None:

@@ -1,4 +1,4 @@
-"""Ask a disabled CLI type, now and then, whether it works again."""
+"""Ask what is disabled, now and then, whether it works again: a CLI type, or one agent."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 import structlog
 from sqlalchemy import Connection
 
-from kokino.agents import session_store, traffic_store
+from kokino.agents import detours, session_store, traffic_store
 from kokino.agents import store as agent_store
 from kokino.agents.model import PROBE_AGENT, Agent, CliType, Fallback, Limits, Scope, Source, account_of
 from kokino.clock import Clock
@@ -23,11 +23,11 @@ from kokino.telemetry.model import PROBE
 
 log = structlog.get_logger(__name__)
 
-#: The distance between two probes while they succeed, and in the first ten minutes.
+#: The distance between two probes while they succeed, and in the first ten minutes; where none is configured.
 INTERVAL = timedelta(seconds=60)
 #: The longest distance: somebody has to renew that login by hand, and each question costs a little.
 LONGEST = timedelta(minutes=15)
-#: Good probes in a row after which a CLI type may be enabled again: two can be luck.
+#: Good probes in a row after which it may be used again, where no number is configured: two can be luck.
 WANTED = 3
 #: Says little, costs little, and any model that works can do it.
 PROMPT = "Reply with the single word OK."
@@ -36,7 +36,11 @@ TIMEOUT = timedelta(seconds=90)
 
 
 class Probes:
-    """Runs a labelled probe execution on each disabled CLI type, and counts the good ones in a row."""
+    """Runs labelled probe executions on all that is disabled, and counts the good ones in a row.
+
+    They run headless, on the way that is disabled. What a circuit breaker has disabled is switched back here;
+    all else by whoever disabled it, a playbook or a person.
+    """
 
     name = "probes"
 
@@ -48,22 +52,27 @@ class Probes:
         cli_types: Mapping[str, CliType],
         *,
         folder: Path,
+        interval: timedelta = INTERVAL,
+        wanted: int = WANTED,
     ) -> None:
+        #: Good ones in a row after which what was disabled may be used again.
+        self.wanted = wanted
         self._storage = storage
         self._clock = clock
         self._executions = executions
         self._cli_types = cli_types
         self._folder = folder
+        self._interval = interval
 
     async def run(self, now: datetime) -> datetime | None:
         """Judge the probes that ended, start those that are due; when the next one is."""
-        for fallback in (await self._storage.read(traffic_store.disabled)).values():
+        for fallback in await self._storage.read(traffic_store.everything):
             if fallback.probe_execution_id is not None:
                 await self._judge(fallback, now)
             elif fallback.probe_due_at is not None and fallback.probe_due_at <= now:
-                await self.probe(fallback.cli_type)
-        left = await self._storage.read(traffic_store.disabled)
-        return min((f.probe_due_at for f in left.values() if f.probe_due_at is not None), default=None)
+                await self._start(fallback)
+        left = await self._storage.read(traffic_store.everything)
+        return min((f.probe_due_at for f in left if f.probe_due_at is not None), default=None)
 
     async def probe(self, cli_type: str) -> Execution:
         """Start a probe on a disabled CLI type.
@@ -72,36 +81,49 @@ class Probes:
         """
         if cli_type not in self._cli_types:
             raise NotFound(f"there is no CLI type {cli_type!r}; known: {', '.join(sorted(self._cli_types))}")
-        cwd = await self._own_folder(cli_type)
-        started = await self._storage.write(lambda conn: self._begin(conn, cli_type, cwd))
-        self._executions.dispatch.wake()
-        return started
+        fallback = (await self._storage.read(traffic_store.disabled)).get(cli_type)
+        if fallback is None:
+            raise Invalid(f"CLI type {cli_type!r} is enabled: its own executions tell how it is")
+        return await self._start(fallback)
+
+    async def probe_agent(self, agent_id: str) -> Execution:
+        """Start a probe of an agent that is sent elsewhere; raises as `probe` does."""
+        fallback = (await self._storage.read(traffic_store.forced)).get(agent_id)
+        if fallback is None:
+            raise Invalid(f"agent {agent_id!r} is not sent elsewhere: its own executions tell how it is")
+        return await self._start(fallback)
 
     async def ask(self, cli_type: str) -> Execution:
         """Have a CLI type answer the prompt of a probe that counts for nobody's way back; how that ended."""
         cwd = await self._own_folder(cli_type)
-        accepted = await self._storage.write(lambda conn: self._accept(conn, cli_type, cwd))
+        accepted = await self._storage.write(lambda conn: self._accept(conn, cli_type, None, cwd))
         self._executions.dispatch.wake()
         return await self._executions.ended(accepted.execution_id)
 
-    async def _own_folder(self, cli_type: str) -> Path:
-        cwd = self._folder / cli_type
+    async def _start(self, fallback: Fallback) -> Execution:
+        cwd = await self._own_folder(_name(fallback.cli_type, fallback.agent_id))
+        started = await self._storage.write(lambda conn: self._begin(conn, fallback, cwd))
+        self._executions.dispatch.wake()
+        return started
+
+    async def _own_folder(self, name: str) -> Path:
+        cwd = self._folder / name
         await asyncio.to_thread(cwd.mkdir, parents=True, exist_ok=True, mode=0o700)
         return cwd
 
-    def _begin(self, conn: Connection, cli_type: str, cwd: Path) -> Execution:
+    def _begin(self, conn: Connection, fallback: Fallback, cwd: Path) -> Execution:
         """Accept the probe and note it in one transaction: a crash between the two would run another."""
-        fallback = traffic_store.disabled(conn).get(cli_type)
-        if fallback is None:
-            raise Invalid(f"CLI type {cli_type!r} is enabled: its own executions tell how it is")
-        if fallback.probe_execution_id is not None:
-            raise Conflict(f"a probe of {cli_type!r} runs already: {fallback.probe_execution_id}")
-        accepted = self._accept(conn, cli_type, cwd)
+        present = _present(conn, fallback)
+        if present is None:
+            raise Invalid(f"{_what(fallback)} is enabled again: its own executions tell how it is")
+        if present.probe_execution_id is not None:
+            raise Conflict(f"a probe of {_what(fallback)} runs already: {present.probe_execution_id}")
+        accepted = self._accept(conn, fallback.cli_type, fallback.agent_id, cwd)
         traffic_store.note_probe(conn, fallback, accepted.execution_id)
         return accepted
 
-    def _accept(self, conn: Connection, cli_type: str, cwd: Path) -> Execution:
-        agent = self._agent(conn, cli_type, cwd)
+    def _accept(self, conn: Connection, cli_type: str, agent_id: str | None, cwd: Path) -> Execution:
+        agent = self._agent(conn, cli_type, agent_id, cwd)
         agent_store.put(conn, agent)
         # Each probe asks a fresh session: an old one may work where a login fails.
         session_store.forget(conn, agent.agent_id)
@@ -114,24 +136,33 @@ class Probes:
             return
         good = fallback.probes_good + 1 if execution and execution.state is State.COMPLETED else 0
         outcome = _outcome(execution)
-        await self._storage.write(
-            lambda conn: traffic_store.judge_probe(
-                conn,
-                execution_id,
-                good=good,
-                outcome=outcome,
-                at=now,
-                due_at=now + pause(fallback, now, good=good),
-            )
-        )
-        log.info("probe ended", cli_type=fallback.cli_type, outcome=outcome, good=good)
+        due_at = now + pause(fallback, now, good=good, interval=self._interval)
 
-    def _agent(self, conn: Connection, cli_type: str, cwd: Path) -> Agent:
-        """The broker's own agent for this CLI type: like a user's agent, in a folder of its own."""
-        like = _example(conn, cli_type)
+        def write(conn: Connection) -> bool:
+            traffic_store.judge_probe(conn, execution_id, good=good, outcome=outcome, at=now, due_at=due_at)
+            return good >= self.wanted and self._switch_back(conn, fallback, now)
+
+        is_back = await self._storage.write(write)
+        log.info("probe ended", of=_what(fallback), outcome=outcome, good=good, switched_back=is_back)
+        if is_back:
+            self._executions.dispatch.wake()
+
+    def _switch_back(self, conn: Connection, fallback: Fallback, now: datetime) -> bool:
+        """Undo what a circuit breaker did; what somebody else did is theirs to undo."""
+        present = _present(conn, fallback)
+        agent = agent_store.get(conn, fallback.agent_id) if fallback.agent_id else None
+        if agent is None or present is None or not present.is_automatic:
+            return False
+        reason = f"{self.wanted} probes in a row succeeded"
+        return detours.clear(conn, agent, reason=reason, by=detours.BREAKER, now=now)
+
+    def _agent(self, conn: Connection, cli_type: str, agent_id: str | None, cwd: Path) -> Agent:
+        """The broker's own agent that asks: like that user's agent, or like one of them; in its own folder."""
+        named = agent_store.get(conn, agent_id) if agent_id else None
+        like = named or _example(conn, cli_type)
         env = like.env if like else {}
         return Agent(
-            agent_id=f"{PROBE_AGENT}{cli_type}"[:128],
+            agent_id=f"{PROBE_AGENT}{_name(cli_type, agent_id)}"[:128],
             cli_type=cli_type,
             cwd=cwd,
             model=like.model if like else None,
@@ -144,11 +175,29 @@ class Probes:
         )
 
 
-def pause(fallback: Fallback, now: datetime, *, good: int) -> timedelta:
+def _name(cli_type: str, agent_id: str | None) -> str:
+    """What its folder, and the broker's agent that asks, are called after."""
+    return cli_type if agent_id is None else f"agent.{agent_id}"
+
+
+def _what(fallback: Fallback) -> str:
+    if fallback.agent_id is None:
+        return f"CLI type {fallback.cli_type!r}"
+    return f"agent {fallback.agent_id!r}"
+
+
+def _present(conn: Connection, fallback: Fallback) -> Fallback | None:
+    """What is known of it now; None where it was undone meanwhile."""
+    if fallback.agent_id is None:
+        return traffic_store.disabled(conn).get(fallback.cli_type)
+    return traffic_store.forced(conn).get(fallback.agent_id)
+
+
+def pause(fallback: Fallback, now: datetime, *, good: int, interval: timedelta = INTERVAL) -> timedelta:
     """How long to wait for the next probe: the longer it has been out of use, the less often it is asked."""
     if good:
-        return INTERVAL
-    return min(max((now - fallback.since) / 10, INTERVAL), LONGEST)
+        return interval
+    return min(max((now - fallback.since) / 10, interval), max(interval, LONGEST))
 
 
 def _example(conn: Connection, cli_type: str) -> Agent | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
@@ -80,10 +80,10 @@ class Typist:
     trouble: Stranded | None = None
     waiting: Waiting | None = None
     _before: Screen | None = None
+    #: What stands in its box where nobody has typed: a hint, perhaps.
+    _empty_box: str | None = None
     _idle_processes: int | None = None
     _is_halted: bool = False
-    #: The lines that it has shown.
-    _seen: set[str] = field(default_factory=set)
 
     async def work(self) -> None:
         """From the start of the CLI to its end, or until the caller has seen that it ended."""
@@ -123,26 +123,32 @@ class Typist:
         await self._wait_for(None)
 
     async def last_screen(self) -> list[bytes]:
-        """What it showed beyond what stood there before, when it ended by itself: why, as a rule."""
+        """What it showed beneath what it had drawn, when it ended by itself: why, as a rule."""
         if self.follow.reader.is_final:
             return []
         with suppress(TmuxFailed):
             lines = below_box((await self.terminal.screen()).lines)
-            return [line.encode() for line in lines if line.strip() and line not in self._seen]
+            return [line.encode() for line in lines if line.strip()]
         return []
 
     # -- the way of one prompt
 
     async def _become_ready(self) -> None:
-        answered, quiet, last = 0, 0, ""
+        answered, quiet, last, asked = 0, 0, "", ""
         async for screen, look in self._looks(UNTIL_READY):
             quiet, last = (quiet + 1 if screen.text == last else 0), screen.text
             if look.sight is Sight.READY or (self._is_blind and screen.text and quiet >= QUIET_START):
-                self._before, self._idle_processes = screen, self.processes()
+                self._before, self._empty_box = screen, look.box
+                self._idle_processes = self.processes()
                 return
             if look.sight is Sight.HOPELESS:
                 raise Stranded(look.kind or FailureKind.PROTOCOL, look.says)
-            if look.sight is Sight.DIALOG and answered < DIALOGS:
+            if (
+                look.sight is Sight.DIALOG
+                and answered < DIALOGS
+                and (screen.text != asked or quiet > UNTIL_SENT)
+            ):
+                asked, quiet = screen.text, 0  # until it has taken the answer, it shows the same question
                 log.info("answering a dialog of a CLI", dialog=look.says, execution=self._name)
                 await self._press(look.keys)
                 answered += 1
@@ -176,7 +182,8 @@ class Typist:
             return True
         if self._is_blind:
             return screen.text != pasted.text
-        return look.box is not None and look.box != self.form.look(pasted.text).box
+        # A paste may go on being drawn behind an Enter: that the box has changed is no proof.
+        return look.box in {"", self._empty_box}
 
     async def _see_it_done(self) -> None:
         quiet, last = 0, ""
@@ -217,7 +224,6 @@ class Typist:
         looked = 0
         while not self._is_halted and (most is None or looked < most):
             screen = await self.terminal.screen()
-            self._seen.update(screen.lines)
             yield screen, self.form.look(screen.text)
             looked += 1
             await asyncio.sleep(LOOK_AGAIN)

@@ -2,8 +2,8 @@
 
 An input box between two rules, its answers above, and below it ``esc to interrupt`` while it works. Bracketed
 pastes are taken whole; Ctrl-C interrupts a turn, and twice at the prompt ends it. Loaded by
-`scripted_agent.py` alone; standard library only. ``KOKINO_SCRIPTED_TERMINAL`` holds words for tests: ``trust`` asks first whether
-the folder is trusted, ``deaf`` does not hear the first Enter, ``blank`` never draws a box.
+`scripted_agent.py` alone; standard library only. ``KOKINO_SCRIPTED_TERMINAL`` has words for tests: ``trust``
+asks first whether the folder is trusted, ``deaf`` does not hear the first Enter, ``blank`` never draws a box.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ class Terminal:
         return b""
 
     def _next_stop(self, data: bytes) -> int:
-        stops = [data.find(PASTE_ENDS if self._is_pasting else b"\x1b", 1)]
+        stops = [data.find(b"\x1b", 1)]  # a mark, or the half of one: a read ends anywhere
         if not self._is_pasting:
             stops.append(data.find(b"\n", 1))
         return min((stop for stop in stops if stop > 0), default=len(data))

@@ -14,8 +14,11 @@ from msgspec import Struct
 
 from kokino.agents.drivers.contract import Usage
 from kokino.agents.drivers.record_reader import Take, decode
+from kokino.agents.drivers.signs import Sentence
+from kokino.agents.drivers.stream_failures import SENTENCES
 from kokino.agents.drivers.stream_json import SYNTHETIC, StreamJsonReader
 from kokino.agents.drivers.stream_records import Message, Result, TokenCounts
+from kokino.agents.failures import FailureKind
 
 #: How it notes that somebody has stopped it.
 INTERRUPTED = "[Request interrupted by user"
@@ -49,9 +52,14 @@ class Anything(Struct, rename="camel"):
 class TranscriptReader(StreamJsonReader):
     """Follows one turn in a session's file; see `contract.Reader`."""
 
+    SENTENCES = (
+        Sentence(text=r"request interrupted by user for tool use", kind=FailureKind.PERMISSION),
+        Sentence(text=r"request interrupted by user", kind=FailureKind.CANCELLED),
+        *SENTENCES,
+    )
     PASSED_OVER = frozenset({
-        "agent-name", "ai-title", "attachment", "custom-title", "file-history-snapshot", "last-prompt", "mode",
-        "permission-mode", "pr-link", "progress", "queue-operation", "summary", "tag",
+        "agent-name", "ai-title", "attachment", "custom-title", "file-history-snapshot", "last-prompt",
+        "mode", "permission-mode", "pr-link", "progress", "queue-operation", "summary", "tag",
         "system/api_error", "system/away_summary", "system/compact_boundary", "system/informational",
         "system/local_command", "system/stop_hook_summary",
     })  # fmt: skip

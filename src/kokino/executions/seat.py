@@ -32,7 +32,7 @@ TERM = "screen-256color"
 
 
 @dataclass(slots=True)
-class Desk:
+class Seat:
     """One process of an execution in its agent's terminal."""
 
     workshop: Workshop

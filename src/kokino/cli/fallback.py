@@ -1,0 +1,94 @@
+"""``kokino fallback``: take a CLI type or an agent off its own way, and put it back."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from kokino.cli.answers import Format, Written, instant
+from kokino.cli.client import DEFAULT_URL, Url, get, post
+from kokino.cli.commands import Command, Group
+from kokino.cli.terminal import console, plain, table
+
+app = typer.Typer(
+    cls=Group, help="Send agents round what does not work: to tmux, to another CLI.", no_args_is_help=True
+)
+
+CliType = Annotated[str, typer.Argument(metavar="CLI_TYPE", help="The CLI type.")]
+AgentId = Annotated[str, typer.Argument(metavar="AGENT", help="The agent's id.")]
+Reason = Annotated[str, typer.Option("--reason", "-m", help="Why, for those who wonder.")]
+To = Annotated[
+    str | None,
+    typer.Option("--to", help="tmux, park or a CLI type. Default: the agent's own fallback, else tmux."),
+]
+
+
+@app.command(cls=Command)
+def status(*, format: Written = Format.TABLE, url: Url = DEFAULT_URL) -> None:
+    """Show what is disabled, who is sent elsewhere, why, and how the probes go."""
+    found = get(url, "/api/fallback/status")
+    if format is Format.JSON:
+        typer.echo(json.dumps(found, indent=2))
+    elif not found["disabledCLIs"] and not found["forcedFallbacks"]:
+        typer.echo("Everything runs where it is meant to.")
+    else:
+        console().print(_table(found))
+
+
+@app.command(cls=Command)
+def disable(cli_type: CliType, *, reason: Reason, to: To = None, url: Url = DEFAULT_URL) -> None:
+    """Send all agents of a CLI type round it, until it is enabled.
+
+    An agent's own fallback goes before --to. Probes ask meanwhile whether it works again.
+    """
+    post(url, "/api/fallback/cli/disable", cliType=cli_type, reason=reason, target=to)
+    typer.echo(f"{plain(cli_type)} is disabled. `kokino fallback enable {plain(cli_type)}` undoes it.")
+
+
+@app.command(cls=Command)
+def enable(cli_type: CliType, *, reason: Reason = "enabled by hand", url: Url = DEFAULT_URL) -> None:
+    """Use a CLI type again. Its agents' circuit breakers are closed."""
+    post(url, "/api/fallback/cli/enable", cliType=cli_type, reason=reason)
+    typer.echo(f"{plain(cli_type)} is enabled.")
+
+
+@app.command(cls=Command)
+def force(agent_id: AgentId, *, reason: Reason, to: To = None, url: Url = DEFAULT_URL) -> None:
+    """Send one agent elsewhere, until it is cleared; its CLI type goes on working for the others."""
+    found = post(url, "/api/fallback/agent/force", agentId=agent_id, reason=reason, target=to)
+    target = next(one["target"] for one in found["forcedFallbacks"] if one["agentId"] == agent_id)
+    typer.echo(
+        f"{plain(agent_id)} goes to {plain(target)}. `kokino fallback clear {plain(agent_id)}` undoes it."
+    )
+
+
+@app.command(cls=Command)
+def clear(agent_id: AgentId, *, reason: Reason = "cleared by hand", url: Url = DEFAULT_URL) -> None:
+    """Let an agent run where it is meant to. Its circuit breaker there is closed."""
+    post(url, "/api/fallback/agent/clear", agentId=agent_id, reason=reason)
+    typer.echo(f"{plain(agent_id)} runs where it is meant to.")
+
+
+def _table(found: Any) -> Table:
+    shown = table()
+    shown.add_column("What", overflow="fold")
+    shown.add_column("Goes to", overflow="fold")
+    shown.add_column("Since", no_wrap=True)
+    shown.add_column("Probes", no_wrap=True)
+    shown.add_column("By", overflow="fold")
+    shown.add_column("Why", overflow="fold")
+    for one in found["disabledCLIs"]:
+        shown.add_row(f"CLI type {plain(one['cli'])}", plain(one["target"] or "each its own"), *_rest(one))
+    for one in found["forcedFallbacks"]:
+        shown.add_row(f"agent {plain(one['agentId'])}", plain(one["target"]), *_rest(one))
+    return shown
+
+
+def _rest(one: Any) -> tuple[str, ...]:
+    probes = one["probes"]
+    last = "" if probes["lastOutcome"] is None else f", last {plain(probes['lastOutcome'])}"
+    good = f"{probes['good']} of {probes['wanted']} good{last}"
+    return instant(one["since"]), good, plain(one["setBy"]), plain(one["reason"])

@@ -1,0 +1,241 @@
+"""Agents that are worked in tmux, through the front door: answers, context, ends, and what is left."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+import pytest
+
+from kokino.testing.broker import TestBroker
+from tests.acceptance.serving import processes_of, processes_with, serving
+from tests.acceptance.serving import until as until_now
+
+#: Far longer than anything here takes, in seconds.
+PATIENCE = 60
+#: Of a double-forked daemon: nothing else of this machine sleeps for exactly so long, in seconds.
+DAEMON = "86407"
+FLEET = """
+[cli_types.claude-code]
+driver = "scripted"
+env = {{ KOKINO_SCRIPTED_HOME = "{memory}" }}
+[cli_types.quiet]
+driver = "qwen"
+command = ["{quiet}"]
+[[agents]]
+id = "writer"
+cli_type = "claude-code"
+cwd = "."
+mode = "tmux"
+[[agents]]
+id = "deaf.one"
+cli_type = "claude-code"
+cwd = "."
+mode = "tmux"
+env = {{ KOKINO_SCRIPTED_TERMINAL = "trust deaf" }}
+[[agents]]
+id = "small"
+cli_type = "claude-code"
+cwd = "."
+mode = "tmux"
+limits = {{ memory_mb = 64, timeout = "10m" }}
+[[agents]]
+id = "quiet"
+cli_type = "quiet"
+cwd = "."
+mode = "tmux"
+"""
+#: A CLI that no driver knows the screen of: it draws, thinks and falls silent.
+QUIET = """#!/usr/bin/env python3
+import sys
+print("Quiet CLI 1.0", *sys.argv[1:2], "\\n", flush=True)
+prompt = sys.stdin.readline().strip()
+print(f"> {prompt}\\n\\nYou said {len(prompt)} letters.", flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.fixture
+async def broker(tmp_path: Path) -> AsyncIterator[TestBroker]:
+    """Scripted agents in terminals."""
+    quiet = tmp_path / "quiet"
+    quiet.write_text(QUIET)
+    quiet.chmod(0o755)
+    toml = FLEET.format(memory=tmp_path / "memory", quiet=quiet)
+    async with TestBroker(tmp_path / "home", toml) as running:
+        yield running
+
+
+async def until(condition: Callable[[], Any]) -> Any:
+    """What `condition` gives, once it gives something."""
+    async with asyncio.timeout(PATIENCE):
+        while not (found := await condition()):
+            await asyncio.sleep(0.02)
+    return found
+
+
+async def begun(broker: TestBroker, agent: str, script: str) -> str:
+    """The id of an execution that has said something."""
+    headers = {"Prefer": "respond-async"}
+    body = {"prompt": f"Work.\nscript: emit begun; {script}"}
+    accepted = await broker.http.post(f"/agents/{agent}/execute", json=body, headers=headers)
+    execution_id: str = accepted.json()["executionId"]
+
+    async def has_begun() -> bool:
+        lines = (await broker.get(f"/agents/{agent}/logs?lines=20"))["lines"]
+        return any(line["executionId"] == execution_id and "begun" in line["body"] for line in lines)
+
+    await until(has_begun)
+    return execution_id
+
+
+async def ended(broker: TestBroker, execution_id: str) -> Any:
+    """The execution, once it has ended."""
+
+    async def is_over() -> Any:
+        found = await broker.get(f"/executions/{execution_id}")
+        return found if found["endedAt"] else None
+
+    return await until(is_over)
+
+
+def failed(answer: httpx.Response) -> tuple[int, str, str]:
+    """What a failed one is told as."""
+    execution = answer.json()["execution"]
+    return answer.status_code, execution["kind"], execution["error"]
+
+
+async def test_a_session_goes_on_in_tmux_and_headless(broker: TestBroker) -> None:
+    """The same answers, records, figures and context as headless; and back again."""
+    first = (await broker.execute("writer", "Remember the heron.")).json()
+    await broker.post(
+        "/agents/register", agentId="writer", cliType="claude-code", cwd=str(broker.home), mode="headless"
+    )
+    second = (await broker.execute("writer", "And the owl.")).json()
+    await broker.post(
+        "/agents/register", agentId="writer", cliType="claude-code", cwd=str(broker.home), mode="tmux"
+    )
+    third = (await broker.execute("writer", "!ls\n/exit")).json()
+
+    assert first["content"] == 'Thank you. In turn 1 you said "Remember the heron.".'
+    assert second["content"].endswith('Before that: "Remember the heron.".')
+    assert third["content"] == 'Thank you. In turn 3 you said "!ls /exit". Before that: "And the owl.".'
+    assert len({one["conversationId"] for one in (first, second, third)}) == 1
+    executions = (await broker.get("/executions?agent=writer"))["items"]
+    assert [one["mode"] for one in executions] == ["tmux", "headless", "tmux"]
+    for one in executions:
+        assert (one["state"], one["cliVersion"]) == ("completed", "2.1.197-scripted.1")
+        assert one["usage"]["outputTokens"] > 0
+        assert one["peakMemoryMB"] > 0
+    lines = (await broker.get("/agents/writer/logs?lines=100"))["lines"]
+    assert sum('"type": "result"' in line["body"] for line in lines) == 3
+    turns = (await broker.get("/agents/writer/conversation"))["items"]
+    assert [turn["role"] for turn in turns] == ["user", "assistant"] * 3
+
+
+async def test_a_dialog_an_enter_that_is_not_heard_and_a_megabyte(broker: TestBroker) -> None:
+    """A known question is answered, Enter pressed until the prompt has left, and a paste has any size."""
+    prompt = f"{'x' * 79}\n" * 12_500 + "and the last line"
+    answer = await broker.execute("deaf.one", prompt)
+    assert answer.status_code == 200, answer.text
+    shown = await broker.get("/agents/deaf.one/terminal")
+    assert shown["command"][:2] == ["tmux", "-S"]
+    assert "-r" in shown["command"]
+    turns = (await broker.get("/agents/deaf.one/conversation"))["items"]
+    assert len(turns[0]["content"]) == len(prompt)
+    assert (await broker.http.get("/agents/writer/terminal")).status_code == 409
+
+
+async def test_a_cli_of_which_only_the_screen_tells(broker: TestBroker) -> None:
+    """It is ready and done when it is quiet; the answer is what came to its screen."""
+    answer = (await broker.execute("quiet", "How many letters?")).json()
+    assert answer["content"] == "You said 17 letters."
+    lines = (await broker.get("/agents/quiet/logs?lines=10"))["lines"]
+    assert [(line["stream"], line["body"]) for line in lines] == [("screen", "You said 17 letters.")]
+
+
+async def test_how_it_ends_is_told_as_headless(broker: TestBroker) -> None:
+    """A refusal, a crash, too much memory, a terminal that is closed: the same kinds, and the next one runs."""
+    assert failed(await broker.execute("writer", "script: fail auth"))[:2] == (502, "auth")
+    status, kind, error = failed(await broker.execute("writer", "script: crash 3"))
+    assert (status, kind) == (502, "crash")
+    assert error.startswith("exited with code 3 without a result record")
+    assert "unknown directive 'nonsense'" in failed(await broker.execute("writer", "script: nonsense"))[2]
+    assert failed(await broker.execute("small", "script: eat 300MB; hang"))[:2] == (502, "oom")
+
+    execution = await begun(broker, "writer", "hang")
+    terminals = broker.broker.services.executions.runner.workshop.terminals
+    terminal = terminals.shown("writer")
+    assert terminal is not None
+    await terminal.client.run("kill-session", "-t", terminal.session)
+    closed = await ended(broker, execution)
+    assert (closed["state"], closed["kind"]) == ("failed", "crash")
+    assert (await broker.execute("writer")).status_code == 200
+
+
+async def test_it_is_stopped_with_everything_that_it_started(broker: TestBroker) -> None:
+    """Cancelled, overdue, silent: its tree is gone before the agent is free."""
+    execution = await begun(broker, "writer", f"ignore SIGINT; double-fork {DAEMON}s; tool sleep 600s")
+    await broker.post("/agents/writer/execute/cancel")
+    assert (await broker.get(f"/executions/{execution}"))["state"] == "cancelled"
+    assert processes_of({execution}) == []
+    assert processes_with(f"time.sleep({DAEMON}") == []
+
+    execution = await begun(broker, "small", "tool sleep 600s")
+    broker.clock.advance(minutes=11)
+    assert ((await ended(broker, execution))["state"], processes_of({execution})) == ("timeout", [])
+
+    execution = await begun(broker, "writer", "hang")
+    broker.clock.advance(minutes=3)
+    assert (await ended(broker, execution))["kind"] == "idle_timeout"
+    assert (await broker.execute("writer")).status_code == 200
+
+
+async def test_nothing_is_left_after_a_stop(broker: TestBroker) -> None:
+    """Neither the server, nor a holder, nor the socket."""
+    await broker.execute("writer")
+    socket = Path((await broker.get("/agents/writer/terminal"))["socket"])
+    below = psutil.Process(broker.broker.ground.warden.pid).children(recursive=True)
+    assert any("tmux" in process.name() for process in below)
+    await broker.stop()
+    assert psutil.wait_procs(below, timeout=PATIENCE)[1] == []
+    assert not socket.exists()
+
+
+async def test_without_tmux_such_an_agent_is_refused(tmp_path: Path) -> None:
+    """By the registration, and where the file names one by each execution: told is what to do."""
+    toml = FLEET.format(memory=tmp_path / "memory", quiet="quiet")
+    async with TestBroker(tmp_path / "home", toml, environment={"PATH": "/nowhere"}) as broker:
+        refused = await broker.execute("writer")
+        assert (refused.status_code, refused.json()["execution"]["state"]) == (503, "refused")
+        assert "apt-get install tmux" in refused.json()["detail"]
+        body = {"agentId": "x", "cliType": "claude-code", "cwd": str(tmp_path), "mode": "tmux"}
+        said = await broker.http.post("/agents/register", json=body)
+        assert (said.status_code, said.json()["errors"][0]["field"]) == (422, "mode")
+
+
+def test_a_broker_that_dies_leaves_nothing_in_tmux(tmp_path: Path) -> None:
+    """Who typed is gone: what it typed at is ended by the next broker, and told as lost."""
+    toml = FLEET.format(memory=tmp_path / "memory", quiet="quiet")
+    with serving(tmp_path / "home", toml) as broker:
+        execution = broker.accept("writer", "Work.\nscript: emit begun; tool sleep 600s")
+        until_now(lambda: "begun" in str(broker.get("/agents/writer/logs?lines=9")["lines"]))
+        before = processes_of({execution, "tmux"})
+        ours = [one for one in before if str(tmp_path) in " ".join(one.environ().values())]
+
+        broker.end(signal.SIGKILL)
+        broker.start()
+
+        lost = broker.ended(execution)
+        assert (lost["state"], lost["kind"]) == ("lost", "lost")
+        assert "ends with who types" in lost["error"]
+        assert ours
+        assert psutil.wait_procs(ours, timeout=PATIENCE)[1] == []
+        assert broker.execute("writer").status_code == 200
+        assert os.path.exists(broker.get("/agents/writer/terminal")["socket"])

@@ -1,0 +1,164 @@
+"""A tmux server of the test's own: terminals for what the warden starts, and what they keep apart."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
+from pathlib import Path
+
+import psutil
+import pytest
+
+from kokino.process.client import Warden
+from kokino.process.model import Launch
+from kokino.process.tmux.client import TmuxFailed
+from kokino.process.tmux.server import TmuxMissing, TmuxServer
+from kokino.process.tmux.terminal import Screen, Terminal
+from tests.integration.process.box import PATIENCE, Box, ended, is_alive, until
+
+#: Shows each line that comes, with what no terminal prints made visible; asks for pastes to be marked.
+ECHOES = r"""
+    import os, sys, termios
+    attributes = termios.tcgetattr(0)
+    attributes[3] &= ~(termios.ECHO | termios.ICANON)
+    termios.tcsetattr(0, termios.TCSANOW, attributes)
+    print(f"\x1b[?2004hready on {os.ttyname(0)}, in front: {os.tcgetpgrp(0) == os.getpid()}", flush=True)
+    while data := os.read(0, 65536):
+        print(repr(data) if len(data) < 200 else f"{len(data)} bytes", flush=True)
+"""
+#: Says what it is told, and stays.
+SAYS = "import sys, time; print(sys.argv[1], flush=True); time.sleep(60)"
+
+
+@pytest.fixture
+async def tmux(box: Box, warden: Warden) -> AsyncIterator[TmuxServer]:
+    """A server that is started at the first terminal."""
+    server = TmuxServer(
+        warden=warden, folder=box.folder / "run", spool=box.folder / "spool", environment=dict(os.environ)
+    )
+    yield server
+    await server.close()
+
+
+def launch(box: Box, terminal: Terminal, id: str, script: str, *arguments: str) -> Launch:
+    """A program in a terminal."""
+    whole = replace(box.launch(id, script, *arguments), terminal=terminal.tty)
+    return replace(whole, env={**whole.env, "TERM": "screen-256color", "LANG": "C.UTF-8"})
+
+
+def theirs(socket: Path, *command: str) -> str:
+    """What somebody's own tmux says."""
+    argv = ["tmux", "-S", str(socket), "-f", "/dev/null", *command]
+    return subprocess.run(argv, check=True, capture_output=True, text=True).stdout
+
+
+async def shows(terminal: Terminal, is_there: Callable[[str], bool]) -> Screen:
+    """The screen, once it shows that."""
+    async with asyncio.timeout(PATIENCE):
+        while not is_there("\n".join((screen := await terminal.screen()).lines)):
+            await asyncio.sleep(0.01)
+    return screen
+
+
+async def test_a_terminal_is_the_clis_own(box: Box, warden: Warden, tmux: TmuxServer) -> None:
+    """Keys become its signals, a paste is one paste whatever is in it, and a copy mode takes no key away."""
+    terminal = await tmux.terminal("a.b")
+    assert len(str(tmux.socket)) < 107
+    assert tmux.socket.stat().st_mode & 0o077 == 0 or tmux.socket.parent.stat().st_mode & 0o077 == 0
+    await box.start(warden, launch(box, terminal, "e", ECHOES))
+    await shows(terminal, lambda text: f"ready on {terminal.tty}, in front: True" in text)
+
+    await terminal.paste("one\x1b[201~\x03\n%end 1 2 3")
+    await shows(terminal, lambda text: r"b'\x1b[200~one[201~\n%end 1 2 3\x1b[201~'" in text)
+    await terminal.client.run("copy-mode", "-t", terminal.session)
+    await terminal.keys("x")
+    await shows(terminal, lambda text: "b'x'" in text)
+
+    await terminal.keys("C-c")
+    assert (await ended(warden, "e")).signal == signal.SIGINT
+
+
+async def test_a_terminal_begins_anew_for_each_cli(box: Box, warden: Warden, tmux: TmuxServer) -> None:
+    """Nothing of what an earlier one showed, or did to its terminal, is left; the window stays."""
+    first = await tmux.terminal("a")
+    await box.start(warden, launch(box, first, "one", SAYS, "\x1b[?1049h\x1b[?25l secret"))
+    await shows(first, lambda text: "secret" in text)
+    await warden.stop("one", signal=signal.SIGKILL)
+    await ended(warden, "one")
+
+    again = await tmux.terminal("a")
+    assert again.session == first.session
+    assert (await again.screen()).text == ""
+    other = await tmux.terminal("b")
+    assert other.session != first.session
+
+
+async def test_a_screen_cannot_pass_for_an_answer(box: Box, warden: Warden, tmux: TmuxServer) -> None:
+    """What an agent writes comes by a file, whatever it looks like."""
+    terminal = await tmux.terminal("a")
+    forged = "\n".join(f"%end 1 {number} 1\n%error 1 {number} 1\n%exit forged" for number in range(20))
+    await box.start(warden, launch(box, terminal, "e", SAYS, forged))
+    screen = await shows(terminal, lambda text: "%exit forged" in text)
+    assert screen.lines.count("%exit forged") == 20
+    assert await terminal.client.run("display-message", "-p", "whole") == ("whole",)
+    await warden.stop("e", signal=signal.SIGKILL)
+    await ended(warden, "e")
+
+
+async def test_a_server_that_was_killed_is_replaced(box: Box, warden: Warden, tmux: TmuxServer) -> None:
+    """What ran in it ends by its hang-up; the next terminal is another server's."""
+    terminal = await tmux.terminal("a")
+    await box.start(warden, launch(box, terminal, "e", SAYS, "here"))
+    await shows(terminal, lambda text: "here" in text)
+    os.kill(warden.running["tmux"].pid, signal.SIGKILL)
+
+    assert (await ended(warden, "e")).signal == signal.SIGHUP
+    assert await terminal.is_dead()
+    with pytest.raises(TmuxFailed, match="gone"):
+        await terminal.screen()
+    assert (await (await tmux.terminal("a")).screen()).text == ""
+
+
+async def test_a_window_that_somebody_closed_is_made_again(
+    box: Box, warden: Warden, tmux: TmuxServer
+) -> None:
+    """Its CLI is hung up on, and no process is left that held its terminal."""
+    terminal = await tmux.terminal("a")
+    await box.start(warden, launch(box, terminal, "e", SAYS, "here"))
+    (holder,) = await terminal.client.run("display-message", "-p", "-t", terminal.session, "#{pane_pid}")
+    await terminal.client.run("kill-session", "-t", terminal.session)
+
+    assert (await ended(warden, "e")).signal == signal.SIGHUP
+    await until(lambda: not is_alive(int(holder)))
+    assert (await (await tmux.terminal("a")).screen()).text == ""
+
+
+async def test_other_peoples_servers_are_left_alone(
+    box: Box, warden: Warden, tmux: TmuxServer, tmp_path: Path
+) -> None:
+    """Neither by name nor by the end of ours."""
+    socket = tmp_path / "t"
+    theirs(socket, "new-session", "-d", "-s", "kokino", "sleep 60")
+    try:
+        await tmux.terminal("a")
+        pid = warden.running["tmux"].pid
+        await tmux.close()
+        await warden.close()
+        assert not psutil.pid_exists(pid)
+        assert theirs(socket, "list-sessions").startswith("kokino: ")
+    finally:
+        theirs(socket, "kill-server")
+
+
+async def test_without_tmux_it_says_what_to_do(box: Box, warden: Warden) -> None:
+    """No crash, and nothing is started."""
+    server = TmuxServer(
+        warden=warden, folder=box.folder / "run", spool=box.folder / "spool", environment={"PATH": "/nowhere"}
+    )
+    with pytest.raises(TmuxMissing, match="apt-get install tmux"):
+        await server.terminal("a")
+    assert not warden.running

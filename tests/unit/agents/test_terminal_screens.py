@@ -1,0 +1,168 @@
+"""What the screens of CLIs in a terminal mean: Claude Code's, and those of which nothing is known."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pytest
+
+from kokino.agents.drivers.contract import Exit, Interactive, Sight
+from kokino.agents.drivers.registry import CLIS
+from kokino.agents.drivers.terminal.boxes import MARK, below_box, box_in
+from kokino.agents.drivers.terminal.claude_code import ClaudeCodeTerminal
+from kokino.agents.drivers.terminal.registry import form_of
+from kokino.agents.drivers.terminal.screen import ScreenReader, new_lines
+from kokino.agents.failures import FailureKind
+
+RULE = "─" * 100
+HINTS = "  ? for shortcuts · ← for agents                    ● high · /effort"
+
+
+def box(text: str = "", hints: str = HINTS) -> str:
+    """An input box as Claude Code 2.1.197 draws it."""
+    return f"{RULE}\n{MARK} {text}\n{RULE}\n{hints}"
+
+
+TRUST = f"""{RULE}
+ Accessing workspace:
+
+ /work
+
+ Quick safety check: Is this a project you created or one you trust?
+
+ {MARK} 1. Yes, I trust this folder
+   2. No, exit
+
+ Enter to confirm · Esc to cancel"""
+API_KEY = f"""{RULE}
+  Detected a custom API key in your environment
+  ANTHROPIC_API_KEY: sk-ant-...0000
+  Do you want to use this API key?
+    1. Yes
+  {MARK} 2. No (recommended)
+  Enter to confirm · Esc to cancel"""
+BASH = f"""{MARK} use a tool
+● Bash(touch made)
+  ⎿  Waiting…
+{RULE}
+ Bash command
+   touch made
+   d
+ Do you want to proceed?
+ {MARK} 1. Yes
+   2. Yes, and always allow access to work/ from this project
+   3. No
+ Esc to cancel · Tab to amend · ctrl+e to explain"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """A screen, and what it is."""
+
+    why: str
+    screen: str
+    sight: Sight
+    box: str | None = None
+    keys: tuple[str, ...] = ()
+    kind: FailureKind | None = None
+
+
+CASES = [
+    Case(why="an empty box waits for a prompt", screen=box(), sight=Sight.READY, box=""),
+    Case(why="what was pasted stands in it", screen=box("one\n  two"), sight=Sight.READY, box="one\ntwo"),
+    Case(
+        why="what was said before stands above it",
+        screen=f"{MARK} hello\n● Hi.\n{RULE}\n● a rule of its own\n{box()}",
+        sight=Sight.READY,
+        box="",
+    ),
+    Case(
+        why="while it works there is a box, too",
+        screen=f"✻ Cooking…\n{box(hints='  esc to interrupt')}",
+        sight=Sight.WORKING,
+        box="",
+    ),
+    Case(why="it asks whether the folder is trusted", screen=TRUST, sight=Sight.DIALOG, keys=("Enter",)),
+    Case(why="it asks for the key's use", screen=API_KEY, sight=Sight.DIALOG, keys=("Up", "Enter")),
+    Case(why="a tool asks", screen=BASH, sight=Sight.ASKING),
+    Case(
+        why="nobody can log in here but a person",
+        screen="Select login method:\n 1. Claude account",
+        sight=Sight.HOPELESS,
+        kind=FailureKind.AUTH,
+    ),
+    Case(why="nothing is drawn yet", screen="", sight=Sight.UNCLEAR),
+]
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.why)
+def test_a_screen_of_claude_code(case: Case) -> None:
+    """Ready, at work, or asking something."""
+    look = ClaudeCodeTerminal().look(case.screen)
+    assert (look.sight, look.box, look.keys, look.kind) == (case.sight, case.box, case.keys, case.kind)
+
+
+def test_a_tools_question_has_its_answers_by_their_keys() -> None:
+    """Whoever answers reads what it is about, and each answer's meaning."""
+    asked = ClaudeCodeTerminal().look(BASH).asks
+    assert asked is not None
+    assert asked.title == "Bash command touch made d Do you want to proceed?"
+    assert [(option.id, option.kind) for option in asked.options] == [
+        ("1", "allow_once"),
+        ("2", "allow_always"),
+        ("3", "reject_once"),
+    ]
+
+
+def test_what_is_printed_below_the_box_is_told_apart() -> None:
+    """A program that dies says why beneath what it had drawn."""
+    lines = [*box("typed").split("\n"), "fatal: no heap"]
+    assert list(below_box(lines)) == ["fatal: no heap"]
+    assert below_box(["no", "box"]) == ["no", "box"]
+    assert box_in("") is None
+
+
+BEFORE = ("Some CLI 1.0", "", "╭────╮", "│ >  │", "╰────╯", "model: x")
+
+
+@pytest.mark.parametrize(
+    ("after", "told"),
+    [
+        (("Some CLI 1.0", "", "> add it", "", "Done.", "  twice", "", *BEFORE[2:]), ["Done.", "  twice"]),
+        (("Some CLI 1.0", "", "Done.", *BEFORE[2:5], "model: y"), ["Done.", *BEFORE[2:5], "model: y"]),
+        (BEFORE, []),
+    ],
+    ids=["between what stood there before", "a bottom line that changes stays", "nothing came"],
+)
+def test_the_answer_is_what_came_to_the_screen(after: tuple[str, ...], told: list[str]) -> None:
+    """Without the frame, the box and the prompt that was sent."""
+    assert new_lines(BEFORE, after, "add it\n") == told
+
+
+def test_a_screen_reader_is_done_when_all_lines_are_in() -> None:
+    """Success is that it became quiet with something said."""
+    reader = ScreenReader(keeps_session=False)
+    reader.expect(2)
+    reader.stdout(b"Done.")
+    assert not reader.is_final
+    reader.stdout(b"  twice")
+    assert reader.is_final
+    outcome = reader.outcome(Exit(code=0))
+    assert (outcome.kind, outcome.content, outcome.session_is_alive) == (None, "Done.\n  twice", False)
+
+
+def test_a_screen_that_says_nothing_is_a_failure() -> None:
+    """The end of a CLI that was never quiet is told by its exit and its last words."""
+    reader = ScreenReader()
+    reader.stderr(b"Error: no such model")
+    outcome = reader.outcome(Exit(code=1))
+    assert (outcome.kind, outcome.error) == (FailureKind.CRASH, "Error: no such model")
+
+
+@pytest.mark.parametrize("driver", [driver.name for driver in CLIS])
+def test_every_cli_can_be_worked_in_a_terminal(driver: str) -> None:
+    """All but what speaks a protocol, which no person does."""
+    form: Interactive | None = form_of(driver)
+    assert form is not None
+    assert form.quit
+    assert form_of("acp") is None
