@@ -24,14 +24,18 @@ async def disable(broker: TestBroker, cli_type: str, target: str | None = None) 
     return answer.status_code, answer.json().get("detail", "")
 
 
-async def test_the_last_cli_type_in_use_is_not_disabled(broker: TestBroker) -> None:
+async def test_without_tmux_the_last_cli_type_in_use_is_not_disabled(tmp_path: Path) -> None:
     """Refusing all work is no repair; a pause says what it does."""
-    assert await disable(broker, "claude-code") == (200, "")
-    status, said = await disable(broker, "codex")
-    assert status == 409
-    assert "the only CLI type in use that is enabled" in said
-    assert "/api/pause" in said
-    assert (await broker.execute("reviewer")).status_code == 200
+    async with TestBroker(tmp_path / "home", environment={"PATH": "/nowhere"}) as broker:
+        assert await disable(broker, "claude-code") == (200, "")
+        status, said = await disable(broker, "codex")
+        assert status == 409
+        assert "the only CLI type in use that is enabled" in said
+        assert "/api/pause" in said
+        assert (await broker.execute("reviewer")).status_code == 200
+        refused = await broker.execute("writer")
+        assert refused.status_code == 503
+        assert "has no fallback: tmux is not on the broker's PATH" in refused.json()["detail"]
 
 
 async def test_a_stand_in_stays_as_long_as_somebody_leans_on_it(broker: TestBroker) -> None:
