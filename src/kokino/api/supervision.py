@@ -12,6 +12,7 @@ from kokino.doctor.model import Supervision
 from kokino.process import cgroup, tree
 from kokino.process.client import Warden
 from kokino.process.promises import CGROUP, TREE_WALK
+from kokino.process.tmux.server import LAUNCH
 
 router = APIRouter(tags=["health"])
 
@@ -125,7 +126,7 @@ def _warden(warden: Warden) -> WardenShape:
 def _running(given: Services) -> LoadShape:
     samples = list(given.warden.samples.values())
     return LoadShape(
-        executions=len(given.warden.running),
+        executions=len(given.warden.running.keys() - {LAUNCH}),
         processes=sum(sample.processes for sample in samples),
         memory_mb=megabytes(sum(sample.resident_bytes for sample in samples)),
     )

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 import structlog
 
-from kokino.agents.drivers.contract import Reader
+from kokino.agents.drivers.contract import Reader, Settling
 from kokino.agents.model import Limits
 from kokino.clock import Clock
 from kokino.errors import StorageError
@@ -148,6 +148,13 @@ class Follow:
         """Somebody gave it what it waited for: its silence begins anew."""
         self.last_output_at = self.clock.now()
         self.has_moved.set()
+
+    def settle(self) -> None:
+        """It is known to be done, by its screen: whatever its records say is all that it says."""
+        if isinstance(self.reader, Settling):
+            self.reader.settle()
+        if self.reader.is_final:
+            self.is_final.set()
 
     def drop_rest(self) -> None:
         """Record nothing more: what is left of a flood says nothing new and would take minutes to write."""

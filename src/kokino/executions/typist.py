@@ -84,6 +84,9 @@ class Typist:
     _empty_box: str | None = None
     _idle_processes: int | None = None
     _is_halted: bool = False
+    #: The question that was answered last, and for how many looks it has stood there since.
+    _answered: str | None = None
+    _unheard: int = 0
 
     async def work(self) -> None:
         """From the start of the CLI to its end, or until the caller has seen that it ended."""
@@ -119,6 +122,7 @@ class Typist:
         if option_id not in known:
             message = f"{option_id!r} is none of its answers: {', '.join(sorted(known))}"
             raise Invalid(message, [Fault(field="optionId", message=message)])
+        self._answered = request.id
         await self.terminal.keys(option_id)
         await self._wait_for(None)
 
@@ -195,8 +199,11 @@ class Typist:
                 quiet, last = 0, screen.text
                 self._stir()
             quiet += 1
-            if self._is_blind and quiet >= QUIET_END and self._are_tools_done():
-                self._tell_lines(screen)
+            if quiet >= QUIET_END and self._are_tools_done():
+                if self._is_blind:
+                    self._tell_lines(screen)
+                elif look.sight is Sight.READY:
+                    self.follow.settle()  # it waits for a prompt, whatever its records leave open
 
     async def _leave(self) -> None:
         """Press what ends it, again where it did not hear; whatever is left then is ended as a tree."""
@@ -260,11 +267,16 @@ class Typist:
         reader.expect(len(lines))
 
     async def _note_question(self, asked: PermissionRequest | None) -> None:
+        self._unheard = self._unheard + 1 if asked is not None and asked.id == self._answered else 0
+        if self._unheard and self._unheard < UNTIL_SENT:
+            return  # it is answered, and still drawn
+        self._answered = None
         if asked is None or self.permissions is Permissions.ASK:
             await self._wait_for(asked)
             return
         wanted = "allow_once" if self.permissions is Permissions.ALLOW else "reject_once"
         option = next((option for option in asked.options if option.kind == wanted), asked.options[-1])
+        self._answered = asked.id
         await self.terminal.keys(option.id)
 
     async def _wait_for(self, asked: PermissionRequest | None) -> None:

@@ -125,3 +125,16 @@ def test_an_unknown_session_is_known_by_the_screen() -> None:
     reader.stderr(f"No conversation found with session ID: {SESSION}".encode())
     outcome = reader.outcome(Exit(code=1))
     assert (outcome.kind, outcome.session_is_alive) == (FailureKind.PROTOCOL, False)
+
+
+def test_a_version_that_tells_no_end_is_done_when_it_waits_again() -> None:
+    """With what it has said; where that is nothing, it has failed; while a tool runs, it does not wait."""
+    reader, _ = read(PROMPT, assistant(text("All of it.")))
+    reader.settle()
+    assert (reader.is_final, reader.outcome(Exit(code=0)).content) == (True, "All of it.")
+    silent, _ = read(PROMPT)
+    silent.settle()
+    assert silent.outcome(Exit(code=0)).kind is FailureKind.UNKNOWN
+    busy, _ = read(PROMPT, TOOL)
+    busy.settle()
+    assert not busy.is_final

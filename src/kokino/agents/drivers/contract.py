@@ -248,6 +248,15 @@ class Surroundings:
     cwd: Path
 
 
+@runtime_checkable
+class Settling(Reader, Protocol):
+    """A reader of records that may leave the end open."""
+
+    def settle(self) -> None:
+        """The CLI waits for the next prompt: it is done, whether its records say so or not."""
+        ...
+
+
 class Interactive(Protocol):
     """How one CLI is worked by a terminal, as a person would."""
 

@@ -126,6 +126,16 @@ class TranscriptReader(StreamJsonReader):
             self._end(Result(subtype="error_during_execution", is_error=True, errors=[entry.message.text]))
         return True
 
+    def settle(self) -> None:
+        """A version that does not tell a turn's end has said all; see `contract.Settling`."""
+        if self.is_final or self.tools.running is not None:
+            return
+        if self._failed is None and not self._last:
+            said = "it waits for a prompt again and has said nothing"
+            self._end(Result(subtype="error_during_execution", is_error=True, errors=[said]))
+        else:
+            self._take_end(b"")
+
     def _take_end(self, line: bytes) -> bool:
         failed = self._failed
         if failed is None:
