@@ -12,6 +12,7 @@ import httpx
 import psutil
 import pytest
 
+from kokino.executions import typist
 from kokino.testing.broker import TestBroker
 from tests.acceptance.serving import processes_of, processes_with, serving
 from tests.acceptance.serving import until as until_now
@@ -156,8 +157,12 @@ async def test_a_dialog_an_enter_that_is_not_heard_and_a_megabyte(broker: TestBr
     assert (await broker.http.get("/agents/writer/terminal")).status_code == 409
 
 
-async def test_a_cli_of_which_only_the_screen_tells(broker: TestBroker) -> None:
+async def test_a_cli_of_which_only_the_screen_tells(
+    broker: TestBroker, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """It is ready and done when it is quiet; the answer is what came to its screen."""
+    monkeypatch.setattr(typist, "QUIET_START", 5)
+    monkeypatch.setattr(typist, "QUIET_END", 10)
     answer = (await broker.execute("quiet", "How many letters?")).json()
     assert answer["content"] == "You said 17 letters."
     lines = (await broker.get("/agents/quiet/logs?lines=10"))["lines"]

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from kokino.testing.broker import TestBroker
-from tests.model_server import ModelServer
+from tests.acceptance.serving import processes_of
+from tests.model_server import Answer, Hang, ModelServer, ToolUse
 
 #: Far longer than a real CLI takes for anything, in seconds.
 PATIENCE = 60
@@ -67,3 +69,41 @@ async def test_two_turns_in_tmux_and_one_headless_are_one_session(
     assert not (claude.cwd / "shell-mode").exists()
     modes = [one["mode"] for one in (await broker.get("/executions?agent=claude"))["items"]]
     assert modes == ["headless", "tmux", "tmux"]
+
+    # What it may not do unasked it asks; whoever answers lets it go on.
+    await claude("tmux")
+    model_server.script(ToolUse(tool="Bash", input={"command": "touch made"}), Answer(text="Made."))
+    asking = asyncio.create_task(broker.execute("claude", "Make it."))
+    asked = await until(lambda: waits_for(broker))
+    assert "touch made" in asked["waiting"]["title"]
+    await broker.post(f"/executions/{asked['executionId']}/permission", optionId="1")
+    assert (await asking).json()["content"] == "Made."
+    assert (claude.cwd / "made").exists()
+
+    # It is stopped by its own keys, and nothing of it is left.
+    model_server.script(Hang())
+    hanging = asyncio.create_task(broker.execute("claude", "Never answer."))
+    await until(lambda: has_asked(model_server, "Never answer."))
+    await broker.post("/agents/claude/execute/cancel")
+    execution = (await hanging).json()["execution"]
+    assert (execution["state"], execution["exitCode"]) == ("cancelled", 0)
+    assert processes_of({execution["executionId"]}) == []
+
+
+async def until(condition: Callable[[], Awaitable[Any]]) -> Any:
+    """What `condition` gives, once it gives something."""
+    async with asyncio.timeout(PATIENCE):
+        while not (found := await condition()):
+            await asyncio.sleep(0.05)
+    return found
+
+
+async def waits_for(broker: TestBroker) -> Any:
+    """The latest execution, while it waits for somebody."""
+    (latest,) = (await broker.get("/executions?limit=1"))["items"]
+    return latest if latest["waiting"] else None
+
+
+async def has_asked(model_server: ModelServer, prompt: str) -> bool:
+    """The model has been asked that."""
+    return any(prompt in text for request in model_server.requests for text in request.texts)

@@ -45,8 +45,9 @@ QUIET_START, QUIET_END = 15, 50
 PACE = 0.1
 #: Tries to leave, and looks after each: then its tree is ended.
 LEAVES, UNTIL_LEFT = 3, 15
-#: How many answers to dialogs before one is ready: more means that it asks the same again and again.
-DIALOGS = 10
+#: A dialog that has been answered is not answered again for so many looks: a busy machine draws late, and the
+#: next dialog must not get what was meant for this one.
+UNTIL_ANSWERED = 50
 #: The last lines of a screen that are quoted where it is the reason.
 QUOTED = 12
 
@@ -58,6 +59,24 @@ class Stranded(Exception):
         super().__init__(message)
         self.kind = kind
         self.message = message
+
+
+@dataclass(slots=True)
+class Answered:
+    """Which dialog was answered last, by its name."""
+
+    _says: str = ""
+    #: Looks since.
+    _looked: int = 0
+
+    def may_answer(self, look: Look, *, is_steady: bool) -> bool:
+        """True for a dialog that is drawn, and is not one whose answer is on its way."""
+        self._looked += 1
+        is_known = look.says == self._says and self._looked < UNTIL_ANSWERED
+        if look.sight is not Sight.DIALOG or is_known or not is_steady:
+            return False
+        self._says, self._looked = look.says, 0
+        return True
 
 
 @dataclass(slots=True)
@@ -138,7 +157,7 @@ class Typist:
     # -- the way of one prompt
 
     async def _become_ready(self) -> None:
-        answered, quiet, last, asked = 0, 0, "", ""
+        quiet, last, answered = 0, "", Answered()
         async for screen, look in self._looks(UNTIL_READY):
             quiet, last = (quiet + 1 if screen.text == last else 0), screen.text
             if look.sight is Sight.READY or (self._is_blind and screen.text and quiet >= QUIET_START):
@@ -147,15 +166,9 @@ class Typist:
                 return
             if look.sight is Sight.HOPELESS:
                 raise Stranded(look.kind or FailureKind.PROTOCOL, look.says)
-            if (
-                look.sight is Sight.DIALOG
-                and answered < DIALOGS
-                and (screen.text != asked or quiet > UNTIL_SENT)
-            ):
-                asked, quiet = screen.text, 0  # until it has taken the answer, it shows the same question
+            if answered.may_answer(look, is_steady=quiet > 0):
                 log.info("answering a dialog of a CLI", dialog=look.says, execution=self._name)
                 await self._press(look.keys)
-                answered += 1
         raise Stranded(FailureKind.PROTOCOL, f"it shows no prompt to type at; its screen: {_quoted(last)}")
 
     async def _send(self) -> None:

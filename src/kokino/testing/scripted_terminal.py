@@ -121,7 +121,8 @@ class Terminal:
     def _ask_for_trust(self) -> None:
         sys.stdout.write("\n".join([str(Path.cwd()), *TRUST, ""]))
         sys.stdout.flush()
-        os.read(0, 1)
+        while os.read(0, 1) not in {b"1", b"\n"}:
+            pass
 
 
 def shown(text: str) -> str:

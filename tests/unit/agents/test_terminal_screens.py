@@ -82,8 +82,8 @@ CASES = [
         sight=Sight.WORKING,
         box="",
     ),
-    Case(why="it asks whether the folder is trusted", screen=TRUST, sight=Sight.DIALOG, keys=("Enter",)),
-    Case(why="it asks for the key's use", screen=API_KEY, sight=Sight.DIALOG, keys=("Up", "Enter")),
+    Case(why="it asks whether the folder is trusted", screen=TRUST, sight=Sight.DIALOG, keys=("1",)),
+    Case(why="it asks for the key's use", screen=API_KEY, sight=Sight.DIALOG, keys=("1",)),
     Case(why="a tool asks", screen=BASH, sight=Sight.ASKING),
     Case(
         why="nobody can log in here but a person",

@@ -14,19 +14,17 @@ from kokino.agents.failures import FailureKind
 #: Claude Code asks these before it is ready. Headless it asks none of them, so each is answered as it is
 #: taken there: whoever configured the agent has said that it works in this folder with this key.
 DIALOGS = (
-    Dialog(
-        name="trust the folder", sign=re.compile(rf"{MARK} 1\. Yes, I trust this folder"), keys=("Enter",)
-    ),
+    Dialog(name="trust the folder", sign=re.compile(rf"{MARK} 1\. Yes, I trust this folder"), keys=("1",)),
     Dialog(
         name="use the API key of the environment",
         sign=re.compile(r"Do you want to use this API key\?"),
-        keys=("Up", "Enter"),
+        keys=("1",),
     ),
     # The flag that leads here needs an administrator.
     Dialog(
         name="let it do anything unasked",
         sign=re.compile(r"By proceeding, you accept all responsibility"),
-        keys=("Down", "Enter"),
+        keys=("2",),
     ),
     Dialog(
         name="log in",
