@@ -6,12 +6,11 @@ import json
 from typing import Annotated, Any
 
 import typer
-from rich.table import Table
 
 from kokino.cli.answers import Format, Written, instant
 from kokino.cli.client import DEFAULT_URL, Url, get, post
 from kokino.cli.commands import Command, Group
-from kokino.cli.terminal import console, plain, table
+from kokino.cli.terminal import plain
 
 app = typer.Typer(
     cls=Group, help="Send agents round what does not work: to tmux, to another CLI.", no_args_is_help=True
@@ -35,7 +34,11 @@ def status(*, format: Written = Format.TABLE, url: Url = DEFAULT_URL) -> None:
     elif not found["disabledCLIs"] and not found["forcedFallbacks"]:
         typer.echo("Everything runs where it is meant to.")
     else:
-        console().print(_table(found))
+        for one in found["disabledCLIs"]:
+            target = one["target"] or "each agent's fallback, else tmux"
+            typer.echo(_entry(f"CLI type {plain(one['cli'])}", target, one))
+        for one in found["forcedFallbacks"]:
+            typer.echo(_entry(f"agent {plain(one['agentId'])}", one["target"], one))
 
 
 @app.command(cls=Command)
@@ -72,23 +75,11 @@ def clear(agent_id: AgentId, *, reason: Reason = "cleared by hand", url: Url = D
     typer.echo(f"{plain(agent_id)} runs where it is meant to.")
 
 
-def _table(found: Any) -> Table:
-    shown = table()
-    shown.add_column("What", overflow="fold")
-    shown.add_column("Goes to", overflow="fold")
-    shown.add_column("Since", no_wrap=True)
-    shown.add_column("Probes", no_wrap=True)
-    shown.add_column("By", overflow="fold")
-    shown.add_column("Why", overflow="fold")
-    for one in found["disabledCLIs"]:
-        shown.add_row(f"CLI type {plain(one['cli'])}", plain(one["target"] or "each its own"), *_rest(one))
-    for one in found["forcedFallbacks"]:
-        shown.add_row(f"agent {plain(one['agentId'])}", plain(one["target"]), *_rest(one))
-    return shown
-
-
-def _rest(one: Any) -> tuple[str, ...]:
+def _entry(what: str, target: str, one: Any) -> str:
+    """Two lines: what goes where and how its probes go; why, by whom and since when."""
     probes = one["probes"]
-    last = "" if probes["lastOutcome"] is None else f", last {plain(probes['lastOutcome'])}"
-    good = f"{probes['good']} of {probes['wanted']} good{last}"
-    return instant(one["since"]), good, plain(one["setBy"]), plain(one["reason"])
+    last = "" if probes["lastOutcome"] is None else f", the last one {plain(probes['lastOutcome'])}"
+    return (
+        f"{what} -> {plain(target)}  ({probes['good']} of {probes['wanted']} probes good{last})\n"
+        f"    {plain(one['reason'])}  ({plain(one['setBy'])}, since {instant(one['since'])})"
+    )

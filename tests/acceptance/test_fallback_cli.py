@@ -1,0 +1,34 @@
+"""`kokino fallback` and `kokino attach` against a broker: what is said, and what it does."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+from typer.testing import CliRunner
+
+from kokino.cli import app
+from kokino.testing.broker import TestBroker
+
+
+async def kokino(broker: TestBroker, *words: str) -> str:
+    """What a command prints, or why it was refused."""
+    run = await asyncio.to_thread(CliRunner().invoke, app, [*words, "--url", broker.url])
+    return run.output if run.exception is None else str(run.exception)
+
+
+async def test_an_agent_is_sent_elsewhere_watched_and_brought_back(tmp_path: Path) -> None:
+    """Each command says what undoes it; what is sent where, why and by whom is shown."""
+    async with TestBroker(tmp_path / "home") as broker:
+        assert "Everything runs where it is meant to." in await kokino(broker, "fallback", "status")
+        assert "nothing of it has run in tmux" in await kokino(broker, "attach", "writer")
+        forced = await kokino(broker, "fallback", "force", "writer", "--reason", "it hangs")
+        assert "writer goes to tmux. `kokino fallback clear writer` undoes it." in forced
+        assert (await broker.execute("writer")).status_code == 200
+        shown = await kokino(broker, "fallback", "status")
+        assert "agent writer -> tmux  (0 of 3 probes good)" in shown
+        assert "it hangs  (local, since " in shown
+        assert "attach-session -r -t" in await kokino(broker, "attach", "writer")
+        assert " -r " not in await kokino(broker, "attach", "writer", "--write", "--print")
+        await kokino(broker, "fallback", "clear", "writer")
+        assert "Everything runs where it is meant to." in await kokino(broker, "fallback", "status")
