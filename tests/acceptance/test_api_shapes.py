@@ -67,6 +67,7 @@ AGENT = {
     "flags": list,
     "limits": {"timeoutMs": int, "idleMs": int, "graceMs": int, "queue": int, "queueTimeoutMs": int},
     "fallback": MAYBE_TEXT,
+    "breakerFallback": (bool, type(None)),
     "account": str,
     "pool": str,
     "registeredAt": TIME,
@@ -224,6 +225,21 @@ FALLBACK = {"disabledCLIs": list, "forcedFallbacks": list, "pauses": list}
 DISABLED = {
     **FALLBACK,
     "disabledCLIs": [{"cli": str, "disabled": bool, "reason": str, "since": TIME, "probes": dict}],
+}
+FORCED = {
+    **FALLBACK,
+    "forcedFallbacks": [
+        {
+            "agentId": str,
+            "cli": str,
+            "target": str,
+            "reason": str,
+            "since": TIME,
+            "setBy": str,
+            "automatic": bool,
+            "probes": dict,
+        }
+    ],
 }
 CHECKS = {"status": str, "version": str, "uptimeMs": int}
 
@@ -605,6 +621,24 @@ CASES = (
         shape={**EXECUTION, "label": re.compile("probe")},
     ),
     Case(route="POST /api/fallback/cli/enable", body={"cliType": "claude-code"}, shape=FALLBACK),
+    Case(
+        route="POST /api/fallback/agent/force",
+        body={"agentId": "reviewer", "reason": "to see", "target": "tmux"},
+        shape=FORCED,
+    ),
+    Case(
+        route="POST /api/fallback/agent/probe",
+        body={"agentId": "reviewer"},
+        status=202,
+        shape={**EXECUTION, "label": re.compile("probe")},
+    ),
+    # It has had none in tmux; tests/acceptance/test_tmux.py looks at one.
+    Case(
+        route="GET /agents/{agent_id}/terminal",
+        status=409,
+        shape={"error": str, "detail": re.compile("has no terminal")},
+    ),
+    Case(route="POST /api/fallback/agent/clear", body={"agentId": "reviewer"}, shape=FALLBACK),
     Case(
         route="POST /api/pause",
         body={"scope": "agent", "id": "editor", "reason": "to see"},
