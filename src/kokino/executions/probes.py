@@ -157,7 +157,7 @@ class Probes:
         return detours.clear(conn, agent, reason=reason, by=detours.BREAKER, now=now)
 
     def _agent(self, conn: Connection, cli_type: str, agent_id: str | None, cwd: Path) -> Agent:
-        """The broker's own agent that asks: like that user's agent, or like one of them; in its own folder."""
+        """The broker's own agent that asks: like that agent, or one of them; in a folder of its own."""
         named = agent_store.get(conn, agent_id) if agent_id else None
         like = named or _example(conn, cli_type)
         env = like.env if like else {}
