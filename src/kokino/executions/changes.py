@@ -11,47 +11,30 @@ import asyncio
 import os
 import shlex
 import shutil
-import signal
-from asyncio.subprocess import DEVNULL
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryFile
-from typing import IO, Any
+from typing import Any
 
 import structlog
 
+from kokino.executions import git
+from kokino.executions.git import GitFailed, patiently
 from kokino.executions.model import Execution
 from kokino.executions.workshop import Workshop
 
 log = structlog.get_logger(__name__)
 
-#: The longest that one look may take, in seconds: it holds up an execution, so a huge tree is not looked at.
-#: A look is several runs of git.
-PATIENCE = 10.0
-#: The most that git may say, in bytes: it is held in memory, for each who asks.
-LONGEST_ANSWER = 64 * 1024 * 1024
 #: What a patch is made of and how; it must be the same whatever the user has configured.
 PLAINLY = ("-r", "-p", "--binary", "--no-renames", "--no-ext-diff", "--no-textconv")
+#: A diff for people alone: what is no text is named.
+READABLY = tuple(option for option in PLAINLY if option != "--binary")
 #: So many changed and untracked files are listed; the counts are of all.
 LISTED = 200
-#: Nothing that a repository configures is run, and nothing is tidied up behind its back. Its filters have
-#: names of its own choice: `_without_filters`.
-OPTIONS = ("-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null", "-c", "gc.auto=0")
 #: Settings of a repository's own files; an agent may have written these, and no others.
 OWN_SCOPES = frozenset({b"local", b"worktree"})
-#: Without a remote that could be asked for what a partial clone lacks: some are reached by a command.
-QUIET = {"GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0", "GIT_ALLOW_PROTOCOL": "none", "LC_ALL": "C"}
 WORDS = {"A": "added", "M": "modified", "D": "deleted", "T": "retyped"}
-
-
-class GitFailed(Exception):
-    """git said no, or took too long."""
-
-
-class TooMuch(GitFailed):
-    """git said more than we take into memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,10 +61,10 @@ class Repository:
 
     async def before(self) -> dict[str, Any] | None:
         """``{repository, commitBefore, treeBefore}``; None where there is none, or no look at it."""
-        if not await asyncio.to_thread(_is_inside, self.cwd):
+        if not await asyncio.to_thread(git.is_inside, self.cwd):
             return None
         try:
-            async with _patiently():
+            async with patiently():
                 place, tree = await self._look()
         except GitFailed as error:
             log.info("a repository is not looked at", cwd=str(self.cwd), reason=str(error))
@@ -92,7 +75,7 @@ class Repository:
     async def since(self, before: Mapping[str, Any]) -> dict[str, Any]:
         """`before` with what has changed since; with an ``error`` instead where that cannot be told."""
         try:
-            async with _patiently():
+            async with patiently():
                 place, tree = await self._look()
                 files = await self._compare(place, before["treeBefore"], tree)
                 asked = ("ls-files", "-z", "--others", "--exclude-standard", "--", ".")
@@ -116,9 +99,23 @@ class Repository:
 
     async def patch(self, changes: Mapping[str, Any], *, reverse: bool) -> bytes:
         """The change as a patch that ``git apply`` takes; `reverse` undoes it. Raises `GitFailed`."""
-        async with _patiently():
+        async with patiently():
             place = await self._place()
             return await self._git(place, *_patch_of(changes, reverse=reverse), **self._ours(place))
+
+    async def otherwise(
+        self, changes: Mapping[str, Any], other: Repository, theirs: Mapping[str, Any]
+    ) -> str:
+        """What leads from the state after this execution to the one after another, in a copy, as a diff.
+
+        Raises `GitFailed`, and `KeyError` where one of the two states is not known.
+        """
+        trees = (changes["treeAfter"], theirs["treeAfter"])
+        async with patiently():
+            place, copy = await self._place(), await other._place()
+            borrowed = (other.folder / "objects", copy.objects, place.objects)
+            ours = {**self._ours(place), "GIT_ALTERNATE_OBJECT_DIRECTORIES": ":".join(map(str, borrowed))}
+            return (await self._git(place, "diff-tree", *READABLY, *trees, **ours)).decode(errors="replace")
 
     def command(self, changes: Mapping[str, Any], *, reverse: bool) -> str:
         """What a person types into a shell to get the same patch, however long it is."""
@@ -192,67 +189,15 @@ class Repository:
         return await self._run(place.top, *arguments, **more)
 
     async def _run(self, cwd: Path, *arguments: str, **more: str) -> bytes:
-        # Files, not pipes: one that is full keeps asyncio waiting for a process that was killed.
-        with TemporaryFile() as out, TemporaryFile() as err:
-            code = await self._exit_code(cwd, arguments, more, out, err)
-            said, reason = [await asyncio.to_thread(_all_of, file, arguments[0]) for file in (out, err)]
-        if code != 0:
-            last = reason.decode(errors="replace").strip().rpartition("\n")[2]
-            raise GitFailed(f"git {arguments[0]}: {last or f'exit code {code}'}")
-        return said
-
-    async def _exit_code(
-        self, cwd: Path, arguments: Sequence[str], more: Mapping[str, str], out: IO[bytes], err: IO[bytes]
-    ) -> int:
-        try:
-            process = await asyncio.create_subprocess_exec(
-                "git",
-                *OPTIONS,
-                *arguments,
-                cwd=cwd,
-                env={**self.environment, **QUIET, **more},
-                # Its own group, so that what git starts ends with it.
-                start_new_session=True,
-                stdin=DEVNULL,
-                stdout=out,
-                stderr=err,
-            )
-        except OSError as error:
-            raise GitFailed(f"git cannot be run: {error.strerror}") from error
-        try:
-            return await process.wait()
-        finally:
-            if process.returncode is None:
-                with suppress(ProcessLookupError):
-                    os.killpg(process.pid, signal.SIGKILL)
-                await process.wait()
+        return await git.run(cwd, *arguments, environment={**self.environment, **more})
 
     async def _forget(self) -> None:
         await asyncio.to_thread(shutil.rmtree, self.folder, ignore_errors=True)
 
 
-@asynccontextmanager
-async def _patiently() -> AsyncIterator[None]:
-    """One look: whatever an agent has made of its repository, it is no fault of its execution's."""
-    try:
-        async with asyncio.timeout(PATIENCE):
-            yield
-    except TimeoutError as error:
-        raise GitFailed(f"git took longer than {PATIENCE:g} s") from error
-    except (OSError, ValueError) as error:
-        raise GitFailed(f"the repository cannot be read: {error}") from error
-
-
 def _patch_of(changes: Mapping[str, Any], *, reverse: bool) -> tuple[str, ...]:
     pair = (changes["treeBefore"], changes["treeAfter"])
     return ("diff-tree", *PLAINLY, *(pair[::-1] if reverse else pair))
-
-
-def _all_of(file: IO[bytes], command: str) -> bytes:
-    if (size := file.seek(0, os.SEEK_END)) > LONGEST_ANSWER:
-        raise TooMuch(f"git {command} says {size:,} bytes, and {LONGEST_ANSWER:,} are the most that we take")
-    file.seek(0)
-    return file.read()
 
 
 def changes_of(workshop: Workshop, execution: Execution, cwd: Path | None = None) -> Repository:
@@ -273,11 +218,6 @@ def _overrides(filters: Iterable[str]) -> dict[str, str]:
         for word, text in zip(("KEY", "VALUE"), setting, strict=True)
     }
     return {"GIT_CONFIG_COUNT": str(len(settings)), **numbered}
-
-
-def _is_inside(cwd: Path) -> bool:
-    """Told without starting git: most executions run in a repository, but not all."""
-    return any((folder / ".git").exists() for folder in (cwd, *cwd.parents))
 
 
 def _texts(said: bytes) -> list[str]:

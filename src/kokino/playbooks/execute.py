@@ -15,10 +15,10 @@ from kokino.clock import Clock
 from kokino.errors import ProcessError
 from kokino.ids import Ids
 from kokino.playbooks.model import Effect, Step
-from kokino.playbooks.redact import redacted
 from kokino.playbooks.run import Outcome, StepState
 from kokino.process.client import Warden
 from kokino.process.model import Ended, Launch
+from kokino.storage.redact import redacted
 from kokino.storage.text import storable
 from kokino.tokens import Scope, Tokens
 

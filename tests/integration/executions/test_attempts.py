@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from kokino.errors import StorageError
-from kokino.executions import changes, notices, workshop
+from kokino.executions import git as git_runs
+from kokino.executions import notices, workshop
 from kokino.testing.broker import TestBroker
 
 PATIENCE = 60
@@ -287,7 +288,7 @@ async def test_a_diff_that_is_too_long_is_refused_with_the_command_that_tells_it
     git(work, "init", "-q")
     behave(box, "write report done")
     execution = (await box.execute("writer")).json()["executionId"]
-    monkeypatch.setattr(changes, "LONGEST_ANSWER", 0)
+    monkeypatch.setattr(git_runs, "LONGEST_ANSWER", 0)
 
     answer = await box.http.get(f"/executions/{execution}/diff")
 

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from kokino.executions import changes as module
-from kokino.executions.changes import GitFailed, Repository, TooMuch
+from kokino.executions import git as module
+from kokino.executions.changes import Repository
+from kokino.executions.git import GitFailed, TooMuch
 
 PATIENCE = 60
 ENVIRONMENT = {

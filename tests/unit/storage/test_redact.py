@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from kokino.playbooks.redact import MASK, redacted
+from kokino.storage.redact import MASK, redacted
 from kokino.tokens import Scope, Tokens
 
 TOKEN = Tokens(b"k" * 32).mint("x", [Scope.READ], ends_at=datetime(2026, 1, 5, tzinfo=UTC))

@@ -1,4 +1,4 @@
-"""Take secrets out of what is kept as evidence."""
+"""Take secrets out of what is kept for people to read."""
 
 from __future__ import annotations
 
