@@ -24,6 +24,7 @@ from kokino.app.settings import (
     ProcessSettings,
     ServerSettings,
     SessionSettings,
+    ShadowSettings,
     StorageSettings,
 )
 from kokino.cli.client import DEFAULT_URL
@@ -43,6 +44,7 @@ SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("[integrity]", IntegritySettings),
     ("[doctor]", DoctorSettings),
     ("[calendar]", CalendarSettings),
+    ("[shadow]", ShadowSettings),
     ("[cli_types.NAME]", CliTypeSettings),
     ("[[agents]]", AgentSettings),
     ("limits of [[agents]]", LimitSettings),

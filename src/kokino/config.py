@@ -33,6 +33,7 @@ SECTIONS = (
     "alerting",
     "integrity",
     "doctor",
+    "shadow",
     "cli_types",
     "agents",
     "fallback",

@@ -80,6 +80,7 @@ TABLES = {
     "integrity": frozenset({"integrity_checks"}),
     "alerts": frozenset({"alerts", "alert_transitions", "received_alerts", "silences"}),
     "doctor": frozenset({"diagnoses"}),
+    "shadow": frozenset({"comparisons", "shadow_switch"}),
     "incidents": frozenset({"incidents", "incident_episodes", "timeline"}),
     "playbooks": frozenset({"playbook_runs", "playbook_steps"}),
     "escalation": frozenset({"escalations"}),

@@ -14,6 +14,9 @@ from kokino.clock import MILLISECOND
 
 #: Agents whose id begins so are the broker's own; nobody else can have one.
 PROBE_AGENT = "probe."
+#: In front of an agent's id: who runs its prompts once more in shadow mode.
+SHADOW_AGENT = "shadow."
+OWN_AGENTS = (PROBE_AGENT, SHADOW_AGENT)
 
 
 class Mode(StrEnum):
@@ -22,6 +25,13 @@ class Mode(StrEnum):
     HEADLESS = "headless"
     #: In a terminal, as a person would work it.
     TMUX = "tmux"
+    #: By tmux, which answers, and headless beside it; both are compared.
+    SHADOW = "shadow"
+
+    @property
+    def of_caller(self) -> Mode:
+        """How the side runs whose answer the caller gets."""
+        return Mode.TMUX if self is Mode.SHADOW else self
 
 
 class Permissions(StrEnum):
@@ -139,6 +149,10 @@ class Agent:
     #: How often an execution is tried once more, by the kind of its failure.
     retries: Mapping[FailureKind, int] = field(default_factory=dict)
     permissions: Permissions = Permissions.ASK
+    #: In shadow mode: the share of executions that are compared, and the similarity from which on two answers
+    #: are the same; both 0 to 1.
+    shadow_sample: float = 1.0
+    shadow_threshold: float = 0.95
     source: Source = Source.API
     registered_at: datetime
 
@@ -222,6 +236,11 @@ class Fallback:
     probe_execution_id: str | None = None
     probe_last_at: datetime | None = None
     probe_last_outcome: str | None = None
+
+
+def shadow_of(agent_id: str) -> str:
+    """Who runs the agent's prompts once more in shadow mode."""
+    return f"{SHADOW_AGENT}{agent_id}"
 
 
 def account_of(cli_type: CliType, env: Mapping[str, str]) -> str:

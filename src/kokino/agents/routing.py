@@ -102,7 +102,7 @@ def _way(agent: Agent, traffic: Traffic, *, is_probe: bool) -> Route:
         way=Way.RUN,
         cli_type=agent.cli_type,
         account=agent.account,
-        mode=agent.mode,
+        mode=agent.mode.of_caller,
         reason="its own CLI type",
     )
     if agent.cli_type not in traffic.cli_types:
@@ -111,7 +111,7 @@ def _way(agent: Agent, traffic: Traffic, *, is_probe: bool) -> Route:
         )
     if is_probe:
         return replace(own, mode=Mode.HEADLESS)
-    if agent.mode is Mode.TMUX and (missing := traffic.cli_types[agent.cli_type].no_terminal):
+    if agent.mode.of_caller is Mode.TMUX and (missing := traffic.cli_types[agent.cli_type].no_terminal):
         return _other(own, Way.REFUSE, f"agent {agent.agent_id!r} runs in tmux, and {missing}")
     if pause := _pause_of(traffic, agent, agent.account, scopes=(Scope.ALL, Scope.POOL, Scope.AGENT)):
         return _other(own, Way.WAIT, _paused(pause), pause.ends_at)
@@ -144,7 +144,7 @@ def _around(agent: Agent, fallback: Fallback, traffic: Traffic, own: Route) -> R
         way=Way.RUN,
         cli_type=target,
         account=account_of(traffic.cli_types[target], {}),
-        mode=Mode.HEADLESS if traffic.cli_types[target].no_terminal else agent.mode,
+        mode=Mode.HEADLESS if traffic.cli_types[target].no_terminal else agent.mode.of_caller,
         moved_from=agent.cli_type,
         is_around=True,
         reason=f"{disabled}; moved to {target!r}",
@@ -155,7 +155,7 @@ def _around(agent: Agent, fallback: Fallback, traffic: Traffic, own: Route) -> R
 
 def _in_terminal(agent: Agent, traffic: Traffic, own: Route, disabled: str) -> Route:
     """The way through tmux: the same CLI, login and session, worked as a person would."""
-    if agent.mode is Mode.TMUX:
+    if agent.mode.of_caller is Mode.TMUX:
         return _other(own, Way.REFUSE, f"{disabled} and agent {agent.agent_id!r} runs in tmux anyway")
     if missing := traffic.cli_types[agent.cli_type].no_terminal:
         said = f"{disabled} and agent {agent.agent_id!r} has no fallback: {missing}; enable it, or set one"

@@ -14,7 +14,7 @@ from kokino import ids
 from kokino.agents.drivers.registry import DRIVERS, driver_named
 from kokino.agents.drivers.terminal.registry import form_of
 from kokino.agents.model import (
-    PROBE_AGENT,
+    OWN_AGENTS,
     Agent,
     CliType,
     Limits,
@@ -115,6 +115,16 @@ class AgentSettings(Settings):
         Permissions.ASK, description="how a CLI that asks for permission is answered; ask waits for a person"
     )
 
+    shadow_sample: Amount = Field(
+        1.0, ge=0, le=1, description="in mode shadow: the share of executions that also run headless, 0 to 1"
+    )
+    shadow_threshold: Amount = Field(
+        0.95,
+        ge=0,
+        le=1,
+        description="in mode shadow: from which similarity on two answers are the same, 0 to 1",
+    )
+
     @field_validator("cwd")
     @classmethod
     def _has_a_home(cls, value: Path) -> Path:
@@ -205,8 +215,10 @@ def _problems(
     problems = []
     known = ", ".join(sorted(cli_types))
     match values.get("id"):
-        case str(id_) if id_.startswith(PROBE_AGENT):
-            problems.append(("id", f"must not begin with {PROBE_AGENT!r}: these are the broker's own"))
+        case str(id_) if id_.startswith(OWN_AGENTS):
+            problems.append(
+                ("id", f"must not begin with {' or '.join(OWN_AGENTS)}: these are the broker's own")
+            )
         case str(id_) if id_ in seen:
             problems.append(("id", f"{id_!r} is the id of an earlier agent"))
         case str(id_):
@@ -218,15 +230,24 @@ def _problems(
         case str(name) if in_full(name) not in {PARK, TMUX, *cli_types}:
             problems.append(("fallback", f"{name!r} is neither tmux, park nor a CLI type; known: {known}"))
     match values.get("mode"), values.get("cli_type"):
-        case Mode.TMUX.value, str(name) if has_no_form(cli_types.get(in_full(name))):
+        case Mode.TMUX.value | Mode.SHADOW.value, str(name) if has_no_form(cli_types.get(in_full(name))):
             message = f"CLI type {name!r} has no form for a terminal, only the mode headless"
             problems.append(("mode", message))
+        case Mode.SHADOW.value, str(name) if missing := no_shadow(cli_types.get(in_full(name))):
+            problems.append(("mode", missing))
     return problems
 
 
 def has_no_form(cli_type: CliType | None) -> bool:
     """True for a CLI type that nobody can work in a terminal, here or elsewhere."""
     return cli_type is not None and form_of(cli_type.driver) is None
+
+
+def no_shadow(cli_type: CliType | None) -> str | None:
+    """Why nothing could be compared with this CLI type; None where it could."""
+    if cli_type is None or cli_type.no_terminal is None:
+        return None
+    return f"shadow compares headless with tmux, and {cli_type.no_terminal}"
 
 
 def with_terminals(cli_types: Mapping[str, CliType], environment: Mapping[str, str]) -> dict[str, CliType]:
@@ -256,6 +277,8 @@ def _agent(settings: AgentSettings, cli_types: Mapping[str, CliType], home: Path
         pool=settings.pool,
         retries=settings.retries,
         permissions=settings.permissions,
+        shadow_sample=settings.shadow_sample,
+        shadow_threshold=settings.shadow_threshold,
         source=Source.CONFIG,
         registered_at=now,
     )

@@ -65,6 +65,8 @@ def _values(agent: Agent) -> dict[str, Any]:
         "pool": agent.pool,
         "retries": {kind.value: times for kind, times in agent.retries.items()},
         "permissions": agent.permissions.value,
+        "shadow_sample": agent.shadow_sample,
+        "shadow_threshold": agent.shadow_threshold,
         "source": agent.source.value,
         "registered_at": agent.registered_at,
     }
@@ -86,6 +88,8 @@ def _agent(row: Row[Any]) -> Agent:
         pool=row.pool,
         retries={FailureKind(kind): times for kind, times in (row.retries or {}).items()},
         permissions=Permissions(row.permissions),
+        shadow_sample=row.shadow_sample,
+        shadow_threshold=row.shadow_threshold,
         source=Source(row.source),
         registered_at=row.registered_at,
     )

@@ -20,7 +20,10 @@ from kokino.errors import StorageError
 from kokino.executions.sessions import LONGEST_AGE
 from kokino.integrity.settings import IntegritySettings
 from kokino.notify.settings import Routing, address_in, check_address, read_routing
+from kokino.shadow.files import Bounds
 from kokino.storage import check_url, default_url
+
+_BOUNDS = Bounds()
 
 
 class ServerSettings(Settings):
@@ -165,6 +168,18 @@ class AlertingSettings(Settings):
         return self
 
 
+class ShadowSettings(Settings):
+    """``[shadow]``: what a snapshot of a working directory may take; one that would take more is not made."""
+
+    snapshot_files: Whole = Field(_BOUNDS.files, ge=1, description="files of a snapshot")
+    snapshot_mb: Whole = Field(_BOUNDS.megabytes, ge=1, description="size of a snapshot, in MiB")
+
+    @property
+    def bounds(self) -> Bounds:
+        """Both."""
+        return Bounds(files=self.snapshot_files, megabytes=self.snapshot_mb)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checked:
     """The whole configuration, ready to build from."""
@@ -179,6 +194,7 @@ class Checked:
     alerting: AlertingSettings
     integrity: IntegritySettings
     doctor: DoctorSettings
+    shadow: ShadowSettings
     #: Where the heartbeat goes: the file's address, or the one in the variable that it names.
     heartbeat_url: str | None = field(repr=False)
     cli_types: Mapping[str, CliType]
@@ -203,6 +219,7 @@ def check(config: Config, environment: Mapping[str, str], *, now: datetime) -> C
     alerting = config.section("alerting").read(AlertingSettings, faults)
     integrity = config.section("integrity").read(IntegritySettings, faults)
     doctor = config.section("doctor").read(DoctorSettings, faults)
+    shadow = config.section("shadow").read(ShadowSettings, faults)
     heartbeat_url = _heartbeat_url(config.section("alerting"), alerting, faults, environment)
     cli_types = read_cli_types(config, faults)
     cli_types = with_terminals(cli_types, environment)
@@ -222,6 +239,7 @@ def check(config: Config, environment: Mapping[str, str], *, now: datetime) -> C
         alerting=alerting or AlertingSettings(),
         integrity=integrity or IntegritySettings(),
         doctor=doctor or DoctorSettings(),
+        shadow=shadow or ShadowSettings(),
         heartbeat_url=heartbeat_url,
         cli_types=cli_types,
         agents=tuple(agents),

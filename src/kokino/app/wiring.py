@@ -64,6 +64,11 @@ from kokino.playbooks.course import Course
 from kokino.playbooks.execute import StepRunner
 from kokino.playbooks.module import PlaybookRuns
 from kokino.process.tmux.server import TmuxServer
+from kokino.shadow import retention_store as shadow_retention
+from kokino.shadow.companion import Shadows
+from kokino.shadow.module import Comparisons
+from kokino.shadow.service import ShadowMode
+from kokino.shadow.snapshot import Snapshots
 from kokino.telemetry import retention_store as telemetry_retention
 from kokino.telemetry.retention import Retention
 from kokino.tokens import Tokens
@@ -106,6 +111,7 @@ def wire(checked: Checked, ground: Ground) -> tuple[Services, LocalDispatch, Fas
         interval=checked.fallback.probe_every,
         wanted=checked.fallback.probes_wanted,
     )
+    comparisons = _comparisons(checked, executions)
     tokens = Tokens.open(folder / "token.key")
     desk = _desk(checked, ground)
     escalations = Escalations(ground.storage, desk, on_change=bells.wake)
@@ -145,6 +151,7 @@ def wire(checked: Checked, ground: Ground) -> tuple[Services, LocalDispatch, Fas
             probes,
             nightly,
             Parking(ground.storage, on_change=bells.changed),
+            comparisons,
             alert_rules,
             Incidents(
                 ground.storage,
@@ -182,6 +189,7 @@ def wire(checked: Checked, ground: Ground) -> tuple[Services, LocalDispatch, Fas
         executions=executions,
         sessions=Sessions(storage=ground.storage, clock=ground.world.clock, max_age=checked.sessions.max_age),
         probes=probes,
+        shadow=ShadowMode(storage=ground.storage, clock=ground.world.clock, comparisons=comparisons),
         incidents=IncidentResponse(storage=ground.storage, clock=ground.world.clock, on_change=bells.wake),
         acknowledgements=Acknowledgements(ground.storage, desk, on_change=bells.wake),
         escalations=escalations,
@@ -274,6 +282,27 @@ def _doctor(checked: Checked, ground: Ground, probes: Probes, bells: Bells) -> D
     return Doctor(ground.storage, ground.world.clock, checked.cli_types, examiner, on_change=bells.wake)
 
 
+def _comparisons(checked: Checked, executions: Executions) -> Comparisons:
+    """What sees comparisons to their end; executions in shadow mode get their shadow side from now on."""
+    runner, dispatch = executions.runner, executions.dispatch
+    private = checked.config.home / "broker"
+    comparisons = Comparisons(
+        runner=runner,
+        snapshots=Snapshots(
+            folder=private / "shadow",
+            environment=checked.environment,
+            private=private,
+            bounds=checked.shadow.bounds,
+        ),
+    )
+    runner.companion = Shadows(
+        runner=runner,
+        comparisons=comparisons,
+        has_place=lambda: runner.in_flight < dispatch.capacity,
+    )
+    return comparisons
+
+
 def _step_runner(checked: Checked, ground: Ground, tokens: Tokens) -> StepRunner:
     return StepRunner(
         warden=ground.warden,
@@ -341,6 +370,7 @@ def _retention(checked: Checked, ground: Ground) -> Retention:
     kept = {
         telemetry_retention.EVENTS: said.keep_events,
         telemetry_retention.ROLLUPS: said.keep_rollups,
+        shadow_retention.COMPARISONS: said.keep_events,
         alert_retention.CHANGES: said.keep_history,
         alert_retention.SILENCES: said.keep_history,
         alert_retention.ALERTS: said.keep_history,

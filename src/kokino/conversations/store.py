@@ -75,6 +75,12 @@ def turn_counts(conn: Connection, conversation_ids: Sequence[str]) -> dict[str, 
     return counts
 
 
+def prompt_count(conn: Connection, conversation_id: str) -> int:
+    """How many prompts it has."""
+    asked = (turns.c.conversation_id == conversation_id, turns.c.role == Role.USER.value)
+    return conn.execute(select(func.count()).select_from(turns).where(*asked)).scalar_one()
+
+
 def turns_of(conn: Connection, conversation_id: str, *, after: int = 0, limit: int = 100) -> list[Turn]:
     """At most `limit` turns that come after number `after`, in order."""
     query = (

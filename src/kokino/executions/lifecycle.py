@@ -22,7 +22,7 @@ from kokino.executions import store, taken
 from kokino.executions.model import MIB, Ending, Execution, State
 from kokino.ids import Ids
 from kokino.telemetry import store as telemetry
-from kokino.telemetry.model import END_TYPES, PROBE, Event, EventType
+from kokino.telemetry.model import END_TYPES, OWN_LABELS, Event, EventType
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +71,7 @@ def end(
     if ending.began_anew is not None:
         telemetry.append(conn, _replaced_event(ended, ending.began_anew, now))
     telemetry.append(conn, _end_event(ended, ending, now))
-    if ended.started_at is not None and ended.label != PROBE and not _went_round(conn, ended):
+    if ended.started_at is not None and ended.label not in OWN_LABELS and not _went_round(conn, ended):
         kind = ended.kind.value if ended.kind else None
         circuits.note_end(conn, _trier(ended), _verdict(ended), kind=kind, error=ended.error, now=now)
     if ended.kind is FailureKind.QUOTA:

@@ -97,7 +97,7 @@ class LocalDispatch:
             self.wake()  # behind them stand the next ones; who stands behind one that runs waits for its end
 
     async def _claim(self) -> Claimed:
-        capacity = self.capacity - self.runner.in_flight
+        capacity = self.capacity - self.runner.places_taken
         ids = self.runner.workshop.ids
         return await self.storage.write(
             lambda conn: claim(conn, self.cli_types, ids, capacity=capacity, now=self.clock.now())

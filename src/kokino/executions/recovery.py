@@ -20,6 +20,7 @@ from kokino.executions.model import Execution, State
 from kokino.executions.runner import Runner
 from kokino.executions.spool import Spool
 from kokino.process.client import Warden
+from kokino.telemetry.model import SHADOW
 
 log = structlog.get_logger(__name__)
 
@@ -37,7 +38,8 @@ async def recover(runner: Runner) -> None:
     await asyncio.to_thread(_sweep, workshop.spool, {execution.execution_id for execution in running})
     agents = {agent.agent_id: agent for agent in await workshop.storage.read(agent_store.everyone)}
     for execution in running:
-        is_wanted = execution.cancel_requested_at is None
+        # What runs beside another is not begun a second time: its snapshot is of an instant that is past.
+        is_wanted = execution.cancel_requested_at is None and execution.label != SHADOW
         if is_wanted and _was_never_started(execution, workshop.warden, workshop.spool):
             await workshop.storage.write(partial(unclaim, execution=execution))
         else:

@@ -15,6 +15,7 @@ from kokino.agents.failures import FailureKind
 from kokino.agents.model import Agent, Limits
 from kokino.errors import Conflict
 from kokino.executions import lifecycle, lock_watch
+from kokino.executions.companion import Companion, beside
 from kokino.executions.ending import Stop
 from kokino.executions.headless import Headless
 from kokino.executions.lifecycle import Claim
@@ -25,6 +26,7 @@ from kokino.executions.watch import Topic, Watch
 from kokino.executions.workshop import Workshop
 from kokino.storage.text import storable
 from kokino.tasks import Tasks
+from kokino.telemetry.model import SHADOW
 
 log = structlog.get_logger(__name__)
 
@@ -42,15 +44,23 @@ class Runner:
     watch: Watch
     #: Told of every end, after it was written.
     on_end: Callable[[Execution], None]
+    #: Runs prompts once more; set before anything is started, where there is one.
+    companion: Companion | None = None
     #: How many executions were left to the next broker and go on there.
     released: int = 0
     _running: dict[str, Headless] = field(default_factory=dict)
+    _beside: int = 0
     _tasks: Tasks = field(default_factory=Tasks)
 
     @property
     def in_flight(self) -> int:
         """How many executions run here."""
         return self._tasks.in_flight
+
+    @property
+    def places_taken(self) -> int:
+        """How many of them count against what may run at the same time: none that runs beside another."""
+        return self._tasks.in_flight - self._beside
 
     @property
     def is_idle(self) -> bool:
@@ -61,7 +71,7 @@ class Runner:
     def start(self, claim: Claim) -> None:
         """Run it in the background."""
         process = self._process(claim.execution, claim.agent.limits)
-        self._conduct(process, process.run(claim.agent))
+        self._conduct(process, self._run(process, claim.agent))
 
     def adopt(self, execution: Execution, agent: Agent | None) -> None:
         """Go on with an execution that an earlier broker started, or write the end that nobody saw.
@@ -77,12 +87,11 @@ class Runner:
         return {execution_id: process.activity for execution_id, process in self._running.items()}
 
     def interrupt(self, execution_id: str, reason: Stop) -> bool:
-        """End a running execution's tree; False when it does not run here."""
-        process = self._running.get(execution_id)
-        if process is None:
-            return False
-        process.interrupt(reason)
-        return True
+        """End a running execution's tree and what runs beside it; False when it does not run here."""
+        for one in (execution_id, beside(execution_id)):
+            if (process := self._running.get(one)) is not None:
+                process.interrupt(reason)
+        return execution_id in self._running
 
     async def answer(self, execution_id: str, option_id: str, request_id: str | None) -> None:
         """Answer the permission that an execution waits for. Raises `Conflict` and `Invalid`."""
@@ -126,6 +135,14 @@ class Runner:
         await self.workshop.terminals.close()
         self.released = sum(process.outlives_broker for process in released)
 
+    async def _run(self, process: Headless, agent: Agent) -> Ending:
+        execution = process.execution
+        if self.companion is not None and execution.label != SHADOW:
+            await self.companion.begin(execution, agent, lambda: not process.is_interrupted)
+            if process.is_interrupted:  # while it began, there was nothing beside it to be ended
+                self.interrupt(execution.execution_id, Stop.CANCEL)
+        return await process.run(agent)
+
     def _process(self, execution: Execution, limits: Limits, attempt: int = 1) -> Headless:
         return Headless(
             workshop=self.workshop,
@@ -138,13 +155,22 @@ class Runner:
     def _conduct(self, process: Headless, work: Coroutine[Any, Any, Ending]) -> None:
         execution_id = process.execution.execution_id
         self._running[execution_id] = process
-        self._tasks.start(self._to_its_end(process, work), name=f"execution {execution_id}")
+        is_beside = process.execution.label == SHADOW
+        self._beside += is_beside
+        task = self._tasks.start(self._to_its_end(process, work), name=f"execution {execution_id}")
+        task.add_done_callback(lambda _: self._leave(is_beside=is_beside))
+
+    def _leave(self, *, is_beside: bool) -> None:
+        self._beside -= is_beside
 
     async def _to_its_end(self, process: Headless, work: Coroutine[Any, Any, Ending]) -> None:
         execution_id = process.execution.execution_id
         lock = asyncio.create_task(lock_watch.keep(process), name=f"lock of {execution_id}")
         try:
-            ended = await self._write(process, _storable(await self._ending(process, work)))
+            ending = _storable(await self._ending(process, work))
+            if self.companion is not None and process.execution.label != SHADOW:
+                await self.companion.tree_is_gone(process.execution)
+            ended = await self._write(process, ending)
         finally:
             lock.cancel()
         await process.clear()

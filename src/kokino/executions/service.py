@@ -13,14 +13,16 @@ from sqlalchemy import Connection
 from kokino.agents import roster, session_store
 from kokino.agents import store as agent_store
 from kokino.agents.failures import FailureKind
-from kokino.agents.model import Agent
+from kokino.agents.model import Agent, Source, shadow_of
 from kokino.agents.service import required
 from kokino.clock import Clock
 from kokino.errors import Conflict, Fault, Invalid, NotFound, QueueFull, TooLarge, Unavailable
 from kokino.executions import admission, idempotency_store, store
 from kokino.executions.attendance import Attendance
-from kokino.executions.changes import GitFailed, TooMuch, changes_of
+from kokino.executions.changes import changes_of
+from kokino.executions.companion import beside, lockers
 from kokino.executions.ending import Stop
+from kokino.executions.git import GitFailed, TooMuch
 from kokino.executions.idempotency import Accepted, IdempotencyKey, KeyTaken
 from kokino.executions.lifecycle import end
 from kokino.executions.local import LocalDispatch
@@ -83,8 +85,8 @@ class Executions:
 
         One that has no way to run, or whose agent's circuit breaker is open, has ended already.
 
-        Raises `Invalid` or `TooLarge` for the prompt, `NotFound` for the agent, `QueueFull`, and
-        `Unavailable` while the broker stops.
+        Raises `Invalid` or `TooLarge` for the prompt, `NotFound` for the agent, `Conflict` for one of the
+        broker's own, `QueueFull`, and `Unavailable` while the broker stops.
         """
         accepted = await self.submit_once(agent_id, prompt, None, timeout=timeout, metadata=metadata)
         return accepted.execution
@@ -112,6 +114,8 @@ class Executions:
             if key is not None and (known := _known(conn, agent_id, key)) is not None:
                 return Accepted(execution=known, is_replay=True)
             agent = required(conn, agent_id)
+            if agent.source is Source.BROKER:
+                raise Conflict(f"agent {agent_id!r} is the broker's own: it takes no prompts")
             # One may run, and so many may wait behind it.
             if store.unfinished_count(conn, agent_id) > agent.limits.queue:
                 raise QueueFull(
@@ -214,7 +218,10 @@ class Executions:
             raise Conflict(f"what {execution_id!r} changed can no longer be told: {error}") from error
 
     async def cancel(self, execution_id: str) -> Execution:
-        """End an execution and return it once its tree is gone; one that has ended is returned as it is."""
+        """End an execution and return it once its tree is gone; one that has ended is returned as it is.
+
+        What runs beside it ends with it.
+        """
         execution = await self.get(execution_id)
         if execution.state.is_end:
             return execution
@@ -222,13 +229,21 @@ class Executions:
             return ended
         await self.storage.write(lambda conn: store.request_cancel(conn, execution_id, now=self.clock.now()))
         self.runner.interrupt(execution_id, Stop.CANCEL)
-        return await self.ended(execution_id)
+        ended = await self.ended(execution_id)
+        await self._cancel_beside(execution_id)
+        return ended
 
     async def cancel_running(self, agent_id: str) -> Execution | None:
         """Cancel what the agent runs; None when it runs nothing."""
         unfinished = await self._unfinished(agent_id)
         running = next((one for one in unfinished if one.state is State.RUNNING), None)
         return None if running is None else await self.cancel(running.execution_id)
+
+    async def _cancel_beside(self, execution_id: str) -> None:
+        other = beside(execution_id)
+        state = await self.storage.read(lambda conn: store.state_of(conn, other))
+        if state is State.RUNNING:
+            await self.cancel(other)
 
     async def answer(self, execution_id: str, option_id: str, request_id: str | None = None) -> Execution:
         """Answer the permission that it waits for. Raises `NotFound`, `Conflict` and `Invalid`."""
@@ -245,6 +260,7 @@ class Executions:
 
         def forget(conn: Connection) -> int:
             required(conn, agent_id)
+            session_store.forget(conn, shadow_of(agent_id))
             return session_store.forget(conn, agent_id)
 
         # In this order: the end of what runs lets the next one start, and that one must find no session.
@@ -259,6 +275,8 @@ class Executions:
 
         def forget(conn: Connection) -> None:
             session_store.forget(conn, agent_id)
+            session_store.forget(conn, shadow_of(agent_id))
+            agent_store.forget(conn, shadow_of(agent_id))
             idempotency_store.forget_agent(conn, agent_id)
             if (agent := agent_store.get(conn, agent_id)) is not None:
                 roster.remove(conn, agent, reason="it was removed", now=self.clock.now())
@@ -280,7 +298,7 @@ class Executions:
     async def _unfinished(self, agent_id: str) -> list[Execution]:
         def find(conn: Connection) -> list[Execution]:
             required(conn, agent_id)
-            return store.unfinished_of(conn, agent_id)
+            return [one for who in lockers(agent_id) for one in store.unfinished_of(conn, who)]
 
         return await self.storage.read(find)
 

@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 
 from kokino.agents import session_store
 from kokino.agents import store as agent_store
-from kokino.agents.model import PROBE_AGENT, Session
+from kokino.agents.model import OWN_AGENTS, Session
 from kokino.clock import Clock
 from kokino.conversations import store as conversation_store
 from kokino.errors import NotFound
@@ -74,11 +74,11 @@ def decide(known: KnownSession, *, max_age: timedelta, now: datetime) -> Fate:
 
 
 def known_sessions(conn: Connection, agent_id: str | None = None) -> list[KnownSession]:
-    """The sessions of all agents, or of one, by agent and CLI type; the broker's own probes are left out."""
+    """The sessions of all agents, or of one, by agent and CLI type, without the broker's own agents."""
     found = [
         session
         for session in session_store.everyone(conn)
-        if agent_id in {None, session.agent_id} and not session.agent_id.startswith(PROBE_AGENT)
+        if agent_id in {None, session.agent_id} and not session.agent_id.startswith(OWN_AGENTS)
     ]
     turns = conversation_store.turn_counts(conn, [session.conversation_id for session in found])
     in_use = {(one.agent_id, one.cli_type) for one in summary_store.running(conn)}

@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, func, insert, select, update
 
 from kokino.agents.failures import FailureKind
+from kokino.agents.model import shadow_of
 from kokino.clock import MILLISECOND
 from kokino.executions.model import TRANSITIONS, Ending, Execution, Record, State
 from kokino.storage.schema import executions, records
@@ -106,7 +107,15 @@ def queued_count(conn: Connection, agent_id: str) -> int:
 
 
 def spent_since(conn: Connection, agent_id: str, since: datetime) -> float:
-    """Dollars that the agent's own executions took that ended from `since` on; those of probes are not its.
+    """Dollars that an agent's executions took that ended from `since` on.
+
+    Those that ran beside them in shadow mode were paid for too; probes are not the agent's.
+    """
+    return sum(_spent_by(conn, who, since) for who in (agent_id, shadow_of(agent_id)))
+
+
+def _spent_by(conn: Connection, agent_id: str, since: datetime) -> float:
+    """The same for one id.
 
     An agent runs one at a time in order of acceptance, so its last one that ended before bounds the search:
     the index by agent and number is walked over the day, not over all that it ever ran.

@@ -65,6 +65,9 @@ agents = Table(
     Column("retries", Document),
     # How a CLI that asks for permission is answered: "ask", "allow" or "reject".
     Column("permissions", String(16), nullable=False, server_default="ask"),
+    # In mode "shadow": which share is compared, and from which similarity on two answers are the same.
+    Column("shadow_sample", Float, nullable=False, server_default="1"),
+    Column("shadow_threshold", Float, nullable=False, server_default="0.95"),
     # "config" or "api": what the file no longer names goes, what the API registered stays.
     Column("source", String(16), nullable=False),
     Column("registered_at", Instant, nullable=False),
@@ -182,7 +185,7 @@ executions = Table(
     Column("state", String(16), nullable=False),
     Column("kind", String(32)),
     Column("error", Text),
-    # NULL for users' work, else "probe" or "drill".
+    # NULL for users' work, else "probe", "shadow" or "drill".
     Column("label", String(16)),
     Column("moved_from", String(160)),
     Column("prompt", Text, nullable=False),
@@ -398,6 +401,69 @@ integrity_checks = Table(
     Column("findings", Document, nullable=False),
     Column("not_checked", Document, nullable=False),
     Index(None, "started_at"),
+)
+
+# --- shadow ------------------------------------------------------------------------------------------
+
+# One prompt that ran both ways: by tmux for its caller, and headless beside it.
+comparisons = Table(
+    "comparisons",
+    metadata,
+    _id("execution_id", primary_key=True),
+    # NULL where it was meant to run and could not be begun.
+    _id("shadow_execution_id"),
+    _id("agent_id", nullable=False),
+    _id("cli_type", nullable=False),
+    Column("account", String(300), nullable=False),
+    # NULL for users' work.
+    Column("label", String(16)),
+    _id("conversation_id"),
+    Column("began_at", Instant, nullable=False),
+    # When it was judged; NULL while a side runs.
+    Column("ended_at", Instant),
+    # The real directory that the snapshot was taken of.
+    Column("root", Text, nullable=False),
+    # fresh, fork or continue.
+    Column("context", String(16)),
+    Column("threshold", Float, nullable=False),
+    # {path: hash, or null where it is gone} of what the tmux side changed.
+    Column("changed", Document),
+    # Why the broker ended the shadow side.
+    Column("cut_off", Text),
+    # match, mismatch or not_compared, the layer that decided, and why.
+    Column("verdict", String(16)),
+    Column("layer", String(16)),
+    Column("reason", Text),
+    Column("similarity", Float),
+    Column("is_regression", Boolean, nullable=False),
+    Column("difference", Text),
+    # What each side came to and took: executions are not kept for as long.
+    Column("tmux_state", String(16)),
+    Column("tmux_kind", String(32)),
+    Column("tmux_error", Text),
+    Column("tmux_duration_ms", BigInteger),
+    Column("tmux_peak_memory_bytes", BigInteger),
+    Column("tmux_cost_usd", Float),
+    Column("headless_state", String(16)),
+    Column("headless_kind", String(32)),
+    Column("headless_error", Text),
+    Column("headless_duration_ms", BigInteger),
+    Column("headless_peak_memory_bytes", BigInteger),
+    Column("headless_cost_usd", Float),
+    Index(None, "ended_at"),
+    Index(None, "agent_id", "ended_at"),
+    Index(None, "conversation_id"),
+    Index(None, "verdict", "ended_at"),
+)
+
+# One row while shadow mode is switched off for all agents.
+shadow_switch = Table(
+    "shadow_switch",
+    metadata,
+    Column("switch", String(16), primary_key=True),
+    Column("reason", Text, nullable=False),
+    Column("since", Instant, nullable=False),
+    Column("set_by", Text, nullable=False),
 )
 
 # --- alerts ------------------------------------------------------------------------------------------

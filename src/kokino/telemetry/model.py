@@ -47,6 +47,9 @@ class EventType(StrEnum):
     SHADOW_SUCCESS = "SHADOW_SUCCESS"
     SHADOW_MISMATCH = "SHADOW_MISMATCH"
     SHADOW_LATENCY_REGRESSION = "SHADOW_LATENCY_REGRESSION"
+    #: Somebody switched shadow mode off for all agents, or on again.
+    SHADOW_DISABLED = "SHADOW_DISABLED"
+    SHADOW_ENABLED = "SHADOW_ENABLED"
     #: A conversation has a fault; a turn belongs to none.
     CONVERSATION_INTEGRITY_FAIL = "CONVERSATION_INTEGRITY_FAIL"
     ORPHAN_DETECTED = "ORPHAN_DETECTED"
@@ -78,6 +81,10 @@ END_TYPES: Mapping[str, EventType] = {state: EventType(word) for word, state in 
 
 #: Label of an execution that asks whether a disabled CLI type works again.
 PROBE = "probe"
+#: Label of an execution that runs a user's prompt once more, to compare.
+SHADOW = "shadow"
+#: Labels of what nobody asked for but the broker.
+OWN_LABELS = frozenset({PROBE, SHADOW})
 #: Which end states count for and against availability; cancelled is neither.
 GOOD = frozenset({"completed"})
 BAD = frozenset({"failed", "timeout", "refused", "lost"})
@@ -104,7 +111,7 @@ class Event:
     account: str | None = None
     #: The execution it tells of.
     execution_id: str | None = None
-    #: None for users' work, else ``probe`` or ``drill``: those never count for users' SLOs.
+    #: None for users' work, else ``probe``, ``shadow`` or ``drill``: those never count for users' SLOs.
     label: str | None = None
     #: How the execution ended; follows from the type, so it may be left out.
     state: str | None = None

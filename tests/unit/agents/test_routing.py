@@ -133,6 +133,20 @@ CASES = [
         says="agent 'writer' runs in tmux, and there is no tmux",
     ),
     Case(
+        why="of the mode shadow the caller's side runs in tmux",
+        agent=replace(agent(), mode=Mode.SHADOW),
+        mode=Mode.TMUX,
+        says="its own CLI type",
+    ),
+    Case(
+        why="without tmux there is no answer to compare with",
+        agent=replace(agent(), mode=Mode.SHADOW),
+        no_terminal="there is no tmux",
+        mode=Mode.TMUX,
+        way=Way.REFUSE,
+        says="agent 'writer' runs in tmux, and there is no tmux",
+    ),
+    Case(
         why="tmux shares the login: an account that is parked is parked there, too",
         fallbacks=(disabled("claude"),),
         pauses=(paused(Scope.ACCOUNT, "claude:~"),),

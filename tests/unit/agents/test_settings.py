@@ -10,7 +10,7 @@ import pytest
 
 from kokino.agents.drivers.registry import DRIVERS, driver_named
 from kokino.agents.model import Agent, CliType, Limits, Mode, Source
-from kokino.agents.settings import read_agents, read_cli_types
+from kokino.agents.settings import read_agents, read_cli_types, with_terminals
 from kokino.config import FILE_NAME, Faults, load
 
 NOW = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
@@ -307,3 +307,43 @@ def test_a_text_or_a_table_in_the_wrong_place_is_told(read: Read) -> None:
         "agents[0].limits.memory_mb": "must be a number, without quotes",
         "agents[0].limits.spend_usd": "must be a number, without quotes",
     }
+
+
+SHADOW = '[[agents]]\nid = "a"\ncli_type = "{cli_type}"\ncwd = "."\nmode = "shadow"\n{more}'
+
+
+def test_shadow_mode_says_how_much_is_compared_and_how_strictly(read: Read) -> None:
+    """All of it, and 95 % alike, unless said."""
+    _, (default,), _ = read(SHADOW.format(cli_type="scripted", more=""))
+    assert (default.mode, default.shadow_sample, default.shadow_threshold) == (Mode.SHADOW, 1.0, 0.95)
+    more = "shadow_sample = 0.25\nshadow_threshold = 0.8\n"
+    _, (own,), _ = read(SHADOW.format(cli_type="scripted", more=more))
+    assert (own.shadow_sample, own.shadow_threshold) == (0.25, 0.8)
+    _, _, faults = read(SHADOW.format(cli_type="scripted", more="shadow_sample = 25\n"))
+    assert [(line, field) for line, field, _ in faults] == [(6, "agents[0].shadow_sample")]
+
+
+def test_shadow_mode_is_refused_where_nothing_could_be_compared(read: Read, tmp_path: Path) -> None:
+    """A CLI without a form for terminals, and a machine without tmux, each with its reason."""
+    agent = '[cli_types.spoken]\ndriver = "acp"\ncommand = ["x"]\n' + SHADOW.format(
+        cli_type="spoken", more=""
+    )
+    _, _, faults = read(agent)
+    assert faults == [
+        (8, "agents[0].mode", "CLI type 'spoken' has no form for a terminal, only the mode headless")
+    ]
+    (tmp_path / FILE_NAME).write_text(SHADOW.format(cli_type="scripted", more=""), encoding="utf-8")
+    config, found = load(tmp_path), Faults()
+    cli_types = with_terminals(read_cli_types(config, found), {"PATH": str(tmp_path)})
+    assert read_agents(config, cli_types, found, now=NOW) == []
+    (fault,) = found.found
+    assert fault.field == "agents[0].mode"
+    assert fault.message.startswith("shadow compares headless with tmux, and ")
+
+
+@pytest.mark.parametrize("prefix", ["probe.", "shadow."])
+def test_ids_of_the_brokers_own_agents_are_refused(read: Read, prefix: str) -> None:
+    """Nobody's prompts are taken for theirs."""
+    _, agents, faults = read(f'[[agents]]\nid = "{prefix}a"\ncli_type = "scripted"\ncwd = "."\n')
+    assert agents == []
+    assert [(line, field) for line, field, _ in faults] == [(2, "agents[0].id")]

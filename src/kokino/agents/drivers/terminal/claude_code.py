@@ -7,6 +7,7 @@ from pathlib import Path
 
 from kokino.agents.drivers.claude_code import QUIET, session_arguments
 from kokino.agents.drivers.contract import Command, Invocation, Look, Reader, Sight, Surroundings
+from kokino.agents.drivers.session_files import claude_session
 from kokino.agents.drivers.terminal.boxes import MARK, Dialog, box_in, question_in
 from kokino.agents.drivers.terminal.transcript import TranscriptReader
 from kokino.agents.failures import FailureKind
@@ -58,11 +59,9 @@ class ClaudeCodeTerminal:
 
     def records(self, invocation: Invocation, surroundings: Surroundings) -> Path | None:
         """The session's file. It is made when the first prompt is sent."""
-        home = Path(surroundings.env.get("HOME") or Path.home())
-        root = Path(surroundings.env.get("CLAUDE_CONFIG_DIR") or home / ".claude") / "projects"
-        name = f"{invocation.session_id}.jsonl"
-        known = next(iter(root.glob(f"*/{name}")), None)
-        return known or root / re.sub(r"[^A-Za-z0-9]", "-", str(surroundings.cwd.resolve())) / name
+        own = claude_session(invocation.session_id, surroundings.cwd.resolve(), surroundings.env)
+        # It may have been begun elsewhere.
+        return next(iter(own.parent.parent.glob(f"*/{own.name}")), None) or own
 
     def reader(self, resumes: str | None = None) -> Reader:
         """A fresh reader of a session's file."""

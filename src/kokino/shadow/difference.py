@@ -1,0 +1,81 @@
+"""A mismatch as a person reads it: the files that differ, then the two answers as a unified diff."""
+
+from __future__ import annotations
+
+import difflib
+import textwrap
+from collections.abc import Collection, Iterator
+
+from kokino.shadow.model import Changed, Result
+from kokino.storage.redact import redacted
+from kokino.storage.text import storable
+
+#: What is kept of a difference, in characters: a screen or two to read, not a second copy of two answers.
+LONGEST = 16_000
+#: Lines of an answer that are compared; comparing takes time that grows with both.
+LINES = 2_000
+#: Lines are wrapped to so many characters.
+WIDTH = 100
+#: Files that are listed.
+FILES = 100
+#: A value of the environment that is shorter is no secret, and stands in ordinary words.
+SECRET = 8
+
+
+def difference(
+    tmux: Result, headless: Result, *, files: str | None = None, secrets: Collection[str] = ()
+) -> str:
+    """Both sides, tmux first; without secrets, and cut where it is long.
+
+    `files` is a diff of the files, where there is one; otherwise they are listed.
+    """
+    told = _files(tmux.changed, headless.changed) if files is None else files.splitlines()
+    lines = [*_outcomes(tmux, headless), *told, *_texts(tmux, headless)]
+    hidden = sorted((one for one in secrets if len(one) >= SECRET), key=len, reverse=True)
+    whole = redacted(storable("\n".join(lines)), hidden)
+    if len(whole) <= LONGEST:
+        return whole
+    kept = whole[:LONGEST].rpartition("\n")[0]
+    return f"{kept}\n… {whole.count(chr(10)) - kept.count(chr(10)):,} more lines"
+
+
+def _outcomes(tmux: Result, headless: Result) -> Iterator[str]:
+    if (tmux.state, tmux.kind) != (headless.state, headless.kind):
+        for sign, side in (("-", tmux), ("+", headless)):
+            yield f"{sign} outcome: {side.state}{f' ({side.kind})' if side.kind else ''}"
+
+
+def _files(tmux: Changed | None, headless: Changed | None) -> Iterator[str]:
+    if tmux is None or headless is None or tmux == headless:
+        return
+    differing = sorted(path for path in {*tmux, *headless} if _said(tmux, path) != _said(headless, path))
+    for path in differing[:FILES]:
+        yield f"- {path}: {_said(tmux, path)}"
+        yield f"+ {path}: {_said(headless, path)}"
+    if len(differing) > FILES:
+        yield f"… {len(differing) - FILES:,} more files"
+
+
+def _said(changed: Changed, path: str) -> str:
+    if path not in changed:
+        return "unchanged"
+    held = changed[path]
+    if held is None:
+        return "removed"
+    kind, _, digest = held.partition(":")
+    return f"{kind} {digest[:12]}"
+
+
+def _texts(tmux: Result, headless: Result) -> Iterator[str]:
+    one, other = (_lines(side.content) for side in (tmux, headless))
+    yield from difflib.unified_diff(
+        one[:LINES], other[:LINES], fromfile="tmux", tofile="headless", lineterm="", n=2
+    )
+    for lines, name in ((one, "tmux"), (other, "headless")):
+        if len(lines) > LINES:
+            yield f"… {len(lines) - LINES:,} more lines of {name} are not shown"
+
+
+def _lines(text: str) -> list[str]:
+    """A paragraph in one line would be one difference."""
+    return [part for line in text.splitlines() for part in textwrap.wrap(line, WIDTH) or [""]]

@@ -1,0 +1,210 @@
+"""The files of a folder: copied with what they held, and looked at again when an agent has worked there."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import stat
+import threading
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from kokino.shadow.model import Changed
+
+#: Read at a time.
+CHUNK = 1024 * 1024
+#: Paths of the snapshot are looked for in changed files up to this size, in bytes.
+SEARCHED = 16 * 1024 * 1024
+MIB = 1024 * 1024
+
+
+class NotTaken(Exception):
+    """There is no snapshot, and why: this execution is not compared."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bounds:
+    """What a snapshot may take."""
+
+    files: int = 20_000
+    megabytes: int = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One file as it was."""
+
+    size: int
+    modified_ns: int
+    #: Of what it holds and of its kind: a link is not the file that it names, nor a program a text.
+    digest: str
+
+    def is_as(self, found: os.stat_result) -> bool:
+        """Nothing tells that it was touched."""
+        is_same = (found.st_size, found.st_mtime_ns) == (self.size, self.modified_ns)
+        return is_same and self.digest.startswith(_kind(found))
+
+
+Manifest = Mapping[str, Entry]
+
+
+@dataclass(slots=True)
+class Copier:
+    """Copies files from one folder into another that nobody else uses, within bounds."""
+
+    source: Path
+    target: Path
+    bounds: Bounds
+    #: Set when nobody waits for it any more.
+    is_given_up: threading.Event
+    _left_bytes: int = field(init=False)
+    #: Folders below `source` that are folders and no links, and there now below `target`.
+    _made: dict[Path, bool] = field(default_factory=lambda: {Path(): True})
+
+    def __post_init__(self) -> None:
+        self._left_bytes = self.bounds.megabytes * MIB
+
+    def copy(self, names: Iterable[str]) -> dict[str, Entry]:
+        """Copy what is there of `names`; what each file held. Raises `NotTaken` at the first bound."""
+        taken: dict[str, Entry] = {}
+        for name in names:
+            if self.is_given_up.is_set():
+                raise NotTaken("it took too long")
+            if len(taken) >= self.bounds.files:
+                raise NotTaken(f"it has more than {self.bounds.files:,} files (shadow.snapshot_files)")
+            if (entry := self._one(name)) is not None:
+                taken[name] = entry
+        return taken
+
+    def _one(self, name: str) -> Entry | None:
+        """None for what is gone, stands behind a link, or is neither file nor link."""
+        if not self._folder(Path(name).parent):
+            return None
+        source, target = self.source / name, self.target / name
+        try:
+            found = source.lstat()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        if stat.S_ISLNK(found.st_mode):
+            named = os.readlink(source)  # noqa: PTH115 - a Path would rewrite ./a
+            # One that leads back into the real directory must not: what is written to it would land there.
+            target.symlink_to(moved(named, self.source, self.target))
+            return Entry(found.st_size, found.st_mtime_ns, _link(named))
+        if not stat.S_ISREG(found.st_mode):
+            return None
+        self._left_bytes -= found.st_size
+        if self._left_bytes < 0:
+            raise NotTaken(f"it has more than {self.bounds.megabytes:,} MiB (shadow.snapshot_mb)")
+        return self._file(source, target, found)
+
+    def _file(self, source: Path, target: Path, found: os.stat_result) -> Entry:
+        held = hashlib.sha256()
+        with source.open("rb") as reading, target.open("xb") as writing:
+            while chunk := reading.read(CHUNK):
+                held.update(chunk)
+                writing.write(chunk)
+            os.fchmod(writing.fileno(), stat.S_IMODE(found.st_mode) | stat.S_IRUSR | stat.S_IWUSR)
+        # By these git and we know later that it was not touched.
+        os.utime(target, ns=(found.st_atime_ns, found.st_mtime_ns))
+        return Entry(found.st_size, found.st_mtime_ns, _kind(found) + held.hexdigest())
+
+    def _folder(self, below: Path) -> bool:
+        """Make the folder in the copy; False where a link stands in its place."""
+        if below not in self._made:
+            is_folder = self._folder(below.parent) and _is_folder(self.source / below)
+            if is_folder:
+                (self.target / below).mkdir(exist_ok=True)
+            self._made[below] = is_folder
+        return self._made[below]
+
+
+def changed(root: Path, names: Collection[str], before: Manifest, *, known_as: Path | None = None) -> Changed:
+    """What of `names`, and of what was there before, is otherwise now: a hash, or None for what is gone.
+
+    `known_as` is the place that a snapshot stands for: its own path means that one where a file names it.
+    """
+    found = {name: _now(root, name, before.get(name), known_as or root) for name in {*names, *before}}
+    was = {name: entry.digest for name, entry in before.items()}
+    return {name: digest for name, digest in sorted(found.items()) if digest != was.get(name)}
+
+
+def _now(root: Path, name: str, before: Entry | None, known_as: Path) -> str | None:
+    try:
+        if not all(_is_folder(root / parent) for parent in list(Path(name).parents)[:-1]):
+            return None
+        found = (root / name).lstat()
+        if stat.S_ISLNK(found.st_mode):
+            named = os.readlink(root / name)  # noqa: PTH115 - as above
+            return _link(moved(named, root, known_as))
+        if not stat.S_ISREG(found.st_mode):
+            return None
+        if before is not None and before.is_as(found):
+            return before.digest
+        return _kind(found) + _hash(root / name, found.st_size, root, known_as)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        return f"cannot be read: {error.strerror}"
+
+
+def _hash(file: Path, size: int, root: Path, known_as: Path) -> str:
+    if root != known_as and size <= SEARCHED:
+        held = file.read_bytes().replace(os.fsencode(root), os.fsencode(known_as))
+        return hashlib.sha256(held).hexdigest()
+    with file.open("rb") as reading:
+        return hashlib.file_digest(reading, "sha256").hexdigest()
+
+
+def moved(named: str, old: Path, new: Path) -> str:
+    """What a link names, seen from another place; one that leads elsewhere stays as it is."""
+    path = Path(named)
+    return str(new / path.relative_to(old)) if path.is_relative_to(old) else named
+
+
+def walk(root: Path, *, limit: int) -> list[str]:
+    """Every file and link below a folder; one more than `limit` at most."""
+    found: list[str] = []
+    for name in _walk(root, root):
+        found.append(name)
+        if len(found) > limit:
+            break
+    return found
+
+
+def _walk(folder: Path, root: Path) -> Iterator[str]:
+    try:
+        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+    except OSError:  # taken away meanwhile, or closed to us
+        return
+    for entry in entries:
+        if entry.is_dir(follow_symlinks=False):
+            yield from _walk(Path(entry.path), root)
+        else:
+            yield str(Path(entry.path).relative_to(root))
+
+
+def save(manifest: Manifest, file: Path) -> None:
+    """Keep it for another broker."""
+    file.write_text(json.dumps({name: asdict(entry) for name, entry in manifest.items()}), "utf-8")
+
+
+def load(file: Path) -> dict[str, Entry]:
+    """The reverse of `save`. Raises `OSError` and `ValueError`."""
+    return {name: Entry(**entry) for name, entry in json.loads(file.read_text("utf-8")).items()}
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return stat.S_ISDIR(path.lstat().st_mode)
+    except OSError:
+        return False
+
+
+def _kind(found: os.stat_result) -> str:
+    return "program:" if found.st_mode & stat.S_IXUSR else "file:"
+
+
+def _link(named: str) -> str:
+    return "link:" + hashlib.sha256(os.fsencode(named)).hexdigest()
