@@ -12,7 +12,10 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from kokino.shadow import store
+from kokino.shadow.model import Run, Verdict
 from tests.acceptance.outage import Outage, outage
+from tests.unit.shadow.given import comparison
 
 #: An instant in an answer: UTC, with a Z.
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
@@ -126,6 +129,23 @@ SESSION = {
     "ageMs": int,
     "inUse": bool,
 }
+#: Comparisons of shadow mode, one side of one, and its switch.
+COMPARED = {
+    "totals": dict.fromkeys(("comparisons", "matches", "mismatches", "notCompared", "regressions"), int),
+    "rates": dict.fromkeys(
+        ("match", "mismatch", "tmuxSuccess", "headlessSuccess", "regression"), MAYBE_NUMBER
+    ),
+    "matchedBy": dict,
+    "mismatchedBy": dict,
+    "notComparedFor": dict,
+    "latency": {
+        "tmux": {"count": int, "p95Ms": MAYBE_NUMBER},
+        "headless": {"count": int, "p95Ms": MAYBE_NUMBER},
+    },
+    "resources": {"tmux": {"costUsd": MAYBE_NUMBER}, "headless": {"meanPeakMemoryMB": MAYBE_NUMBER}},
+}
+SIDE = {"executionId": MAYBE_TEXT, "state": str, "kind": MAYBE_TEXT, "durationMs": MAYBE_NUMBER}
+SWITCH = {"enabled": bool, "reason": MAYBE_TEXT, "since": Null(TIME), "setBy": MAYBE_TEXT}
 BUDGET = {"minutesTotal": NUMBER, "minutesRemaining": NUMBER, "consumed": NUMBER}
 COUNTED = {
     "current": Null(NUMBER),
@@ -645,6 +665,66 @@ CASES = (
         shape={**FALLBACK, "pauses": [{"scope": str, "id": str, "reason": str, "since": TIME}]},
     ),
     Case(route="POST /api/resume", body={"scope": "agent", "id": "editor"}, shape=FALLBACK),
+    Case(
+        route="GET /api/shadow-mode/metrics",
+        shape={
+            **COMPARED,
+            "summary": str,
+            "shadowMode": SWITCH,
+            "days": int,
+            "since": TIME,
+            "until": TIME,
+            "running": int,
+            "byAgent": [{"agentId": str, **COMPARED}],
+            "byCli": [{"cliType": str, **COMPARED}],
+        },
+    ),
+    Case(
+        route="GET /api/shadow-mode/mismatches",
+        shape=page(
+            {
+                "executionId": str,
+                "agentId": str,
+                "cliType": str,
+                "endedAt": TIME,
+                "layer": str,
+                "reason": str,
+                "similarity": MAYBE_NUMBER,
+                "threshold": NUMBER,
+                "tmux": SIDE,
+                "headless": SIDE,
+                "diff": str,
+            }
+        ),
+    ),
+    Case(
+        route="GET /api/shadow-mode/failures",
+        query="?mode=headless",
+        shape=page({"mode": re.compile("headless"), "executionId": str, "kind": str, "endedAt": TIME}),
+    ),
+    Case(
+        route="GET /api/shadow-mode/decision",
+        shape={
+            "answer": re.compile("not_enough_data"),
+            "summary": str,
+            "criteria": [
+                {
+                    "id": str,
+                    "title": str,
+                    "value": MAYBE_NUMBER,
+                    "target": NUMBER,
+                    "met": Null(bool),
+                    "said": str,
+                }
+            ],
+        },
+    ),
+    Case(
+        route="POST /api/shadow-mode/disable-all",
+        body={"reason": "to see"},
+        shape={**SWITCH, "reason": str, "since": TIME, "setBy": str},
+    ),
+    Case(route="POST /api/shadow-mode/enable", shape=SWITCH),
     Case(route="DELETE /agents/{agent_id}", agent="new", status=204, shape=type(None)),
 )
 
@@ -657,6 +737,13 @@ async def story(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Outag
         started.login("expired")
         await started.traffic(2, agents=["writer"])
         started.login("ok")
+        mismatch = comparison(
+            Verdict.MISMATCH,
+            ended_at=started.broker.clock.now(),
+            headless=Run(state="failed", kind="auth"),
+            difference="- yes\n+ no",
+        )
+        await started.broker.broker.services.storage.write(lambda conn: store.add(conn, mismatch))
         yield started
 
 

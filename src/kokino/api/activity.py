@@ -18,6 +18,7 @@ from kokino.api.shapes import Shape, Time, WaitingShape, megabytes
 from kokino.clock import MILLISECOND
 from kokino.executions import store as execution_store
 from kokino.executions import stuck, summary_store
+from kokino.executions.companion import lockers, owner_of
 from kokino.executions.stuck import Activity
 from kokino.executions.summary_store import Summary
 from kokino.process.growth import UNKNOWN
@@ -92,7 +93,7 @@ async def sessions(given: Given) -> list[SessionStatus]:
             _session_status(
                 agent,
                 known.get((agent.agent_id, agent.cli_type)),
-                locks.get(agent.agent_id),
+                next((locks[who] for who in lockers(agent.agent_id) if who in locks), None),
                 waiting=waiting.get(agent.agent_id, 0),
                 doing=doing,
                 asked=asked,
@@ -112,7 +113,7 @@ async def processes(given: Given) -> list[ProcessShape]:
     def read(conn: Connection) -> list[tuple[Summary, dict[str, Any]]]:
         limits = {agent.agent_id: agent.limits.to_document() for agent in store.everyone(conn)}
         running = [one for one in summary_store.running(conn) if one.execution_id in trees]
-        return [(one, limits.get(one.agent_id, {})) for one in running]
+        return [(one, limits.get(owner_of(one.agent_id), {})) for one in running]
 
     running, now = await given.storage.read(read), given.clock.now()
     return await asyncio.to_thread(

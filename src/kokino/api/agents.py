@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 from kokino import ids
 from kokino.agents import store
 from kokino.agents.model import (
-    PROBE_AGENT,
+    OWN_AGENTS,
     Agent,
     Limits,
     Mode,
@@ -71,6 +71,10 @@ class AgentBody(Body):
     pool: str = "default"
     retries: Retries = Field(default_factory=dict)
     permissions: Permissions = Permissions.ASK
+    #: In mode shadow: the share of executions that also run headless.
+    shadow_sample: Annotated[float, Field(ge=0, le=1)] = 1.0
+    #: From which similarity on two answers are the same.
+    shadow_threshold: Annotated[float, Field(ge=0, le=1)] = 0.95
 
 
 class AgentShape(Shape):
@@ -90,6 +94,8 @@ class AgentShape(Shape):
     pool: str
     retries: dict[str, int]
     permissions: str
+    shadow_sample: float
+    shadow_threshold: float
     source: str
     registered_at: Time
 
@@ -236,6 +242,8 @@ def shape(agent: Agent) -> AgentShape:
         pool=agent.pool,
         retries={kind.value: times for kind, times in agent.retries.items()},
         permissions=agent.permissions.value,
+        shadow_sample=agent.shadow_sample,
+        shadow_threshold=agent.shadow_threshold,
         source=agent.source.value,
         registered_at=agent.registered_at,
     )
@@ -246,8 +254,9 @@ def _faults(body: AgentBody, cli_types: Mapping[str, Any]) -> list[Fault]:
     faults = []
     if said := ids.fault_in(body.agent_id):
         faults.append(Fault(field="agentId", message=said))
-    if body.agent_id.startswith(PROBE_AGENT):
-        faults.append(Fault(field="agentId", message=f"{PROBE_AGENT!r} begins the broker's own agents' ids"))
+    if body.agent_id.startswith(OWN_AGENTS):
+        own = " and ".join(repr(prefix) for prefix in OWN_AGENTS)
+        faults.append(Fault(field="agentId", message=f"{own} begin the broker's own agents' ids"))
     if said := ids.fault_in(body.pool):
         faults.append(Fault(field="pool", message=said))
     if body.cli_type not in cli_types:
@@ -257,7 +266,7 @@ def _faults(body: AgentBody, cli_types: Mapping[str, Any]) -> list[Fault]:
     if body.fallback not in {None, PARK, TMUX, *cli_types}:
         faults.append(Fault(field="fallback", message=f"must be tmux, park or a CLI type; known: {known}"))
     missing = cli_types[body.cli_type].no_terminal if body.cli_type in cli_types else None
-    if body.mode is Mode.TMUX and missing is not None:
+    if body.mode.of_caller is Mode.TMUX and missing is not None:
         faults.append(Fault(field="mode", message=missing))
     if said := _fault_of_folder(body.cwd):
         faults.append(Fault(field="cwd", message=said))
@@ -303,5 +312,7 @@ def _agent(body: AgentBody, given: Given) -> Agent:
         pool=body.pool,
         retries=body.retries,
         permissions=body.permissions,
+        shadow_sample=body.shadow_sample,
+        shadow_threshold=body.shadow_threshold,
         registered_at=given.clock.now(),
     )

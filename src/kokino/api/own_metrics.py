@@ -30,6 +30,7 @@ from kokino.integrity.backups import Backup
 from kokino.integrity.model import Kind, Report
 from kokino.notify import store as outbox
 from kokino.notify.model import DeliveryState
+from kokino.shadow import store as shadow_store
 
 State = TypeVar("State", bound=StrEnum)
 
@@ -52,6 +53,9 @@ class Stored:
     diagnoses: Mapping[str, Diagnosis]
     #: Since when what waits longest for a look at the alert rules does; None before anything has.
     unlooked_since: datetime | None
+    #: Comparisons of shadow mode that are not over, and whether new ones are begun.
+    comparisons: int
+    compares: bool
 
 
 def read(conn: Connection, rules: AlertRules) -> Stored:
@@ -64,6 +68,8 @@ def read(conn: Connection, rules: AlertRules) -> Stored:
         checked=next(iter(integrity_store.latest(conn, limit=1)), None),
         diagnoses=doctor_store.everything(conn),
         unlooked_since=rules.waiting_since(conn),
+        comparisons=shadow_store.running(conn),
+        compares=shadow_store.off(conn) is None,
     )
 
 
@@ -102,6 +108,7 @@ class OwnHealth(Collector):
             if self._stored.checked is not None:
                 yield from _integrity(self._stored.checked)
             yield from _environment(self._stored.diagnoses)
+            yield from _shadow(self._stored)
         yield from _backups(self._backups)
 
     def _broker(self) -> Iterator[Metric]:
@@ -233,6 +240,11 @@ def _environment(diagnoses: Mapping[str, Diagnosis]) -> Iterator[Metric]:
             passed.add_metric([name, check.name], check.is_well)
         checked.add_metric([name], diagnosis.checked_at.timestamp())
     yield from (passed, checked)
+
+
+def _shadow(stored: Stored) -> Iterator[Metric]:
+    yield _gauge("kokino_shadow_enabled", "0 while shadow mode is switched off for all.", stored.compares)
+    yield _gauge("kokino_shadow_running", "Comparisons that are not over.", stored.comparisons)
 
 
 def _gravest(states: Mapping[Phase, int]) -> Phase:

@@ -34,6 +34,7 @@ from kokino.integrity.service import Integrity
 from kokino.notify.module import Deliveries
 from kokino.playbooks.library import Library
 from kokino.process.client import Warden
+from kokino.shadow.service import ShadowMode
 from kokino.slo.model import Objectives
 from kokino.storage import Storage
 from kokino.tokens import Grant, Tokens
@@ -81,6 +82,7 @@ class Services:
     executions: Executions
     sessions: Sessions
     probes: Probes
+    shadow: ShadowMode
     incidents: IncidentResponse
     acknowledgements: Acknowledgements
     escalations: Escalations

@@ -22,6 +22,7 @@ from kokino.cli import (
     restart,
     serve,
     sessions,
+    shadow,
     slo,
     token,
 )
@@ -52,6 +53,7 @@ app.add_typer(fallback.app, name="fallback")
 app.add_typer(playbook.app, name="playbook")
 app.add_typer(sessions.app, name="sessions")
 app.add_typer(integrity.app, name="integrity")
+app.add_typer(shadow.app, name="shadow")
 
 
 def _version(wanted: bool) -> None:

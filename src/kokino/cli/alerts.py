@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
 from typing import Annotated, Any
 
 import typer
@@ -12,11 +11,10 @@ from rich.padding import Padding
 from rich.table import Table
 
 from kokino.cli import rules, silences
-from kokino.cli.answers import Format, Written, instant
+from kokino.cli.answers import Format, Written, age_ms, instant
 from kokino.cli.client import DEFAULT_URL, Url, get, post
 from kokino.cli.commands import Command, Group
 from kokino.cli.terminal import ago, console, counted, plain, table
-from kokino.clock import SystemClock
 from kokino.errors import KokinoError
 
 app = typer.Typer(
@@ -165,7 +163,7 @@ def _table(found: list[Any], rules: Sequence[Any] = ()) -> Table:
         shown.add_row(
             one["severity"] if one["severity"] not in {None, "none"} else "-",
             _state(one),
-            ago(_age_ms(one["since"])),
+            ago(age_ms(one["since"])),
             plain(one["title"] + (f" ({_labels(one)})" if _labels(one) else "")),
             plain((one["quiet"] or {}).get("reason") or one["measured"].get("reason", "")),
         )
@@ -217,8 +215,3 @@ def _said(alert: Mapping[str, Any]) -> list[str]:
         due = "" if escalation["dueAt"] is None else f", looked at again at {instant(escalation['dueAt'])}"
         said.append(f"People: {escalation['reason']}{due}.")
     return said
-
-
-def _age_ms(said: str) -> int:
-    age = SystemClock().now() - datetime.fromisoformat(said)
-    return max(0, age // timedelta(milliseconds=1))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Annotated
 
 import typer
 
-from kokino.clock import spoken
+from kokino.clock import SystemClock, spoken
 
 
 class Format(StrEnum):
@@ -19,6 +19,11 @@ class Format(StrEnum):
 
 
 Written = Annotated[Format, typer.Option("--format", help="A table for people, JSON for programs.")]
+
+
+def age_ms(said: str) -> int:
+    """How long ago an instant of an answer was."""
+    return max(0, (SystemClock().now() - datetime.fromisoformat(said)) // timedelta(milliseconds=1))
 
 
 def instant(said: str) -> str:

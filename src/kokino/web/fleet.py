@@ -15,6 +15,7 @@ from kokino.agents.model import Agent, CliType, Fallback, Pause, Scope
 from kokino.agents.routing import Traffic, Way, route
 from kokino.executions import store as execution_store
 from kokino.executions import summary_store
+from kokino.executions.companion import owner_of
 from kokino.executions.lifecycle import traffic_now
 from kokino.executions.probes import WANTED
 from kokino.executions.summary_store import Summary
@@ -89,7 +90,8 @@ def read_agents(
 ) -> Agents:
     """Every agent, by id."""
     traffic = traffic_now(conn, cli_types, now)
-    since = {one.agent_id: one.started_at for one in running}
+    # Of two sides of one prompt the caller's, which was accepted first.
+    since = {owner_of(one.agent_id): one.started_at for one in reversed(running)}
     queued, last = execution_store.queue_lengths(conn), summary_store.last_ended(conn)
     everyone = agent_store.everyone(conn)
     rows = [
