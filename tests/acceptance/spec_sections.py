@@ -92,12 +92,14 @@ def examines_all(shell: Shell, command: str) -> None:
 
 def shows_shadow_metrics(shell: Shell, command: str) -> None:
     """Totals and rates, of nothing yet."""
-    assert shell.json(command)["total"] == 0
+    found = shell.json(command)
+    assert (found["totals"]["comparisons"], found["rates"]["match"]) == (0, None)
+    assert found["summary"] == "Nothing was compared in the last day."
 
 
 def shows_mismatches(shell: Shell, command: str) -> None:
-    """A list, of nothing."""
-    assert shell.json(command) == []
+    """A page, of nothing."""
+    assert shell.json(command) == {"items": [], "nextCursor": None}
 
 
 def shows_memory(shell: Shell, command: str) -> None:
