@@ -17,7 +17,6 @@ from kokino.executions import store as execution_store
 from kokino.executions import summary_store
 from kokino.executions.companion import owner_of
 from kokino.executions.lifecycle import traffic_now
-from kokino.executions.probes import WANTED
 from kokino.executions.summary_store import Summary
 from kokino.web import words
 
@@ -69,12 +68,12 @@ class Agents:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutOfUse:
-    """Disabled CLI types and pauses."""
+    """Disabled CLI types, agents that are sent elsewhere, and pauses."""
 
-    disabled: tuple[Fallback, ...]
+    fallbacks: tuple[Fallback, ...]
     pauses: tuple[Pause, ...]
-    #: Good probes in a row that a disabled CLI type needs.
-    probes_wanted: int = WANTED
+    #: Good probes in a row that the way back takes.
+    probes_wanted: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,10 +100,12 @@ def read_agents(
     return Agents(rows=tuple(rows), more=len(everyone) - len(rows))
 
 
-def read_out_of_use(conn: Connection) -> OutOfUse:
-    """All that is disabled or paused, the oldest first."""
+def read_out_of_use(conn: Connection, *, probes_wanted: int) -> OutOfUse:
+    """All that is disabled, sent elsewhere or paused, of each the oldest first."""
     return OutOfUse(
-        disabled=tuple(traffic_store.disabled(conn).values()), pauses=tuple(traffic_store.paused(conn))
+        fallbacks=tuple(traffic_store.everything(conn)),
+        pauses=tuple(traffic_store.paused(conn)),
+        probes_wanted=probes_wanted,
     )
 
 

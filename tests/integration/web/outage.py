@@ -145,6 +145,17 @@ class Outage:
                     probe_last_outcome="completed",
                 ),
             )
+            traffic_store.force(
+                conn,
+                Fallback(
+                    agent_id="reviewer",
+                    cli_type="codex",
+                    reason="it alone hangs",
+                    since=now - timedelta(minutes=2),
+                    target="tmux",
+                    set_by="ada",
+                ),
+            )
             traffic_store.pause(
                 conn,
                 Pause(

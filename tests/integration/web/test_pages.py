@@ -69,6 +69,7 @@ async def test_the_dashboard_tells_the_outage_without_any_script(
         "moved to codex",
         "1 queued",
         "Good probes 1/3",
+        "reviewer sent elsewhere to tmux it alone hangs",
         "Recognised single-cli-account",
         "connection refused; another attempt follows",
         "failed auth",
