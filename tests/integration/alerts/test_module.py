@@ -247,7 +247,8 @@ async def test_an_alert_with_labels_that_its_rule_has_no_more_is_resolved(broker
 
 async def test_a_rule_that_cannot_be_looked_at_keeps_no_other_from_firing(broker: Broker) -> None:
     """The others are looked at, and the module's health tells of the one."""
-    broken = RULE.model_copy(update={"id": "broken", "slo": "nonsense"})
+    wrong = RULE.conditions[0].model_copy(update={"window": "nonsense"})
+    broken = RULE.model_copy(update={"id": "broken", "conditions": (wrong,)})
     rules = AlertRules(
         broker.storage, SequentialIds(), (broken, RULE), defaults(), knows_running=users_running
     )

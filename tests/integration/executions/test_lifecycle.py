@@ -102,12 +102,12 @@ async def test_without_a_way_to_run_it_is_refused_at_once(queue: Queue) -> None:
     """Its caller hears of it now, not after the queue timeout; the ones behind it follow, look by look."""
     await queue.agents(agent("writer"))
     await queue.accept(execution("a"), execution("b"))
-    await disable(queue, None)
+    await disable(queue, "nowhere")
     assert names(await queue.look()) == ([], ["a"])
     assert names(await queue.look()) == ([], ["b"])
     refused = await queue.get("a")
     assert (refused.state, refused.kind) == (State.REFUSED, FailureKind.REFUSED)
-    assert "has no fallback" in str(refused.error)
+    assert "its fallback 'nowhere' is no CLI type here" in str(refused.error)
 
 
 async def test_a_parked_agent_waits_and_runs_when_its_cli_type_is_enabled(queue: Queue) -> None:

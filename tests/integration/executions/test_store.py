@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import Connection, event, update
 
 from kokino.agents.failures import FailureKind
+from kokino.agents.model import Mode
 from kokino.executions import notices, store, summary_store
 from kokino.executions.model import TRANSITIONS, Ending, Record, State
 from kokino.executions.stuck import Reason, Stuck
@@ -33,6 +34,7 @@ def started(conn: Connection, execution_id: str) -> None:
         conversation_id="conv-1",
         session_id="s-1",
         driver="scripted",
+        mode=Mode.HEADLESS,
         is_resume=True,
         lock_token=7,
         now=at(1),
