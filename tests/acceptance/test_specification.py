@@ -153,4 +153,5 @@ def _has_begun(shell: Shell) -> bool:
     rows = shell.broker.get("/agents/sessions/status")
     [writer] = [one for one in rows if one["agentId"] == AGENT]
     memory = [one["memoryMB"] for one in shell.broker.get("/agents/processes/status")]
-    return writer["executing"] and writer["lastEventAt"] is not None and any(memory)
+    said = shell.broker.get(f"/agents/{AGENT}/logs?lines=9")["lines"]
+    return writer["executing"] and any("I begin." in line["body"] for line in said[-3:]) and any(memory)

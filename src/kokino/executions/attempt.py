@@ -285,6 +285,7 @@ class Attempt:
             memory_bytes=self.limits.memory_mb * MIB,
             processes=self.limits.processes,
             spool_bytes=self.limits.output_mb * MIB,
+            title=f"{self.execution.cli_type} {agent.agent_id}",
         )
 
 

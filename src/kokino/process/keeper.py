@@ -101,6 +101,7 @@ class Keeper:
     def _become_a_keeper(self) -> None:
         linux.become_subreaper()
         linux.set_name("kokino-keeper")
+        linux.set_command_line(f"kokino-keeper {self._launch['title']} {self._launch['id']}")
         linux.run_first()
         self._wakeup = linux.Wakeup(
             caught={signal.SIGCHLD},

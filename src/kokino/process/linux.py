@@ -55,6 +55,23 @@ def set_name(name: str) -> None:
     prctl(PR_SET_NAME, ctypes.create_string_buffer(name.encode()))
 
 
+def set_command_line(shown: str) -> None:
+    """Have `ps aux` show this in place of the arguments: as much as they had room for. Needs no right.
+
+    For a CLI that is a script the kernel shows its interpreter alone, and nothing in it names its agent.
+    """
+    with suppress(OSError, ValueError, IndexError):  # nobody's work depends on what is shown
+        with open("/proc/self/stat", "rb") as file:  # noqa: PTH123 - no pathlib here
+            fields = file.read().rpartition(b")")[2].split()
+        begins, ends = int(fields[45]), int(fields[46])
+        room = ends - begins
+        # A NUL at the end: without one the kernel takes what follows, the environment, for more of it.
+        text = shown.encode("utf-8", "replace").replace(b"\0", b"?")[: room - 1].ljust(room, b"\0")
+        with open("/proc/self/mem", "r+b", buffering=0) as memory:  # noqa: PTH123
+            memory.seek(begins)
+            memory.write(text)
+
+
 def run_first() -> None:
     """Run before all ordinary processes from now on, where this user may (root may).
 

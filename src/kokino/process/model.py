@@ -44,6 +44,8 @@ class Launch:
     processes: int | None = None
     #: Disk space of the two spool files together.
     spool_bytes: int | None = None
+    #: What `ps` shows of the keeper beside the execution's id: whose CLI it keeps, and which.
+    title: str = ""
 
     def fault(self) -> str | None:
         """What no kernel would accept, as a sentence; None when there is nothing."""
@@ -73,6 +75,7 @@ class Launch:
             "memory_bytes": self.memory_bytes,
             "processes": self.processes,
             "spool_bytes": self.spool_bytes,
+            "title": self.title,
         }
 
     def _paths(self) -> Iterator[Path]:

@@ -37,6 +37,7 @@ class LaunchFields(TypedDict):
     memory_bytes: int | None
     processes: int | None
     spool_bytes: int | None
+    title: str
     #: A terminal that stands for all three streams.
     terminal: str | None
     #: Set by the warden: the control group to start in, if there is one.

@@ -42,7 +42,7 @@ else:
     from wards import Wards
 
 #: Changes whenever a message changes its meaning; a broker of another version is told so.
-PROTOCOL = 5
+PROTOCOL = 6
 #: Exit status that means: another warden serves this folder, or keepers of one still end their trees.
 TAKEN = 75
 #: The log starts anew when a warden starts and finds it larger than this, in bytes.

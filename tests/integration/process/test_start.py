@@ -78,6 +78,15 @@ async def test_a_cli_inherits_nothing_but_its_three_streams(box: Box, warden: Wa
         assert sum(where.startswith("socket:") for where in _descriptors(started.keeper_pid).values()) == 1
 
 
+async def test_ps_shows_whose_cli_a_keeper_keeps(box: Box, warden: Warden) -> None:
+    """By its title and execution, as far as the warden's own arguments had room; its environment stays."""
+    launch = replace(box.launch("exec-9", "import time; time.sleep(60)"), title="claude-code writer")
+    started = await box.start(warden, launch)
+    command = Path(f"/proc/{started.keeper_pid}/cmdline").read_bytes()
+    assert command.rstrip(b"\0") == b"kokino-keeper claude-code writer exec-9"
+    assert b"PATH=" in Path(f"/proc/{started.keeper_pid}/environ").read_bytes()
+
+
 async def test_a_cli_starts_with_default_signals_in_a_session_of_its_own(box: Box, warden: Warden) -> None:
     """No ignored or blocked signal is inherited from the keeper, nor its session."""
     script = """
