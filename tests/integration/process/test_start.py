@@ -3,6 +3,7 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
+import psutil
 import pytest
 
 from kokino.errors import ProcessError
@@ -82,9 +83,9 @@ async def test_ps_shows_whose_cli_a_keeper_keeps(box: Box, warden: Warden) -> No
     """By its title and execution, as far as the warden's own arguments had room; its environment stays."""
     launch = replace(box.launch("exec-9", "import time; time.sleep(60)"), title="claude-code writer")
     started = await box.start(warden, launch)
-    command = Path(f"/proc/{started.keeper_pid}/cmdline").read_bytes()
-    assert command.rstrip(b"\0") == b"kokino-keeper claude-code writer exec-9"
-    assert b"PATH=" in Path(f"/proc/{started.keeper_pid}/environ").read_bytes()
+    process = psutil.Process(started.keeper_pid)
+    assert "".join(process.cmdline()) == "kokino-keeper claude-code writer exec-9"
+    assert "PATH" in process.environ()
 
 
 async def test_a_cli_starts_with_default_signals_in_a_session_of_its_own(box: Box, warden: Warden) -> None:
