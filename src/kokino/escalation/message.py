@@ -81,7 +81,7 @@ def _of_rule(page: Page) -> Message:
     links = (
         _dashboard(page),
         *(() if page.playbook is None else (_playbook(page, page.playbook),)),
-        *(() if "link" not in page.measured else (Link(text="Source", url=page.measured["link"]),)),
+        *((Link(text="Source", url=url),) if (url := page.measured.get("link")) else ()),
     )
     lines = [f"{page.severity}: {page.title}", f"Condition: {_reason(page)}"]
     return Message(

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
+import pytest
+
+from kokino.alerts.measured import Measured
 from kokino.escalation.message import Page, build, follow_up
-from kokino.notify.model import Severity
+from kokino.notify.model import Message, Severity
 from tests.fixtures.episodes import MEASURED
 
 PAGE = Page(
@@ -61,6 +65,19 @@ def test_a_follow_up_leaves_old_figures_out() -> None:
     message = follow_up(PAGE, ("Resolved", "after 23 minutes"))
     assert message.summary == (("Resolved", "after 23 minutes"), ("Incident", "INC-7"))
     assert "98.2" not in message.text
+
+
+@pytest.mark.parametrize("tell", [build, follow_up])
+@pytest.mark.parametrize("link", [None, "http://prometheus:9090/graph"])
+def test_a_message_links_the_source_of_an_alert_that_has_one(
+    tell: Callable[..., Message], link: str | None
+) -> None:
+    """What a rule of ours has measured names none: every field of it is there all the same."""
+    measured = Measured(reason="down", slo="availability", target=0.995, budget_days=30.0, link=link)
+    shown = tell(replace(PAGE, measured=measured.to_document()))
+    assert all(each.url for each in shown.links)
+    of_rule = tell(replace(PAGE, measured=replace(measured, slo=None).to_document()))
+    assert [each.text for each in of_rule.links] == ["Dashboard", "Runbook", *(["Source"] if link else [])]
 
 
 def test_hostile_labels_forge_no_line() -> None:
