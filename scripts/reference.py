@@ -21,6 +21,7 @@ from kokino.api.app import ROUTERS
 from kokino.app.settings import (
     AlertingSettings,
     CalendarSettings,
+    FallbackSettings,
     ProcessSettings,
     ServerSettings,
     SessionSettings,
@@ -43,6 +44,7 @@ SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("[alerting]", AlertingSettings),
     ("[integrity]", IntegritySettings),
     ("[doctor]", DoctorSettings),
+    ("[fallback]", FallbackSettings),
     ("[calendar]", CalendarSettings),
     ("[shadow]", ShadowSettings),
     ("[cli_types.NAME]", CliTypeSettings),
@@ -139,6 +141,8 @@ def _default(value: Any) -> str:
         case timedelta():
             days, rest = divmod(value, timedelta(days=1))
             return f'`"{days}d"`' if days and not rest else f'`"{int(value.total_seconds())}s"`'
+        case bool():
+            return f"`{str(value).lower()}`"
         case BaseModel():
             return "as below"
         case StrEnum() | str():
@@ -163,9 +167,14 @@ def _kind(annotation: Any) -> str:
         return " or ".join(f'`"{word}"`' for word in annotation)
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return "table"
-    return {int: "number", float: "number", str: "text", Path: "path", timedelta: "length of time"}.get(
-        annotation, "value"
-    )
+    return {
+        bool: "`true` or `false`",
+        int: "number",
+        float: "number",
+        str: "text",
+        Path: "path",
+        timedelta: "length of time",
+    }.get(annotation, "value")
 
 
 def _range(annotation: Any) -> str:

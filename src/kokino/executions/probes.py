@@ -27,6 +27,8 @@ log = structlog.get_logger(__name__)
 INTERVAL = timedelta(seconds=60)
 #: The longest distance: somebody has to renew that login by hand, and each question costs a little.
 LONGEST = timedelta(minutes=15)
+#: Between probes of what has answered often enough and is not switched back.
+SETTLED = timedelta(hours=1)
 #: Good probes in a row after which it may be used again, where no number is configured: two can be luck.
 WANTED = 3
 #: Says little, costs little, and any model that works can do it.
@@ -136,7 +138,7 @@ class Probes:
             return
         good = fallback.probes_good + 1 if execution and execution.state is State.COMPLETED else 0
         outcome = _outcome(execution)
-        due_at = now + pause(fallback, now, good=good, interval=self._interval)
+        due_at = now + pause(fallback, now, good=good, wanted=self.wanted, interval=self._interval)
 
         def write(conn: Connection) -> bool:
             traffic_store.judge_probe(conn, execution_id, good=good, outcome=outcome, at=now, due_at=due_at)
@@ -193,8 +195,16 @@ def _present(conn: Connection, fallback: Fallback) -> Fallback | None:
     return traffic_store.forced(conn).get(fallback.agent_id)
 
 
-def pause(fallback: Fallback, now: datetime, *, good: int, interval: timedelta = INTERVAL) -> timedelta:
-    """How long to wait for the next probe: the longer it has been out of use, the less often it is asked."""
+def pause(
+    fallback: Fallback, now: datetime, *, good: int, wanted: int = WANTED, interval: timedelta = INTERVAL
+) -> timedelta:
+    """How long to wait for the next probe: the longer it has been out of use, the less often it is asked.
+
+    What has answered often enough waits for somebody to switch back; a probe is a prompt that is paid for, so
+    it is asked hourly from then on, lest what is told of it gets old.
+    """
+    if good >= wanted:
+        return max(interval, SETTLED)
     if good:
         return interval
     return min(max((now - fallback.since) / 10, interval), max(interval, LONGEST))
