@@ -30,7 +30,8 @@ def restart(
 ) -> None:
     """Replace the broker by a new one, with the configuration and the program as they are now on the disk.
 
-    Running executions go on, but for dialogues by the Agent Client Protocol, which end with their broker.
+    Running executions go on, but for dialogues by the Agent Client Protocol and those in tmux, which end
+    with their broker.
     No connection is refused, the process stays the same.
     """
     patience = parsed_length("--wait", wait)

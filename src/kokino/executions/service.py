@@ -48,8 +48,9 @@ class Restarting(Unavailable):
 
     def __init__(self, execution_id: str) -> None:
         super().__init__(
-            f"the broker restarts; execution {execution_id} goes on: ask for GET /executions/{execution_id},"
-            " or send the same request again under its Idempotency-Key",
+            f"the broker restarts; execution {execution_id} goes on, unless it is a dialogue or in tmux, and"
+            f" lost: ask for GET /executions/{execution_id}, or send the same request again under its"
+            " Idempotency-Key",
             retry_after=timedelta(seconds=1),
         )
 
