@@ -33,18 +33,17 @@ def settings_of(
     cli_type: CliType, agents: Sequence[Agent], inherited: Mapping[str, str], home: Path
 ) -> list[Setting]:
     """The different environments in which the CLI type is started; one where it has no agents."""
+    # By what comes out, not by what each agent adds: one that repeats what it inherits is started alike.
     alike: dict[tuple[tuple[str, str], ...], list[Agent]] = {}
     for agent in agents:
         if agent.cli_type == cli_type.name:
-            alike.setdefault(tuple(sorted(agent.env.items())), []).append(agent)
+            env = environment_of(inherited, cli_type, agent.env)
+            alike.setdefault(tuple(sorted(env.items())), []).append(agent)
+    if not alike:
+        return [Setting(cli_type=cli_type, agents=(), env=environment_of(inherited, cli_type), cwd=home)]
     return [
-        Setting(
-            cli_type=cli_type,
-            agents=tuple(group),
-            env=environment_of(inherited, cli_type, dict(own)),
-            cwd=group[0].cwd if group else home,
-        )
-        for own, group in (alike or {(): []}).items()
+        Setting(cli_type=cli_type, agents=tuple(group), env=dict(env), cwd=group[0].cwd)
+        for env, group in alike.items()
     ]
 
 

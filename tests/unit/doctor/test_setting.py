@@ -42,6 +42,12 @@ def test_each_environment_stands_for_all_who_share_it() -> None:
     ]
 
 
+def test_an_agent_that_repeats_what_it_inherits_is_started_like_the_others() -> None:
+    """Two looks at the same environment would be the same errand, and the second could not be started."""
+    [found] = settings(agent("a"), agent("b", A="broker"), agent("c", B="type"))
+    assert found.names == "a, b, c"
+
+
 def test_a_cli_type_without_agents_has_one_setting_all_the_same() -> None:
     """In the broker's home."""
     [found] = settings(agent("d", "gemini"))
