@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Mapping, Sequence
+from urllib.parse import unquote
 
 from kokino.agents.drivers.contract import Driver
 from kokino.agents.drivers.text import one_line
@@ -13,11 +14,14 @@ from kokino.doctor.model import Check
 from kokino.executions.errand import Report
 from kokino.executions.model import Execution, State
 from kokino.executions.versions import version_in
+from kokino.storage.redact import redacted
 
 #: Variables that hold what nobody else may read, by a part of their names.
 SECRET = re.compile("KEY|TOKEN|SECRET|PASSWORD|CREDENTIAL|AUTH", re.IGNORECASE)
 #: The shortest value that is hidden: shorter ones would be found in any text.
 SHORTEST = 6
+#: A name and a password in an address: ``http://NAME:PASSWORD@proxy``.
+IN_ADDRESS = re.compile(r"://[^\s/@:]*:(?P<password>[^\s/@]+)@")
 
 
 def judge(argv: Sequence[str], report: Report, seconds: float, env: Mapping[str, str]) -> Check:
@@ -43,7 +47,9 @@ def late(argv: Sequence[str], patience: float) -> Check:
 
 def failed(message: str, argv: Sequence[str] = ()) -> Check:
     """A trial that failed, with the command to see it for oneself."""
-    return Check(name="dryrun", passed=False, message=message, mend=shlex.join(argv) if argv else None)
+    return Check(
+        name="dryrun", passed=False, message=redacted(message), mend=shlex.join(argv) if argv else None
+    )
 
 
 def untried(reason: str) -> Check:
@@ -90,8 +96,20 @@ def _last_words(report: Report, env: Mapping[str, str]) -> str:
     said = (report.stderr.strip() or report.stdout.strip()).decode("utf-8", "replace").splitlines()
     if not said:
         return ""
-    text = said[-1]
-    for name, value in env.items():
-        if SECRET.search(name) and len(value) >= SHORTEST:
+    return f": {one_line(_without_secrets(said[-1], env))}"
+
+
+def _without_secrets(text: str, env: Mapping[str, str]) -> str:
+    """Values that hold a secret by the names of their variables, the longest first; other secrets masked."""
+    passwords = {name: _passwords(value) for name, value in env.items()}
+    hidden = [(value, name) for name, value in env.items() if SECRET.search(name) or passwords[name]]
+    for value, name in sorted(hidden, key=lambda one: len(one[0]), reverse=True):
+        if len(value) >= SHORTEST:
             text = text.replace(value, f"${name}")
-    return f": {one_line(text)}"
+    return redacted(text, (one for found in passwords.values() for one in found if len(one) >= SHORTEST))
+
+
+def _passwords(value: str) -> tuple[str, ...]:
+    """The password of a value that is an address, as it is written and as it is meant."""
+    found = IN_ADDRESS.search(value)
+    return () if found is None else (found["password"], unquote(found["password"]))

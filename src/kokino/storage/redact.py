@@ -16,6 +16,7 @@ _SHAPES = re.compile(
     | xox[abprs]-[A-Za-z0-9-]{10,}               # Slack
     | AIza[A-Za-z0-9_-]{30,}                     # Google
     | https://hooks\.slack\.com/services/[\w/]+  # a webhook is its own password
+    | (?<=://)[^\s/@:]*:[^\s/@]+(?=@)            # a name and a password in an address
     | (?<=[Bb]earer\ )[A-Za-z0-9._~+/=-]{8,}
     """,
     re.VERBOSE,
@@ -23,8 +24,10 @@ _SHAPES = re.compile(
 
 
 def redacted(text: str, secrets: Iterable[str] = ()) -> str:
-    """`text` with `secrets` and everything that looks like a token masked."""
-    for secret in secrets:
-        if secret:
-            text = text.replace(secret, MASK)
+    """`text` with `secrets` and everything that looks like a token masked.
+
+    The longest first: one that begins like another would else leave its end behind.
+    """
+    for secret in sorted(filter(None, secrets), key=len, reverse=True):
+        text = text.replace(secret, MASK)
     return _SHAPES.sub(MASK, text)

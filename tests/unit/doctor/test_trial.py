@@ -53,6 +53,33 @@ def test_what_a_cli_says_keeps_no_secret() -> None:
 
 
 @pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("via http://bob:hunter2%21secret@proxy:3128", "via $HTTPS_PROXY"),
+        ("via http://bob:hunter2%21secret@proxy:3128/x", "via $HTTPS_PROXY/x"),
+        ("bob may not: hunter2!secret", "bob may not: [redacted]"),
+        ("via http://eve:other@elsewhere", "via http://[redacted]@elsewhere"),
+        ("bad key sk-ant-api03-AAAAAAAAAAAAAAAAAAAA", "bad key [redacted]"),
+        ("bad key canary-0001-and-more", "bad key $LONGER_KEY"),
+    ],
+)
+def test_secrets_are_known_by_their_shape_too(said: str, told: str) -> None:
+    """A password in an address, and a token that nobody told us of."""
+    env = {
+        "HTTPS_PROXY": "http://bob:hunter2%21secret@proxy:3128",
+        "SHORTER_KEY": "canary-0001",
+        "LONGER_KEY": "canary-0001-and-more",
+    }
+    message = trial.judge(ARGV, report(code=1, stderr=said.encode()), 1, env).message
+    assert message.endswith(f"exited with 1: {told}")
+
+
+def test_what_keeps_a_cli_from_being_started_keeps_no_secret() -> None:
+    """Nor does any other failure of a trial."""
+    assert "hunter2" not in trial.failed("no way to http://bob:hunter2@proxy").message
+
+
+@pytest.mark.parametrize(
     ("version", "passed"),
     [
         ("0.169.0", True),
