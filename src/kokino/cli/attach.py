@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
+import stat
 import sys
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
 from kokino.cli.client import DEFAULT_URL, Url, get
 from kokino.errors import KokinoError
+
+#: What the broker's tmux calls a session.
+SESSION = re.compile(r"\$\d+")
+#: An absolute path that a terminal can be shown.
+SOCKET = re.compile(r"/[^\x00-\x1f\x7f-\x9f]+")
 
 
 def attach(
@@ -29,14 +37,41 @@ def attach(
     It works on the broker's machine and as its user: the tmux server is the broker's own. Where there is no
     terminal to show it in, the command is printed.
     """
-    command = [str(word) for word in get(url, f"/agents/{agent_id}/terminal")["command"]]
-    shown = [word for word in command if not (write and word == "-r")]
+    shown = command_of(get(url, f"/agents/{agent_id}/terminal"), write=write)
     if print_only or not sys.stdout.isatty():
         typer.echo(shlex.join(shown))
         return
+    require_own(Path(shown[2]))
     # Inside somebody's own tmux it would refuse to be nested, and that server is another one.
     environment = {name: value for name, value in os.environ.items() if name not in {"TMUX", "TMUX_PANE"}}
     try:
         os.execvpe(shown[0], shown, environment)  # noqa: S606 - no shell is meant
     except FileNotFoundError as error:
         raise KokinoError("tmux is not on the PATH here; install it: apt-get install tmux") from error
+
+
+def command_of(answer: Any, *, write: bool) -> list[str]:
+    """What shows the terminal that the broker names.
+
+    Put together here, never taken over: whoever answers at that address must not choose what is run.
+    """
+    told = answer if isinstance(answer, dict) else {}
+    socket, session = str(told.get("socket")), str(told.get("session"))
+    if not SOCKET.fullmatch(socket) or not SESSION.fullmatch(session):
+        raise KokinoError(
+            f"what answers names no terminal of a broker (socket {socket!r}, session {session!r}):"
+            " look at --url, and at `kokino version` on both sides"
+        )
+    return ["tmux", "-S", socket, "attach-session", *([] if write else ["-r"]), "-t", session]
+
+
+def require_own(socket: Path) -> None:
+    """Raise where nobody listens here, or somebody else: a tmux server is handed the terminal itself."""
+    try:
+        found = socket.stat()
+    except OSError as error:
+        raise KokinoError(
+            f"there is no tmux server at {socket}: this works on the broker's machine and as its user"
+        ) from error
+    if not stat.S_ISSOCK(found.st_mode) or found.st_uid != os.getuid():
+        raise KokinoError(f"{socket} is no socket of yours: this works as the broker's user")
