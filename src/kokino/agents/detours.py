@@ -46,6 +46,8 @@ def force(conn: Connection, agent: Agent, fallback: Fallback, cli_types: Mapping
 
 def fault_in(conn: Connection, agent: Agent, target: str, cli_types: Mapping[str, CliType]) -> str | None:
     """Why an agent cannot go there; None where it can."""
+    if agent.cli_type not in cli_types:
+        return f"there is no CLI type {agent.cli_type!r} any more; configure it again, or give it another one"
     if target == PARK:
         return None
     if target == TMUX:

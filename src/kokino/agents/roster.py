@@ -7,7 +7,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
-from kokino.agents import circuit_store, circuits, store, traffic_store
+from kokino.agents import circuit_store, circuits, detours, store, traffic_store
 from kokino.agents.model import Agent, Source
 from kokino.telemetry import store as telemetry
 from kokino.telemetry.model import Event, EventType
@@ -32,6 +32,14 @@ def remove(conn: Connection, agent: Agent, *, reason: str, now: datetime) -> Non
     )
 
 
+def put(conn: Connection, agent: Agent, *, now: datetime) -> None:
+    """Add an agent, or change the one with its id. What sent it round another CLI type is over."""
+    before = store.get(conn, agent.agent_id)
+    if before is not None and before.cli_type != agent.cli_type:
+        detours.clear(conn, before, reason=f"it runs on {agent.cli_type} now", by="kokino", now=now)
+    store.put(conn, agent)
+
+
 def take_configured(conn: Connection, configured: Iterable[Agent], *, now: datetime) -> None:
     """Make the agents from the file be exactly `configured`; those that the API registered stay."""
     wanted = {agent.agent_id: agent for agent in configured}
@@ -39,4 +47,4 @@ def take_configured(conn: Connection, configured: Iterable[Agent], *, now: datet
         if agent.source is Source.CONFIG and agent.agent_id not in wanted:
             remove(conn, agent, reason="the configuration names it no more", now=now)
     for agent in wanted.values():
-        store.put(conn, agent)
+        put(conn, agent, now=now)

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
-from kokino.agents import circuit_store, circuits, detours, store, traffic_store
+from kokino.agents import circuit_store, circuits, detours, roster, store, traffic_store
 from kokino.agents.model import Agent, CliType, Fallback, Pause, Scope
 from kokino.agents.parking import pause_event
 from kokino.agents.routing import PARK, TMUX, target_of
@@ -44,7 +44,7 @@ class Agents:
         def write(conn: Connection) -> None:
             if name := loosest(agent, self.cli_types, traffic_store.disabled(conn)):
                 vouch(f"an agent that lets {name} do anything unasked")
-            store.put(conn, agent)
+            roster.put(conn, agent, now=self.clock.now())
 
         await self.storage.write(write)
         self.on_change()
@@ -85,9 +85,11 @@ class Agents:
     async def enable(self, cli_type: str, *, reason: str, by: str) -> bool:
         """Enable a CLI type again, for all its agents; False when it was not disabled.
 
-        Their circuit breakers on it are closed: probes, or somebody, have found that it works.
+        Their circuit breakers on it are closed: probes, or somebody, have found that it works. One that the
+        configuration names no more can be enabled, too. Raises `NotFound` for a name that is none.
         """
-        self._known(cli_type, "cliType")
+        if cli_type not in await self.storage.read(traffic_store.disabled):
+            self._known(cli_type, "cliType")
         now = self.clock.now()
         was_disabled = await self.storage.write(lambda conn: _enable(conn, cli_type, reason, by, now))
         self.on_change()

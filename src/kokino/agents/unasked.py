@@ -25,9 +25,10 @@ def asks_nobody(cli_type: CliType, flags: Sequence[str] = (), env: Mapping[str, 
 
 
 def is_loose(agent: Agent, cli_types: Mapping[str, CliType]) -> bool:
-    """True where the agent asks nobody on its own CLI type."""
-    return agent.permissions is Permissions.ALLOW or asks_nobody(
-        cli_types[agent.cli_type], agent.flags, agent.env
+    """True where the agent asks nobody on its own CLI type; one that is configured no more does nothing."""
+    own = cli_types.get(agent.cli_type)
+    return agent.permissions is Permissions.ALLOW or (
+        own is not None and asks_nobody(own, agent.flags, agent.env)
     )
 
 

@@ -68,12 +68,12 @@ class Probes:
 
     async def run(self, now: datetime) -> datetime | None:
         """Judge the probes that ended, start those that are due; when the next one is."""
-        for fallback in await self._storage.read(traffic_store.everything):
+        for fallback in await self._known():
             if fallback.probe_execution_id is not None:
                 await self._judge(fallback, now)
             elif fallback.probe_due_at is not None and fallback.probe_due_at <= now:
                 await self._start(fallback)
-        left = await self._storage.read(traffic_store.everything)
+        left = await self._known()
         return min((f.probe_due_at for f in left if f.probe_due_at is not None), default=None)
 
     async def probe(self, cli_type: str) -> Execution:
@@ -102,7 +102,15 @@ class Probes:
         self._executions.dispatch.wake()
         return await self._executions.ended(accepted.execution_id)
 
+    async def _known(self) -> list[Fallback]:
+        """All but those of CLI types that the configuration names no more: there is nobody to ask."""
+        found = await self._storage.read(traffic_store.everything)
+        return [fallback for fallback in found if fallback.cli_type in self._cli_types]
+
     async def _start(self, fallback: Fallback) -> Execution:
+        if fallback.cli_type not in self._cli_types:
+            gone = f"there is no CLI type {fallback.cli_type!r} any more"
+            raise Invalid(f"{_what(fallback)} cannot be asked: {gone}; configure it again")
         cwd = await self._own_folder(_name(fallback.cli_type, fallback.agent_id))
         started = await self._storage.write(lambda conn: self._begin(conn, fallback, cwd))
         self._executions.dispatch.wake()

@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import Connection
 
 from kokino.agents import lock_store, roster, session_store, store, traffic_store
 from kokino.agents.model import Agent, CliType, Fallback, Limits, Pause, Scope, Session, Source
 from kokino.agents.service import Agents
 from kokino.errors import Conflict, Invalid, NotFound
+from kokino.executions.probes import Probes
 from kokino.storage import Storage
 from kokino.telemetry import store as telemetry
 from kokino.testing.clock import ManualClock
@@ -253,6 +255,63 @@ async def test_no_cli_type_is_disabled_towards_nowhere(service: Agents, storage:
     with pytest.raises(Conflict, match="'codex' is disabled itself"):
         await service.disable("claude", reason="x", target="codex", by="ada", vouch=anything)
     assert set(await storage.read(traffic_store.disabled)) == {"codex"}
+
+
+async def test_what_is_configured_no_more_can_be_enabled_and_goes_nowhere(
+    service: Agents, storage: Storage
+) -> None:
+    """Its row would else stay for good; an agent of it is refused with the reason."""
+    gone = Fallback(cli_type="gone", reason="x", since=NOW, target=None, set_by="ada")
+    await storage.write(lambda conn: traffic_store.disable(conn, gone))
+    await storage.write(lambda conn: store.put(conn, agent("a", cli_type="gone", fallback=None)))
+    for target in (None, "codex"):
+        with pytest.raises(Conflict, match="there is no CLI type 'gone' any more; configure it again"):
+            await service.force("a", reason="x", target=target, by="ada", vouch=anything)
+    assert await service.enable("gone", reason="it is away", by="ada") is True
+    with pytest.raises(NotFound, match="there is no CLI type 'gone'"):
+        await service.enable("gone", reason="it is away", by="ada")
+
+
+async def test_what_is_configured_no_more_is_not_probed(storage: Storage, tmp_path: Path) -> None:
+    """One such row kept all other probes from being started; whoever asks for one is told why not."""
+
+    def disable(conn: Connection) -> None:
+        gone = Fallback(cli_type="gone", reason="x", since=NOW, target=None, set_by="ada", probe_due_at=NOW)
+        traffic_store.disable(conn, gone)
+        store.put(conn, agent("a", cli_type="gone"))
+        traffic_store.force(conn, replace(gone, agent_id="a"))
+        later = NOW + timedelta(minutes=1)
+        traffic_store.disable(conn, replace(gone, cli_type="codex", probe_due_at=later))
+
+    await storage.write(disable)
+    # Nothing is started here: executions are not asked for.
+    nobody: Any = None
+    probes = Probes(storage, ManualClock(NOW), nobody, CLI_TYPES, folder=tmp_path)
+    assert await probes.run(NOW) == NOW + timedelta(minutes=1)
+    with pytest.raises(Invalid, match="agent 'a' cannot be asked: there is no CLI type 'gone' any more"):
+        await probes.probe_agent("a")
+
+
+@pytest.mark.parametrize("source", [Source.API, Source.CONFIG])
+async def test_an_agent_that_changes_its_cli_type_is_sent_round_the_old_one_no_more(
+    service: Agents, storage: Storage, source: Source
+) -> None:
+    """What was said of the old one says nothing of the new one; registered as it is, it stays sent."""
+    is_file = source is Source.CONFIG
+
+    async def put(wanted: Agent) -> set[str]:
+        if is_file:
+            await storage.write(lambda conn: roster.take_configured(conn, [wanted], now=NOW))
+        else:
+            await service.register(wanted, vouch=anything)
+        return set(await storage.read(traffic_store.forced))
+
+    first = agent("a", source=source)
+    await put(first)
+    await service.force("a", reason="it hangs", target=None, by="ada", vouch=anything)
+    assert await put(replace(first, model="other")) == {"a"}
+    assert await put(replace(first, cli_type="codex", fallback=None)) == set()
+    assert (await events(storage))[-1] == ("FALLBACK_DISABLED", "kokino: it runs on codex now")
 
 
 async def test_a_pause_leaves_events_of_its_scope(service: Agents, storage: Storage) -> None:
