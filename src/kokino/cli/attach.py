@@ -60,7 +60,7 @@ def command_of(answer: Any, *, write: bool) -> list[str]:
     if not SOCKET.fullmatch(socket) or not SESSION.fullmatch(session):
         raise KokinoError(
             f"what answers names no terminal of a broker (socket {socket!r}, session {session!r}):"
-            " look at --url, and at `kokino version` on both sides"
+            " look at --url, and whether both sides are the same version"
         )
     return ["tmux", "-S", socket, "attach-session", *([] if write else ["-r"]), "-t", session]
 
