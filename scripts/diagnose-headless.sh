@@ -92,7 +92,8 @@ without_a_broker() { # WHY
         log=$home/broker/logs/broker.log
         if [[ -r $log ]]; then
             title "The last errors in $log"
-            { tail -n 2000 "$log" | grep -E 'ERROR|CRITICAL' | tail -n 5 | cut -c -300 | sed 's/^/  /'; } ||
+            { tail -n 2000 "$log" | grep -E 'ERROR|CRITICAL' | tail -n 5 | cut -c -300 |
+                tr -d '\000-\010\013-\037\177' | sed 's/^/  /'; } ||
                 echo "  none"
         fi
     fi
@@ -105,48 +106,50 @@ if ((${#missing[@]})); then
 fi
 if ! health=$(ask /health 2>/dev/null); then
     without_a_broker "none answers at $url"
-    exit 1
+    exit 2
 fi
 
+# What the broker tells may hold anything that a program has said: nothing that the terminal would obey is shown.
+clean='def clean: gsub("[\u0000-\u001f\u007f-\u009f]"; " ");'
 wanted=$(jq -n --arg cli "$cli" 'if $cli == "" then {} else {cliType: $cli} end')
 if ! found=$(ask /api/health/environment "$wanted"); then
-    jq -r '"diagnose-headless: " + (.detail // "the broker cannot tell")' <<<"$found" >&2 ||
+    jq -r "$clean"'"diagnose-headless: " + (.detail // "the broker cannot tell" | clean)' <<<"$found" >&2 ||
         echo "diagnose-headless: the broker did not answer" >&2
     exit 2
 fi
 supervision=$(ask /api/health/supervision) || supervision='{"passed": false, "checks": [], "tier": "unknown"}'
 
-printf 'The broker at %s was asked: Kokino %s.\n' "$url" "$(jq -r .version <<<"$health")"
+printf 'The broker at %s was asked: Kokino %s.\n' "$url" "$(jq -r "$clean .version | clean" <<<"$health")"
 # One line for each check, with fields that no message can hold a separator of.
-lines='def state: if .passed then "ok" elif .isRequired then "failed" else "warning" end;
-       def told: [state, .name, (.message | gsub("[\u0000-\u001f\u007f-\u009f]"; " "))] | join("\u001f");'
+lines="$clean"'def state: if .passed then "ok" elif .isRequired then "failed" else "warning" end;
+       def told: [state, (.name | clean), (.message | clean)] | join("\u001f");'
 show() { # JQ-FILTER JSON
     while IFS=$'\x1f' read -r state name message; do
         say "$state" "$name" "$message"
     done < <(jq -r "$lines $1" <<<"$2")
 }
 
-title "Supervision, tier: $(jq -r .tier <<<"$supervision")"
+title "Supervision, tier: $(jq -r "$clean .tier | clean" <<<"$supervision")"
 show '.checks[] | select(.passed | not) | told' "$supervision"
 supervised=$(jq -r .passed <<<"$supervision")
 if [[ $supervised == true ]]; then
     say ok supervision "all that executions need is there"
 else
-    say failed supervision "$(jq -r '.warnings[0]? // "not all that executions need is there"' <<<"$supervision")"
+    say failed supervision "$(jq -r "$clean"'.warnings[0]? // "not all that executions need is there" | clean' <<<"$supervision")"
 fi
 show '(.machine // [])[] | told' "$found"
 
 each=$(jq -c '(.results // [.])[]' <<<"$found")
 while IFS= read -r one; do
     [[ -n $one ]] || continue
-    title "$(jq -r .cliType <<<"$one")"
+    title "$(jq -r "$clean .cliType | clean" <<<"$one")"
     show '.checks[] | told' "$one"
     show '.warnings[] | {passed: false, isRequired: false, name: "", message: .} | told' "$one"
 done <<<"$each"
 [[ -n $each ]] || printf '\nNo agent uses any CLI type, so none was looked at.\n'
 
-mends=$(jq -r '[(.results // [.])[] | .cliType as $cli | .checks[] |
-    select((.passed | not) and .mend != null) | "  \($cli) \(.name):\n    \(.mend)"] | join("\n")' <<<"$found")
+mends=$(jq -r "$clean"'[(.results // [.])[] | .cliType as $cli | .checks[] |
+    select((.passed | not) and .mend != null) | "  \($cli | clean) \(.name | clean):\n    \(.mend | clean)"] | join("\n")' <<<"$found")
 [[ -z $mends ]] || printf '\n%sTo mend it%s\n\n%s\n' "$bold" "$plain" "$mends"
 
 failed=$(jq '[(.results // [.])[] | .checks[] | select((.passed | not) and .isRequired)] | length' <<<"$found")

@@ -289,6 +289,20 @@ CASES = (
         fields=("cwd",),
     ),
     Case(
+        name="folders that a terminal would obey",
+        path="/agents/register",
+        body={
+            "agentId": "new",
+            "cliType": "scripted",
+            "cwd": "/tmp/\x1b]0;x\x07",
+            "env": {"HOME": "/tmp/\nrm", "NOTE": "two\nlines"},
+        },
+        status=422,
+        error="invalid",
+        says=(r"'/tmp/\x1b]0;x\x07' holds a control", r"HOME: '/tmp/\nrm' holds a control"),
+        fields=("cwd", "env"),
+    ),
+    Case(
         name="a variable without a name",
         path="/agents/register",
         body={"agentId": "new", "cliType": "scripted", "cwd": "/tmp", "env": {"A=B": "c"}},

@@ -159,10 +159,13 @@ def older(**paths: object) -> Iterator[str]:
 
     class Answers(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"] or 0))
             found = paths.get(self.path.partition("?")[0].rpartition("/")[2])
             self.send_response(404 if found is None else 200)
             self.end_headers()
             self.wfile.write(json.dumps(found or {"detail": "Not Found"}).encode())
+
+        do_POST = do_GET
 
         def log_message(self, format: str, *arguments: object) -> None:
             """Says nothing on the terminal."""
@@ -322,17 +325,30 @@ async def test_the_script_asks_the_broker_with_curl_and_jq_alone(broker: TestBro
     assert "there is no CLI type 'qwne'; known: " in unknown.stderr
 
 
+async def test_nothing_that_a_terminal_obeys_comes_through_the_script() -> None:
+    """Whatever field it stands in: commands that mend something are shown to be pasted."""
+    evil = "a\x1b]0;b\x07c\u009bd\ne"
+    check = {"name": evil, "passed": False, "isRequired": True, "message": evil, "mend": evil}
+    environment = {"cliType": evil, "checks": [check], "warnings": [evil], "machine": [check]}
+    supervision = {"tier": evil, "passed": False, "checks": [check], "warnings": [evil]}
+    with older(health={"version": evil}, environment=environment, supervision=supervision) as url:
+        said = await diagnose(url=url)
+    assert (said.returncode, said.stderr) == (1, "")
+    assert f"a ]0;b c d e a ]0;b c d e:\n    a ]0;b c d e\n" in said.stdout
+    assert [line for line in said.stdout.splitlines() if not line.isprintable()] == []
+
+
 async def test_the_script_tells_what_can_be_seen_without_a_broker(tmp_path: Path) -> None:
     """Programs, the disk below the home, the last errors of the log; and what it needs itself."""
     log = tmp_path / "broker" / "logs" / "broker.log"
     log.parent.mkdir(parents=True)
-    log.write_text("2026-01-05 INFO fine\n2026-01-05 ERROR the disk is full\n")
+    log.write_text("2026-01-05 INFO fine\n2026-01-05 ERROR the disk is \x1b[31mfull\n")
     said = await diagnose(KOKINO_HOME=str(tmp_path))
-    assert (said.returncode, said.stderr) == (1, "")
+    assert (said.returncode, said.stderr) == (2, "")
     assert f"No broker was asked: none answers at {NOWHERE}." in said.stdout
     assert "warning  claude       is not on PATH; needed only if agents use it" in said.stdout
     assert re.search(rf"{tmp_path} is \d+% full", said.stdout)
-    assert "  2026-01-05 ERROR the disk is full\n" in said.stdout
+    assert "  2026-01-05 ERROR the disk is [31mfull\n" in said.stdout
     assert "fine" not in said.stdout
 
     tools = tmp_path / "tools"

@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import Field, field_validator
 
 from kokino import ids
+from kokino.agents import printable
 from kokino.agents.drivers.registry import DRIVERS, driver_named
 from kokino.agents.drivers.terminal.registry import form_of
 from kokino.agents.model import (
@@ -32,6 +33,12 @@ from kokino.process.tmux.server import why_missing
 _DEFAULT = Limits()
 
 
+def _with_folders(env: dict[str, str]) -> dict[str, str]:
+    if fault := printable.fault_in_env(env):
+        raise ValueError(fault)
+    return env
+
+
 class CliTypeSettings(Settings):
     """``[cli_types.NAME]``: a way to run a CLI."""
 
@@ -51,6 +58,18 @@ class CliTypeSettings(Settings):
     breaker_fallback: bool = Field(
         default=False, description="an open circuit breaker sends the agent to its fallback"
     )
+
+    @field_validator("command")
+    @classmethod
+    def _can_be_shown(cls, value: list[str] | None) -> list[str] | None:
+        if fault := next(filter(None, map(printable.fault_in, value or [])), None):
+            raise ValueError(fault)
+        return value
+
+    @field_validator("env")
+    @classmethod
+    def _names_folders(cls, value: dict[str, str]) -> dict[str, str]:
+        return _with_folders(value)
 
 
 class LimitSettings(Settings):
@@ -125,9 +144,16 @@ class AgentSettings(Settings):
         description="in mode shadow: from which similarity on two answers are the same, 0 to 1",
     )
 
+    @field_validator("env")
+    @classmethod
+    def _names_folders(cls, value: dict[str, str]) -> dict[str, str]:
+        return _with_folders(value)
+
     @field_validator("cwd")
     @classmethod
     def _has_a_home(cls, value: Path) -> Path:
+        if fault := printable.fault_in(str(value)):
+            raise ValueError(fault)
         try:
             return value.expanduser()
         except RuntimeError as error:

@@ -13,7 +13,7 @@ from pydantic import Field
 from sqlalchemy import Connection
 
 from kokino import ids
-from kokino.agents import store
+from kokino.agents import printable, store
 from kokino.agents.model import (
     OWN_AGENTS,
     Agent,
@@ -272,10 +272,14 @@ def _faults(body: AgentBody, cli_types: Mapping[str, Any]) -> list[Fault]:
         faults.append(Fault(field="cwd", message=said))
     if wrong := [name for name in body.env if not name or "=" in name]:
         faults.append(Fault(field="env", message=f"{wrong[0]!r} is no name of a variable"))
+    if said := printable.fault_in_env(body.env):
+        faults.append(Fault(field="env", message=said))
     return faults
 
 
 def _fault_of_folder(folder: Path) -> str | None:
+    if said := printable.fault_in(str(folder)):
+        return said
     shown = repr(str(folder)[:200])
     if not folder.is_absolute():
         return f"{shown} must be an absolute path"

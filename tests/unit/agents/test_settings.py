@@ -347,3 +347,18 @@ def test_ids_of_the_brokers_own_agents_are_refused(read: Read, prefix: str) -> N
     _, agents, faults = read(f'[[agents]]\nid = "{prefix}a"\ncli_type = "scripted"\ncwd = "."\n')
     assert agents == []
     assert [(line, field) for line, field, _ in faults] == [(2, "agents[0].id")]
+
+
+def test_words_that_a_terminal_would_obey_are_refused(read: Read) -> None:
+    """They are repeated in commands for people; other variables may hold what they like."""
+    _, _, faults = read(
+        '[cli_types.codex]\ncommand = ["codex", "\\u001b[2J"]\n'
+        '[cli_types.gemini]\nenv = { GEMINI_CLI_HOME = "/a\\nb", NOTE = "a\\nb" }\n'
+        '[[agents]]\nid = "a"\ncli_type = "codex"\ncwd = "/a\\u009bm"\nenv = { HOME = "/\\u0007" }\n'
+    )
+    assert [(field.rpartition(".")[2], message) for _, field, message in faults] == [
+        ("command", r"'\x1b[2J' holds a control character"),
+        ("env", r"GEMINI_CLI_HOME: '/a\nb' holds a control character"),
+        ("cwd", r"'/a\x9bm' holds a control character"),
+        ("env", r"HOME: '/\x07' holds a control character"),
+    ]
