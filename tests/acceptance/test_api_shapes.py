@@ -169,7 +169,16 @@ FAILURES = {
 DIAGNOSIS = {
     "cliType": str,
     "passed": bool,
-    "checks": [{"name": str, "passed": bool, "isRequired": bool, "message": str, "mend": MAYBE_TEXT}],
+    "checks": [
+        {
+            "name": str,
+            "passed": bool,
+            "isRequired": bool,
+            "message": str,
+            "mend": MAYBE_TEXT,
+            "isTried": bool,
+        }
+    ],
     "warnings": list,
     "timestamp": TIME,
     "ageMs": int,

@@ -165,7 +165,7 @@ def older(**paths: object) -> Iterator[str]:
             self.end_headers()
             self.wfile.write(json.dumps(found or {"detail": "Not Found"}).encode())
 
-        do_POST = do_GET
+        do_POST = do_GET  # noqa: N815 - its name says what it answers
 
         def log_message(self, format: str, *arguments: object) -> None:
             """Says nothing on the terminal."""
@@ -334,7 +334,7 @@ async def test_nothing_that_a_terminal_obeys_comes_through_the_script() -> None:
     with older(health={"version": evil}, environment=environment, supervision=supervision) as url:
         said = await diagnose(url=url)
     assert (said.returncode, said.stderr) == (1, "")
-    assert f"a ]0;b c d e a ]0;b c d e:\n    a ]0;b c d e\n" in said.stdout
+    assert "a ]0;b c d e a ]0;b c d e:\n    a ]0;b c d e\n" in said.stdout
     assert [line for line in said.stdout.splitlines() if not line.isprintable()] == []
 
 

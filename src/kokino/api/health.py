@@ -82,6 +82,8 @@ class CheckShape(Shape):
     message: str
     #: The command that mends it; null where it passed, or where none is known.
     mend: str | None
+    #: False where nothing was looked at, and so nothing found.
+    is_tried: bool
 
 
 class DiagnosisShape(Shape):

@@ -53,14 +53,16 @@ def diagnose(
     return Diagnosis(cli_type=cli_type.name, checks=tuple(look() for look in looks.values()), checked_at=now)
 
 
-def looks_at(settings: Sequence[Setting], home: Path, *, now: datetime) -> dict[str, Look]:
+def looks_at(
+    settings: Sequence[Setting], home: Path, *, now: datetime, was_full: bool = False
+) -> dict[str, Look]:
     """The checks that start nothing, by name, in the order in which they are told."""
     needs = driver_named(settings[0].cli_type.driver).needs
     return {
         "binary": lambda: together((one, check_binary(one.cli_type, one.env)) for one in settings),
         "environment": lambda: together((one, check_environment(one)) for one in settings),
         "auth": lambda: together((one, check_login(needs, one.env, now, read_file)) for one in settings),
-        "disk": lambda: check_disks(look_at_disks(_places(settings, home))),
+        "disk": lambda: check_disks(look_at_disks(_places(settings, home)), was_full=was_full),
     }
 
 

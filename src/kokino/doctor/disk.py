@@ -13,6 +13,8 @@ from kokino.doctor.model import Check
 #: Fullness of a file system that is warned of, and that fails.
 WARNS_AT = 0.85
 FAILS_AT = 0.95
+#: Under this one that has failed is well again: between the two nothing is raised and resolved by turns.
+WELL_UNDER = 0.94
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,9 +29,9 @@ class Disk:
     free_bytes: int
 
 
-def check_disks(disks: Sequence[Disk]) -> Check:
-    """Fails where one of them is as good as full."""
-    full = [disk for disk in disks if disk.used >= FAILS_AT]
+def check_disks(disks: Sequence[Disk], *, was_full: bool = False) -> Check:
+    """Fails where one of them is as good as full; `was_full` where one was at the last look."""
+    full = [disk for disk in disks if disk.used >= (WELL_UNDER if was_full else FAILS_AT)]
     if full:
         return Check(
             name="disk",

@@ -24,6 +24,8 @@ class Check:
     mend: str | None = None
     #: What works still but soon will not.
     warnings: tuple[str, ...] = ()
+    #: False where nothing was looked at, and so nothing found.
+    is_tried: bool = True
 
     @property
     def is_well(self) -> bool:

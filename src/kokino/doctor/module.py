@@ -146,7 +146,8 @@ class Doctor:
 
     async def _examined(self, name: str, agents: Sequence[Agent]) -> Diagnosis:
         try:
-            diagnosis = await self._examiner.examine(self._cli_types[name], agents, self._clock.now())
+            before = (await self._storage.read(store.everything)).get(name)
+            diagnosis = await self._examiner.examine(self._cli_types[name], agents, self._clock.now(), before)
             if any(agent.cli_type == name for agent in agents):
                 await self._storage.write(lambda conn: store.note(conn, diagnosis))
                 self._look_again_after(diagnosis)

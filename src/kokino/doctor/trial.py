@@ -40,8 +40,8 @@ def judge(argv: Sequence[str], report: Report, seconds: float, env: Mapping[str,
 
 
 def late(argv: Sequence[str], patience: float) -> Check:
-    """It did not end in time."""
-    said = f"`{shlex.join(argv)}` did not end within {patience:g} s and was killed with its processes"
+    """It did not end in time, twice in a row."""
+    said = f"`{shlex.join(argv)}` did not end within {patience:g} s and was killed with its processes, twice"
     return failed(said, argv)
 
 
@@ -54,7 +54,8 @@ def failed(message: str, argv: Sequence[str] = ()) -> Check:
 
 def untried(reason: str) -> Check:
     """Nothing was started."""
-    return Check(name="dryrun", passed=True, message=f"not tried: {reason}", is_required=False)
+    message = f"not tried: {reason}"
+    return Check(name="dryrun", passed=True, message=message, is_required=False, is_tried=False)
 
 
 def judge_answer(execution: Execution) -> Check:

@@ -131,6 +131,12 @@ def test_a_disk_fails_at_95_percent() -> None:
     assert check.message == "/srv is 95% full, 5.0 GB free; free some space"
 
 
+@pytest.mark.parametrize(("used", "passed"), [(0.951, False), (0.94, False), (0.939, True)])
+def test_a_disk_that_was_full_is_well_under_94_percent(used: float, passed: bool) -> None:
+    """One that hovers about the bound would raise and resolve the alert every few minutes."""
+    assert check_disks([disk(used)], was_full=True).passed is passed
+
+
 def test_a_real_disk_can_be_looked_at(tmp_path: Path) -> None:
     """And one that is not there has nothing to say."""
     found = look_at_disk(tmp_path)

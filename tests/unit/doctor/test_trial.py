@@ -6,6 +6,7 @@ import pytest
 
 from kokino.agents.drivers.registry import DRIVERS
 from kokino.doctor import trial
+from kokino.doctor.model import Check
 from kokino.executions.errand import Report
 from kokino.process.model import Breach, Ended
 
@@ -96,6 +97,13 @@ def test_an_old_version_is_warned_of(version: str, passed: bool) -> None:
     assert check is not None
     assert (check.passed, check.is_well) == (passed, True)
     assert check.mend == (None if passed else "npm install -g @openai/codex@latest")
+
+
+def test_what_was_not_tried_says_so() -> None:
+    """It passed for want of a question, and survives being stored so."""
+    check = trial.untried("doctor.dry_run is off")
+    assert (check.is_well, check.is_tried) == (True, False)
+    assert Check.from_document(check.to_document()) == check
 
 
 def test_without_a_version_nothing_is_said() -> None:

@@ -128,6 +128,23 @@ def test_a_repair_counts_when_the_doctor_saw_it_and_the_alert_is_over(
     assert judge(ENVIRONMENT.verify, found, acted_at=NOW - window, now=NOW).state is state
 
 
+def test_what_was_not_tried_is_no_success(tmp_path: Path) -> None:
+    """Of a CLI that was not started nobody knows that it works."""
+    shown = diagnosis("version", optional=("version", "dryrun"))
+    for check in shown["checks"]:  # type: ignore[attr-defined]
+        check["isTried"] = check["name"] not in {"auth", "dryrun"}
+    curl = tmp_path / "curl"
+    curl.write_text(f"#!/bin/sh\nprintf '%s' '{json.dumps(shown)}'\n")
+    curl.chmod(0o755)
+    said = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", ENVIRONMENT.step("look").script],
+        env={"PATH": f"{tmp_path}:{os.defpath}", "KOKINO_URL": "x", "KOKINO_HEADERS": "x", "CLI_TYPE": "x"},
+        capture_output=True,
+        check=True,
+    )
+    assert json.loads(said.stdout)["successes"] == 3
+
+
 def test_the_broker_s_memory_is_read_out_of_its_metrics(tmp_path: Path) -> None:
     """The step is bash: it is run here with a curl that answers as the broker does."""
     curl = tmp_path / "curl"
