@@ -13,6 +13,15 @@ THRESHOLD = 5
 #: How long it stays open before one execution may try: about what an outage of seconds takes to pass.
 COOLING = timedelta(seconds=60)
 
+#: Behind the name of a CLI type whose own way an agent goes round by tmux: what it does there says nothing of
+#: its own way, and has a circuit of its own. No name of a CLI type holds such a sign.
+IN_TMUX = "@tmux"
+
+
+def in_tmux(cli_type: str) -> str:
+    """What the circuit of those is kept under that go round this CLI type's own way by tmux."""
+    return f"{cli_type[: 128 - len(IN_TMUX)]}{IN_TMUX}"
+
 
 class CircuitState(StrEnum):
     """What becomes of the agent's next execution."""

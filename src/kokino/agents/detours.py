@@ -9,7 +9,7 @@ import structlog
 from sqlalchemy import Connection
 
 from kokino.agents import circuit_store, circuits, store, traffic_store
-from kokino.agents.breaker import Circuit, CircuitState
+from kokino.agents.breaker import Circuit, CircuitState, in_tmux
 from kokino.agents.failures import FailureKind
 from kokino.agents.model import Agent, CliType, Fallback
 from kokino.agents.routing import PARK, TMUX, target_of
@@ -62,7 +62,7 @@ def fault_in(conn: Connection, agent: Agent, target: str, cli_types: Mapping[str
 def clear(conn: Connection, agent: Agent, *, reason: str, by: str, now: datetime) -> bool:
     """Let an agent run where it is meant to; False when it was not sent elsewhere.
 
-    Its circuit breaker there is closed: probes, or somebody, have found that it works.
+    Its circuit breakers there and round it are closed: probes, or somebody, have found that it works.
     """
     if not traffic_store.clear(conn, agent.agent_id):
         return False
@@ -77,7 +77,8 @@ def clear(conn: Connection, agent: Agent, *, reason: str, by: str, now: datetime
             message=f"{by}: {reason}",
         ),
     )
-    own = [circuit_store.get(conn, agent.agent_id, agent.cli_type)]
+    ways = (agent.cli_type, in_tmux(agent.cli_type))
+    own = [circuit_store.get(conn, agent.agent_id, way) for way in ways]
     circuits.close(conn, own, f"{by}: {reason}", now=now)
     return True
 

@@ -70,10 +70,11 @@ def route(agent: Agent, traffic: Traffic, *, is_probe: bool = False, ahead: int 
     A probe runs on its own CLI type whatever is disabled, paused or open: it is there to ask.
     """
     way = _way(agent, traffic, is_probe=is_probe)
-    circuit = traffic.circuits.get((agent.agent_id, way.cli_type))
-    # What sends an agent round its own way may be this very circuit.
+    # What sends an agent round its own way may be its circuit there: round it there is another one.
     is_round_it = way.is_around and way.moved_from is None
-    if is_probe or circuit is None or way.way is not Way.RUN or is_round_it:
+    kept_under = breaker.in_tmux(way.cli_type) if is_round_it else way.cli_type
+    circuit = traffic.circuits.get((agent.agent_id, kept_under))
+    if is_probe or circuit is None or way.way is not Way.RUN:
         return way
     return _by_circuit(way, circuit, traffic.at, ahead)
 

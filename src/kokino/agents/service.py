@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection
 
 from kokino.agents import circuit_store, circuits, detours, roster, store, traffic_store
+from kokino.agents.breaker import in_tmux
 from kokino.agents.model import Agent, CliType, Fallback, Pause, Scope
 from kokino.agents.parking import pause_event
 from kokino.agents.routing import PARK, TMUX, target_of
@@ -279,6 +280,7 @@ def _enable(conn: Connection, cli_type: str, reason: str, by: str, now: datetime
     telemetry.append(
         conn, Event(type=EventType.FALLBACK_DISABLED, at=now, cli_type=cli_type, message=f"{by}: {reason}")
     )
-    found = circuit_store.not_closed(conn, cli_type=cli_type)
-    circuits.close(conn, found.values(), f"{by}: {cli_type} is enabled again", now=now)
+    for way in (cli_type, in_tmux(cli_type)):
+        found = circuit_store.not_closed(conn, cli_type=way)
+        circuits.close(conn, found.values(), f"{by}: {cli_type} is enabled again", now=now)
     return True

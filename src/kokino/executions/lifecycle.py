@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from sqlalchemy import Connection
 
 from kokino.agents import circuit_store, circuits, lock_store, parking, session_store, traffic_store
 from kokino.agents import store as agent_store
-from kokino.agents.breaker import Verdict
+from kokino.agents.breaker import Verdict, in_tmux
 from kokino.agents.circuits import Trier
 from kokino.agents.failures import FailureKind
 from kokino.agents.model import Agent, CliType, Session
@@ -71,9 +71,12 @@ def end(
     if ending.began_anew is not None:
         telemetry.append(conn, _replaced_event(ended, ending.began_anew, now))
     telemetry.append(conn, _end_event(ended, ending, now))
-    if ended.started_at is not None and ended.label not in OWN_LABELS and not _went_round(conn, ended):
+    if ended.started_at is not None and ended.label not in OWN_LABELS:
         kind = ended.kind.value if ended.kind else None
-        circuits.note_end(conn, _trier(ended), _verdict(ended), kind=kind, error=ended.error, now=now)
+        by = _trier(ended)
+        if _went_round(conn, ended):
+            by = replace(by, cli_type=in_tmux(by.cli_type))
+        circuits.note_end(conn, by, _verdict(ended), kind=kind, error=ended.error, now=now)
     if ended.kind is FailureKind.QUOTA:
         parking.park(conn, ended.account, ended.error or "", told=ending.resets_at, now=now)
     return ended
@@ -82,7 +85,7 @@ def end(
 def _went_round(conn: Connection, ended: Execution) -> bool:
     """True for one that ran in a terminal because its own way was disabled: it says nothing of that way."""
     agent = agent_store.get(conn, ended.agent_id)
-    is_own = agent is None or ended.moved_from is not None or agent.mode == ended.mode
+    is_own = agent is None or ended.moved_from is not None or agent.mode.of_caller == ended.mode
     return not is_own
 
 

@@ -8,10 +8,10 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import Connection
 
-from kokino.agents import lock_store, session_store, traffic_store
+from kokino.agents import circuit_store, lock_store, session_store, traffic_store
 from kokino.agents import store as agent_store
 from kokino.agents.failures import FailureKind
-from kokino.agents.model import Fallback, Pause, Scope
+from kokino.agents.model import Fallback, Mode, Pause, Scope
 from kokino.conversations import store as conversations
 from kokino.executions.claiming import Claimed
 from kokino.executions.lifecycle import end
@@ -287,3 +287,32 @@ async def test_a_session_that_was_ended_meanwhile_stays_ended(queue: Queue, stor
     await storage.write(lambda conn: session_store.forget(conn, "writer"))
     await finish(queue, "a")
     assert await storage.read(session_store.everyone) == []
+
+
+async def test_failures_in_tmux_open_a_circuit_of_their_own(queue: Queue) -> None:
+    """Round its disabled way an agent that fails there too is refused after five, and tried again later."""
+    await queue.agents(agent("writer"))
+    await disable(queue, None)
+    ids = [f"e{number}" for number in range(5)]
+    await queue.accept(*(execution(one) for one in ids))
+    for one in ids:
+        await queue.look()
+        assert (await finish(queue, one, FAILED)).mode == "tmux"
+    await queue.accept(execution("held"))
+    assert names(await queue.look(now=at(6))) == ([], [])
+    found = await queue.storage.read(circuit_store.not_closed)
+    assert {key: one.failures for key, one in found.items()} == {("writer", "claude@tmux"): 5}
+    assert names(await queue.look(now=at(66))) == (["held"], [])
+    await finish(queue, "held")
+    assert await queue.storage.read(circuit_store.not_closed) == {}
+
+
+@pytest.mark.parametrize("mode", [Mode.TMUX, Mode.SHADOW])
+async def test_the_own_way_of_an_agent_in_tmux_has_its_own_circuit(queue: Queue, mode: Mode) -> None:
+    """It goes round nothing there: its failures are kept under its CLI type's name."""
+    await queue.agents(agent("writer", mode=mode))
+    await queue.accept(execution("a", mode="tmux"))
+    await queue.look()
+    await finish(queue, "a", FAILED)
+    [circuit] = await queue.storage.read(lambda conn: circuit_store.of_agent(conn, "writer"))
+    assert (circuit.cli_type, circuit.failures) == ("claude", 1)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from kokino.agents.breaker import Circuit, CircuitState
+from kokino.agents.breaker import Circuit, CircuitState, in_tmux
 from kokino.agents.failures import FailureKind
 from kokino.agents.model import Agent, CliType, Fallback, Mode, Pause, Scope, account_of
 from kokino.agents.routing import Traffic, Way, route
@@ -335,6 +335,21 @@ CASES = [
         ahead=0,
         way=Way.REFUSE,
         says="exec-9 tries now",
+    ),
+    Case(
+        why="in tmux, round what is disabled, an agent is held by its failures there",
+        fallbacks=(disabled("claude", "tmux"),),
+        circuits=(circuit(in_tmux("claude")),),
+        ahead=0,
+        way=Way.REFUSE,
+        mode=Mode.TMUX,
+        until=30,
+        says="has failed 5 times in a row on 'claude@tmux'",
+    ),
+    Case(
+        why="what failed in tmux says nothing of an agent's own way",
+        circuits=(circuit(in_tmux("claude")),),
+        says="its own CLI type",
     ),
     Case(
         why="an agent that was moved is not held by the circuit of the CLI type that broke",
