@@ -28,6 +28,8 @@ from kokino.process.client import CommandNotFound, DirectoryNotFound, Warden
 
 #: CLIs that are started at the same time: some take a second of a whole core to tell their version.
 AT_ONCE = 4
+#: How long a prompt is waited for, in seconds: longer than it may run.
+TURN = 120.0
 
 
 @dataclass(slots=True, kw_only=True)
@@ -92,7 +94,7 @@ class Examiner:
         if self.settings.dry_run is DryRun.OFF:
             return (trial.untried("doctor.dry_run is off"),)
         if self.settings.dry_run is DryRun.PROMPT:
-            return (trial.judge_answer(await self.ask(settings[0].cli_type.name)),)
+            return (await self._asked(settings[0].cli_type.name),)
         if driver.needs.dry_run is None:
             return (trial.untried(f"what a CLI of the driver {driver.name!r} is, nobody can know"),)
         found = await asyncio.gather(*(self._run(one, driver.needs.dry_run) for one in settings))
@@ -103,6 +105,14 @@ class Examiner:
         ]
         dry_run = together((one, check) for one, (check, _) in zip(settings, found, strict=True))
         return (dry_run, *([together(versions)] if versions else []))
+
+    async def _asked(self, cli_type: str) -> Check:
+        """A prompt has a deadline of its own from its start on: one that is later waits for its turn."""
+        try:
+            async with asyncio.timeout(TURN):
+                return trial.judge_answer(await self.ask(cli_type))
+        except TimeoutError:
+            return trial.untried(f"the prompt had no answer after {TURN:g} s, it waits for its turn")
 
     async def _run(self, setting: Setting, arguments: tuple[str, ...]) -> tuple[Check, Report | None]:
         errand = self._errand(setting, arguments)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from hashlib import sha256
 from pathlib import Path
 
 import structlog
@@ -31,6 +32,8 @@ LONGEST = timedelta(minutes=15)
 SETTLED = timedelta(hours=1)
 #: Good probes in a row after which it may be used again, where no number is configured: two can be luck.
 WANTED = 3
+#: Characters of an agent's id.
+LONGEST_ID = 128
 #: Says little, costs little, and any model that works can do it.
 PROMPT = "Reply with the single word OK."
 #: A login that works answers long before.
@@ -172,7 +175,7 @@ class Probes:
         like = named or _example(conn, cli_type)
         env = like.env if like else {}
         return Agent(
-            agent_id=f"{PROBE_AGENT}{_name(cli_type, agent_id)}"[:128],
+            agent_id=asking(_name(cli_type, agent_id)),
             cli_type=cli_type,
             cwd=cwd,
             model=like.model if like else None,
@@ -183,6 +186,12 @@ class Probes:
             source=Source.BROKER,
             registered_at=self._clock.now(),
         )
+
+
+def asking(name: str) -> str:
+    """The id of the broker's agent that asks; one that would be too long ends in a mark of the whole."""
+    whole = f"{PROBE_AGENT}{name}"
+    return whole if len(whole) <= LONGEST_ID else f"{whole[:111]}-{sha256(name.encode()).hexdigest()[:16]}"
 
 
 def _name(cli_type: str, agent_id: str | None) -> str:

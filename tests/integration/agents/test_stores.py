@@ -15,7 +15,7 @@ from kokino.agents import lock_store, roster, session_store, store, traffic_stor
 from kokino.agents.model import Agent, CliType, Fallback, Limits, Pause, Scope, Session, Source
 from kokino.agents.service import Agents
 from kokino.errors import Conflict, Invalid, NotFound
-from kokino.executions.probes import Probes
+from kokino.executions.probes import Probes, asking
 from kokino.storage import Storage
 from kokino.telemetry import store as telemetry
 from kokino.testing.clock import ManualClock
@@ -290,6 +290,14 @@ async def test_what_is_configured_no_more_is_not_probed(storage: Storage, tmp_pa
     assert await probes.run(NOW) == NOW + timedelta(minutes=1)
     with pytest.raises(Invalid, match="agent 'a' cannot be asked: there is no CLI type 'gone' any more"):
         await probes.probe_agent("a")
+
+
+def test_agents_with_long_names_are_asked_for_by_different_ones() -> None:
+    """Cut short they were the same, and one's probe took the other's session."""
+    long = "agent." + "x" * 127
+    assert asking("agent.writer") == "probe.agent.writer"
+    assert len({asking(f"{long}a"), asking(f"{long}b")}) == 2
+    assert len(asking(f"{long}a")) == 128
 
 
 @pytest.mark.parametrize("source", [Source.API, Source.CONFIG])

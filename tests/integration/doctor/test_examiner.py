@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -10,9 +12,10 @@ import pytest
 
 from kokino.agents.model import Agent, CliType
 from kokino.doctor import disk
+from kokino.doctor import examiner as examining
 from kokino.doctor.examiner import Examiner
 from kokino.doctor.model import Check, Diagnosis
-from kokino.doctor.settings import DoctorSettings
+from kokino.doctor.settings import DoctorSettings, DryRun
 from kokino.executions.model import Execution
 from kokino.process.client import Warden
 
@@ -74,6 +77,22 @@ async def test_a_cli_that_is_late_once_is_tried_once_more(examiner: Examiner, tm
     tool = codex(tmp_path, 'if mkdir "$HOME/once"; then sleep 600; fi\necho codex-cli 0.169.0')
     found = of(await examiner.examine(tool, [agent("a", tmp_path)], NOW), "dryrun")
     assert (found.passed, (Path(examiner.environment["HOME"]) / "once").is_dir()) == (True, True), found
+
+
+async def test_a_prompt_that_waits_for_its_turn_holds_up_no_diagnosis(
+    examiner: Examiner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It says nothing of the CLI."""
+    monkeypatch.setattr(examining, "TURN", 0.01)
+
+    async def never(_cli_type: str) -> Execution:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    asking = replace(examiner, settings=DoctorSettings(dry_run=DryRun.PROMPT), ask=never)
+    tool = codex(tmp_path, "exit 1")
+    found = of(await asking.examine(tool, [agent("a", tmp_path)], NOW), "dryrun")
+    assert (found.is_well, found.is_tried) == (True, False)
 
 
 async def test_a_disk_that_failed_is_judged_by_what_was_found_before(
