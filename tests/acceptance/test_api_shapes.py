@@ -106,6 +106,8 @@ CHECKED = {
     "counts": dict,
     "repairable": dict,
     "allRepairable": bool,
+    "wouldDelete": int,
+    "mayDelete": int,
     "issues": list,
     "notChecked": list,
 }
@@ -450,6 +452,7 @@ CASES = (
             "deleted": int,
             "deletedByKind": dict,
             "renumbered": int,
+            "restored": int,
             "backup": MAYBE_TEXT,
             "refused": list,
             "passed": bool,

@@ -22,8 +22,8 @@ router = APIRouter(prefix="/api/integrity", tags=["integrity"])
 class IssueShape(Shape):
     """One thing that is wrong."""
 
-    #: ``file_damage``, ``orphaned_turn``, ``turn_order``, ``duplicate_turn``, ``foreign_turn``,
-    #: ``dangling_session``, ``execution_without_end`` or ``foreign_key``.
+    #: ``file_damage``, ``lost_conversation``, ``orphaned_turn``, ``turn_order``, ``duplicate_turn``,
+    #: ``foreign_turn``, ``dangling_session``, ``execution_without_end`` or ``foreign_key``.
     kind: str
     message: str
     #: A cleanup may put it right.
@@ -66,6 +66,9 @@ class CheckedShape(Summary):
     repairable: dict[str, int]
     #: Everything that was found may be put right by a cleanup; false where nothing was found.
     all_repairable: bool
+    #: Rows that a cleanup would delete, and how many it deletes without ``maxDelete``.
+    would_delete: int
+    may_delete: int
     #: The first 100 findings, the gravest first; ``total`` counts all.
     issues: list[IssueShape]
     #: What could not be looked at, and why.
@@ -107,6 +110,8 @@ class CleanupBody(Body):
     dry_run: bool = False
     #: PostgreSQL: where the backup is that you have made; without one nothing is deleted.
     backup: Annotated[str, Field(min_length=1, max_length=1000)] | None = None
+    #: How many rows may be deleted, where the check says that it is more than ``mayDelete``.
+    max_delete: Annotated[int, Field(ge=0)] | None = None
 
 
 class RefusalShape(Shape):
@@ -126,6 +131,8 @@ class CleanedShape(Shape):
     deleted_by_kind: dict[str, int]
     #: Turns that got their right number.
     renumbered: int
+    #: Conversations that were inserted again, as their executions tell of them.
+    restored: int
     #: Where the backup is; null where nothing was to be put right.
     backup: str | None
     #: What stays, and why; the first 100.
@@ -167,11 +174,17 @@ async def stats(given: Given, limit: Annotated[int, Query(ge=1, le=100)] = 30) -
 async def clean(given: Given, caller: Caller, body: CleanupBody | None = None) -> CleanedShape:
     """Make a backup, put right what can be put right in one way only, and check again.
 
-    A damaged file is left alone and refused with 409. On PostgreSQL a backup of yours must be named.
+    A damaged file is left alone and refused with 409. So is what would delete more than ``mayDelete`` rows of
+    the check, unless ``maxDelete`` allows as many. On PostgreSQL a backup of yours must be named.
     """
     wanted = body or CleanupBody()
     return _cleaned(
-        await given.integrity.cleanup(is_dry_run=wanted.dry_run, reference=wanted.backup, by=caller.subject)
+        await given.integrity.cleanup(
+            is_dry_run=wanted.dry_run,
+            reference=wanted.backup,
+            max_delete=wanted.max_delete,
+            by=caller.subject,
+        )
     )
 
 
@@ -204,6 +217,8 @@ def _checked(report: Report) -> CheckedShape:
             "counts": {kind.value: report.counts.get(kind, 0) for kind in Kind},
             "repairable": {kind.value: report.repairable.get(kind, 0) for kind in Kind},
             "all_repairable": report.is_all_repairable,
+            "would_delete": report.would_delete,
+            "may_delete": report.may_delete,
             "issues": [_issue(finding) for finding in report.findings],
             "not_checked": list(report.not_checked),
         }
@@ -236,6 +251,7 @@ def _cleaned(cleanup: Cleanup) -> CleanedShape:
         deleted=cleanup.repairs.deleted_count,
         deleted_by_kind={kind.value: count for kind, count in cleanup.repairs.deleted.items()},
         renumbered=cleanup.repairs.renumbered,
+        restored=cleanup.repairs.restored,
         backup=cleanup.backup,
         refused=[
             RefusalShape(kind=one.kind.value, message=one.message, reason=one.reason)

@@ -82,30 +82,37 @@ def cleanup(
         str | None,
         typer.Option("--backup", help="PostgreSQL: where the backup is that you have just made."),
     ] = None,
+    max_delete: Annotated[
+        int | None,
+        typer.Option("--max-delete", min=0, help="How many rows may go, where it is more than goes unasked."),
+    ] = None,
     yes: Yes = False,
     format: Written = Format.TABLE,
     url: Url = DEFAULT_URL,
 ) -> None:
     """Put right what can be put right in one way only, after a backup and after asking.
 
-    Orphaned turns and doubled ones are deleted, turns out of order are numbered anew where their times and
-    executions agree; everything that is deleted is in the backup. All else stays, with the reason. A damaged
-    file is never touched: restore a backup. Exit code 1 when something stays wrong, or the answer was no.
+    Conversations of which executions still tell are inserted again. Other orphaned turns and doubled ones are
+    deleted, turns out of order are numbered anew where their times and executions agree; everything that is
+    deleted is in the backup. More than a hundred rows, or a hundredth of all turns, go only when you saw
+    how many, or by --max-delete. All else stays, with the reason. A damaged file is never touched: restore a
+    backup. Exit code 1 when something stays wrong, or the answer was no.
     """
     if format is Format.JSON:
         if not (dry_run or yes):
             raise KokinoError("--format json asks nobody: give --yes, or --dry-run to look first")
-        done = _clean(url, dry_run=dry_run, backup=backup)
+        done = _clean(url, dry_run=dry_run, backup=backup, max_delete=max_delete)
         typer.echo(json.dumps(done, indent=2))
         raise typer.Exit(0 if done["passed"] else 1)
     if not yes or dry_run:
         found = _clean(url, dry_run=True, backup=backup)
         _show_cleanup(found)
-        if dry_run or not (found["deleted"] or found["renumbered"]):
+        max_delete = found["deleted"] if max_delete is None else max_delete
+        if dry_run or not (found["deleted"] or found["renumbered"] or found["restored"]):
             typer.echo("\nNothing was changed.")
             raise typer.Exit(0 if found["passed"] else 1)
         _ask("\nBack up and clean up?", yes=yes, unasked="nothing was cleaned up")
-    found = _clean(url, dry_run=False, backup=backup)
+    found = _clean(url, dry_run=False, backup=backup, max_delete=max_delete)
     _show_cleanup(found)
     raise typer.Exit(0 if found["passed"] else 1)
 
@@ -161,8 +168,9 @@ def restore(
     typer.echo("Now start the broker, then: kokino integrity check")
 
 
-def _clean(url: str, *, dry_run: bool, backup: str | None) -> Any:
-    return post(url, "/api/integrity/cleanup", PATIENCE, dryRun=dry_run, backup=backup)
+def _clean(url: str, *, dry_run: bool, backup: str | None, max_delete: int | None = None) -> Any:
+    asked = {"dryRun": dry_run, "backup": backup, "maxDelete": max_delete}
+    return post(url, "/api/integrity/cleanup", PATIENCE, **asked)
 
 
 def _ask(question: str, *, yes: bool, unasked: str) -> None:
@@ -228,7 +236,9 @@ def _show_cleanup(done: Mapping[str, Any]) -> None:
         out.print(f"{counted(count, 'row')} {would}deleted: {kind.replace('_', ' ')}")
     if done["renumbered"]:
         out.print(f"{counted(done['renumbered'], 'turn')} {would}numbered as they were said")
-    if not (done["deleted"] or done["renumbered"]):
+    if done["restored"]:
+        out.print(f"{counted(done['restored'], 'conversation')} {would}inserted again")
+    if not (done["deleted"] or done["renumbered"] or done["restored"]):
         out.print(
             "There is nothing that a cleanup may put right." if done["refused"] else "Nothing is wrong."
         )

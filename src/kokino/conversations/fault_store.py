@@ -10,7 +10,19 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Connection, bindparam, delete, exists, func, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    FromClause,
+    Select,
+    bindparam,
+    delete,
+    exists,
+    func,
+    insert,
+    select,
+    update,
+)
 
 from kokino.conversations.model import Role
 from kokino.storage.schema import conversations, turns
@@ -40,6 +52,24 @@ class Orphans:
 
 def _has_conversation() -> ColumnElement[bool]:
     return exists().where(conversations.c.conversation_id == turns.c.conversation_id)
+
+
+def _told(tellers: FromClause) -> Select[tuple[str, str, datetime]]:
+    """Conversations that are not there, each with the agents whose executions said their turns.
+
+    `tellers` are the executions, with what each tells of its conversation.
+    """
+    return (
+        select(turns.c.conversation_id, tellers.c.agent_id, func.min(tellers.c.began_at).label("began_at"))
+        .join(tellers, tellers.c.execution_id == turns.c.execution_id)
+        .where(~_has_conversation(), tellers.c.conversation_id == turns.c.conversation_id)
+        .group_by(turns.c.conversation_id, tellers.c.agent_id)
+    )
+
+
+def _is_orphan(tellers: FromClause, *, are_told_of: bool) -> ColumnElement[bool]:
+    told = turns.c.conversation_id.in_(select(_told(tellers).subquery().c.conversation_id))
+    return ~_has_conversation() & (told if are_told_of else ~told)
 
 
 def totals(conn: Connection) -> tuple[int, int]:
@@ -76,11 +106,23 @@ def known(conn: Connection, conversation_ids: Collection[str]) -> set[str]:
     return set(conn.scalars(query.where(conversations.c.conversation_id.in_(conversation_ids))))
 
 
-def orphans(conn: Connection, *, limit: int, named: int) -> tuple[list[Orphans], int]:
-    """At most `limit` conversations that are not there but have turns, and the number of all of them."""
+def told_of(conn: Connection, tellers: FromClause, conversation_ids: Collection[str]) -> set[str]:
+    """Those of these ids that no conversation has, and that can be told from their executions."""
+    told = _told(tellers).subquery()
+    query = select(told.c.conversation_id).where(told.c.conversation_id.in_(conversation_ids))
+    return set(conn.scalars(query))
+
+
+def orphans(
+    conn: Connection, tellers: FromClause, *, are_told_of: bool, limit: int, named: int
+) -> tuple[list[Orphans], int]:
+    """At most `limit` conversations that are not there but have turns, and the number of all of them.
+
+    `are_told_of` asks for those of which an execution still tells, or else for all others.
+    """
     grouped = (
         select(turns.c.conversation_id, func.count().label("turns"))
-        .where(~_has_conversation())
+        .where(_is_orphan(tellers, are_told_of=are_told_of))
         .group_by(turns.c.conversation_id)
     )
     everything = conn.scalar(select(func.count()).select_from(grouped.subquery())) or 0
@@ -95,14 +137,32 @@ def orphans(conn: Connection, *, limit: int, named: int) -> tuple[list[Orphans],
     ], everything
 
 
-def orphan_count(conn: Connection) -> int:
-    """How many turns belong to no conversation."""
-    return conn.scalar(select(func.count()).select_from(turns).where(~_has_conversation())) or 0
+def orphan_count(conn: Connection, tellers: FromClause, *, are_told_of: bool) -> int:
+    """How many turns belong to no conversation, with an execution that tells of it or without."""
+    query = select(func.count()).select_from(turns).where(_is_orphan(tellers, are_told_of=are_told_of))
+    return conn.scalar(query) or 0
 
 
-def delete_orphans(conn: Connection, *, limit: int) -> int:
-    """Delete at most `limit` turns that belong to no conversation; how many there were."""
-    ids = list(conn.scalars(select(turns.c.turn_id).where(~_has_conversation()).limit(limit)))
+def insert_lost(conn: Connection, tellers: FromClause, *, limit: int) -> int:
+    """Insert at most `limit` conversations again, as their executions tell of them; how many."""
+    rows = conn.execute(_told(tellers).order_by(func.min(tellers.c.number)).limit(limit)).all()
+    # Where executions of several agents tell of one, it was the first one's: the oldest row comes last.
+    found = {row.conversation_id: row for row in reversed(rows)}
+    if found:
+        conn.execute(
+            insert(conversations),
+            [
+                {"conversation_id": id, "agent_id": row.agent_id, "started_at": row.began_at}
+                for id, row in found.items()
+            ],
+        )
+    return len(found)
+
+
+def delete_orphans(conn: Connection, tellers: FromClause, *, limit: int) -> int:
+    """Delete at most `limit` turns that belong to no conversation of which anything tells; how many."""
+    is_orphan = _is_orphan(tellers, are_told_of=False)
+    ids = list(conn.scalars(select(turns.c.turn_id).where(is_orphan).limit(limit)))
     if ids:
         conn.execute(delete(turns).where(turns.c.turn_id.in_(ids), ~_has_conversation()))
     return len(ids)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, FromClause, func, select
 
 from kokino.executions.model import State
 from kokino.storage.schema import executions
@@ -35,6 +35,14 @@ def origins(conn: Connection, execution_ids: Collection[str]) -> dict[str, Origi
             for row in conn.execute(query.where(some))
         }
     return found
+
+
+def tellers() -> FromClause:
+    """All executions, to be joined: what each tells of the conversation that it said its turns in."""
+    began_at = func.coalesce(executions.c.started_at, executions.c.queued_at).label("began_at")
+    return select(
+        *(executions.c[name] for name in ("execution_id", "conversation_id", "agent_id", "number")), began_at
+    ).subquery("tellers")
 
 
 def ended_at_no_time(conn: Connection, *, limit: int) -> tuple[list[str], int]:

@@ -129,20 +129,34 @@ async def _faults_of(storage: Storage, name: str, read: Callable[[Connection], l
 
 
 async def _orphans(storage: Storage, seen: Seen) -> None:
-    found, everything = await storage.read(
-        partial(conversation_faults.orphans, limit=MOST_FINDINGS, named=MOST_IDS)
+    await _orphans_that(storage, seen, are_told_of=True)
+    await _orphans_that(storage, seen, are_told_of=False)
+
+
+async def _orphans_that(storage: Storage, seen: Seen, *, are_told_of: bool) -> None:
+    tellers = execution_faults.tellers()
+    asked = partial(
+        conversation_faults.orphans,
+        tellers=tellers,
+        are_told_of=are_told_of,
+        limit=MOST_FINDINGS,
+        named=MOST_IDS,
     )
+    found, everything = await storage.read(asked)
     for orphans in found:
-        seen.note(findings.orphaned(orphans))
+        seen.note(findings.lost(orphans) if are_told_of else findings.orphaned(orphans))
     missed = everything - len(found)
     if missed:
         # Their findings are not kept anyway; their rows and conversations count.
-        turns = await storage.read(conversation_faults.orphan_count)
+        kind = Kind.LOST_CONVERSATION if are_told_of else Kind.ORPHANED_TURN
+        turns = await storage.read(
+            partial(conversation_faults.orphan_count, tellers=tellers, are_told_of=are_told_of)
+        )
         rest = turns - sum(orphans.count for orphans in found)
         seen.total += missed
         seen.more_affected += missed
-        seen.counts[Kind.ORPHANED_TURN] += rest
-        seen.repairable[Kind.ORPHANED_TURN] += rest
+        seen.counts[kind] += rest
+        seen.repairable[kind] += rest
     seen.conversations += everything
 
 
@@ -228,7 +242,11 @@ async def _executions(storage: Storage, seen: Seen) -> None:
     def read(conn: Connection) -> list[Finding]:
         running = summary_store.running(conn)
         sessions = session_store.everyone(conn)
-        known = conversation_faults.known(conn, {session.conversation_id for session in sessions})
+        wanted = {session.conversation_id for session in sessions}
+        # A conversation that is inserted again is none that a session has lost.
+        known = conversation_faults.known(conn, wanted) | conversation_faults.told_of(
+            conn, execution_faults.tellers(), wanted
+        )
         ids, count = execution_faults.ended_at_no_time(conn, limit=MOST_IDS)
         return [
             *findings.dangling(sessions, known, {one.agent_id for one in running}),

@@ -45,10 +45,12 @@ def of_cleanup(repairs: Repairs, *, backup: str, by: str, at: datetime) -> Event
     return Event(
         type=EventType.INTEGRITY_CLEANUP,
         at=at,
-        message=f"{repairs.deleted_count:,} rows deleted and {repairs.renumbered:,} turns renumbered by {by}",
+        message=f"{repairs.deleted_count:,} rows deleted, {repairs.restored:,} conversations inserted again"
+        f" and {repairs.renumbered:,} turns renumbered by {by}",
         data={
             "deleted": {kind.value: count for kind, count in repairs.deleted.items()},
             "renumbered": repairs.renumbered,
+            "restored": repairs.restored,
             "backup": backup,
             "by": by,
         },
@@ -56,7 +58,7 @@ def of_cleanup(repairs: Repairs, *, backup: str, by: str, at: datetime) -> Event
 
 
 def _type(kind: Kind) -> EventType:
-    if kind is Kind.ORPHANED_TURN:
+    if kind in {Kind.LOST_CONVERSATION, Kind.ORPHANED_TURN}:
         return EventType.ORPHAN_DETECTED
     return EventType.CONVERSATION_INTEGRITY_FAIL
 

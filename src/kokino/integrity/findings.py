@@ -31,8 +31,23 @@ def orphaned(orphans: Orphans) -> Finding:
     return Finding(
         kind=Kind.ORPHANED_TURN,
         message=f"{_counted(orphans.count, 'turn')} of the conversation {orphans.conversation_id},"
-        " which is not there",
+        " which is not there, and of which no execution tells",
         mend="cleanup deletes them; the backup that it makes holds them",
+        is_repairable=True,
+        count=orphans.count,
+        table="turns",
+        ids=orphans.turn_ids,
+        conversation_id=orphans.conversation_id,
+    )
+
+
+def lost(orphans: Orphans) -> Finding:
+    """Turns of a conversation that is not there, but of which executions still tell."""
+    return Finding(
+        kind=Kind.LOST_CONVERSATION,
+        message=f"{_counted(orphans.count, 'turn')} of the conversation {orphans.conversation_id},"
+        " which is not there",
+        mend="cleanup inserts the conversation again, as its executions tell of it; no turn is deleted",
         is_repairable=True,
         count=orphans.count,
         table="turns",

@@ -11,6 +11,15 @@ from enum import StrEnum
 MOST_FINDINGS = 100
 #: Ids that one finding names.
 MOST_IDS = 20
+#: Rows that a cleanup deletes without being told how many: never more than so many, ...
+MOST_DELETED = 100
+#: ... nor more than one in so many turns, ...
+DELETED_OF = 100
+#: ... but so many always: of a handful of turns a hundredth is none.
+FEW_DELETED = 10
+
+#: What is put right without a row being deleted.
+_KEPT = frozenset({"lost_conversation", "turn_order"})
 
 
 class Kind(StrEnum):
@@ -18,7 +27,9 @@ class Kind(StrEnum):
 
     #: The database's file itself, or an index: what is read may be wrong or missing.
     FILE_DAMAGE = "file_damage"
-    #: A turn belongs to a conversation that is not there.
+    #: A turn's conversation is not there, but an execution still tells whose it was and when it began.
+    LOST_CONVERSATION = "lost_conversation"
+    #: A turn belongs to a conversation that is not there, and nothing tells of it any more.
     ORPHANED_TURN = "orphaned_turn"
     #: The turns of a conversation stand in another order than they were said in.
     TURN_ORDER = "turn_order"
@@ -101,6 +112,16 @@ class Report:
         return self.total > 0 and self.counts == self.repairable
 
     @property
+    def would_delete(self) -> int:
+        """Rows that a cleanup would delete."""
+        return sum(count for kind, count in self.repairable.items() if kind.value not in _KEPT)
+
+    @property
+    def may_delete(self) -> int:
+        """Rows that a cleanup may delete unasked: more are no accident's leftovers but what was said."""
+        return min(MOST_DELETED, max(FEW_DELETED, self.turns // DELETED_OF))
+
+    @property
     def is_damaged(self) -> bool:
         """True where the file itself is: nothing that was read of it can be relied on."""
         return Kind.FILE_DAMAGE in self.counts
@@ -114,6 +135,8 @@ class Repairs:
     deleted: Mapping[Kind, int]
     #: Turns that got their right number.
     renumbered: int = 0
+    #: Conversations that are there again, as their executions tell of them.
+    restored: int = 0
 
     @property
     def deleted_count(self) -> int:

@@ -17,11 +17,26 @@ def may_clean(report: Report) -> None:
     )
 
 
+def may_delete(report: Report, most: int | None) -> None:
+    """Raise `Conflict` where more would be deleted than goes unasked, and than whoever asks says, `most`."""
+    if report.would_delete <= max(report.may_delete, most or 0):
+        return
+    raise Conflict(
+        f"nothing was cleaned up: {report.would_delete:,} rows would be deleted. There are {report.turns:,}"
+        f" turns, so unasked it may be {report.may_delete:,}. Look at the check and at a backup, then allow it:"
+        f' {{"maxDelete": {report.would_delete}}}, or kokino integrity cleanup'
+        f" --max-delete {report.would_delete}"
+    )
+
+
 def repairs_of(report: Report) -> Repairs:
     """What a cleanup would put right, if nothing changes until then."""
     deleted = dict(report.repairable)
     renumbered = deleted.pop(Kind.TURN_ORDER, 0)
-    return Repairs(deleted=deleted, renumbered=renumbered)
+    deleted.pop(Kind.LOST_CONVERSATION, None)
+    # Of more than a check keeps, this many at least.
+    restored = sum(finding.kind is Kind.LOST_CONVERSATION for finding in report.findings)
+    return Repairs(deleted=deleted, renumbered=renumbered, restored=restored)
 
 
 def refusals_of(report: Report) -> list[Refusal]:

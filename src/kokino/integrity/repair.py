@@ -27,15 +27,22 @@ ROWS = 500
 async def repair(storage: Storage) -> Repairs:
     """Put right all that may be, and tell how much it was."""
     deleted: dict[Kind, int] = defaultdict(int)
-    deleted[Kind.ORPHANED_TURN] = await _until_none(storage, conversation_faults.delete_orphans)
+    # First of all: their turns are orphans until then.
+    tellers = execution_faults.tellers()
+    restored = await _until_none(storage, partial(conversation_faults.insert_lost, tellers=tellers))
+    deleted[Kind.ORPHANED_TURN] = await _until_none(
+        storage, partial(conversation_faults.delete_orphans, tellers=tellers)
+    )
     for key in constraints.declared():
         if key.goes_with_parent and key.table != "turns":
-            gone = await _until_none(storage, partial(constraints.delete_broken, key=key))
-            deleted[Kind.FOREIGN_KEY] += gone
+            deleted[Kind.FOREIGN_KEY] += await _until_none(
+                storage, partial(constraints.delete_broken, key=key)
+            )
     deleted[Kind.DANGLING_SESSION] = await storage.write(forget_dangling)
     doubled, renumbered = await _conversations(storage)
     deleted[Kind.DUPLICATE_TURN] = doubled
-    return Repairs(deleted={kind: count for kind, count in deleted.items() if count}, renumbered=renumbered)
+    gone = {kind: count for kind, count in deleted.items() if count}
+    return Repairs(deleted=gone, renumbered=renumbered, restored=restored)
 
 
 def forget_dangling(conn: Connection) -> int:
@@ -65,17 +72,17 @@ def mend_turns(conn: Connection, conversation_id: str) -> tuple[int, int]:
     return gone, len(numbers)
 
 
-class _Delete(Protocol):
-    """Deletes a batch, and tells how many rows it were."""
+class _Batch(Protocol):
+    """Inserts or deletes a batch, and tells how many rows it were."""
 
     def __call__(self, conn: Connection, *, limit: int) -> int: ...
 
 
-async def _until_none(storage: Storage, delete: _Delete) -> int:
-    gone = 0
-    while some := await storage.write(partial(delete, limit=ROWS)):
-        gone += some
-    return gone
+async def _until_none(storage: Storage, put_right: _Batch) -> int:
+    done = 0
+    while some := await storage.write(partial(put_right, limit=ROWS)):
+        done += some
+    return done
 
 
 async def _conversations(storage: Storage) -> tuple[int, int]:

@@ -61,14 +61,23 @@ class Integrity:
             self._running.add_done_callback(self._over)
         return await asyncio.shield(self._running)
 
-    async def cleanup(self, *, is_dry_run: bool, reference: str | None, by: str) -> Cleanup:
+    async def cleanup(
+        self, *, is_dry_run: bool, reference: str | None, by: str, max_delete: int | None = None
+    ) -> Cleanup:
         """Back up, put right what may be, and check again; a dry run only tells what that would be.
 
-        `reference` names a backup that the caller has made of a server's database. Raises `Conflict` where
-        the file is damaged, and where such a backup is missing; then nothing is changed.
+        `reference` names a backup that the caller has made of a server's database; `max_delete` says how many
+        rows may go where it is more than goes unasked. Raises `Conflict` where the file is damaged, where
+        more would be deleted, and where such a backup is missing; then nothing is changed.
         """
         async with self._turn:
-            return await self._cleaned(is_dry_run=is_dry_run, reference=reference, by=by)
+            before = await self._checked(trigger=Trigger.CLEANUP, by=by)
+            plan.may_clean(before)
+            if is_dry_run or not before.repairable:
+                would = plan.repairs_of(before) if is_dry_run else Repairs(deleted={})
+                return _cleanup(before, None, would, backup=None, is_dry_run=is_dry_run)
+            plan.may_delete(before, max_delete)
+            return await self._cleaned(before, reference=reference, by=by)
 
     async def back_up(self, why: Why = Why.ASKED) -> Backup:
         """Copy the database. Raises as `Backups.make` does."""
@@ -125,12 +134,7 @@ class Integrity:
             log.error("the damaged database took no note of it", reason=error.message)  # noqa: TRY400 - known
         self.on_change()
 
-    async def _cleaned(self, *, is_dry_run: bool, reference: str | None, by: str) -> Cleanup:
-        before = await self._checked(trigger=Trigger.CLEANUP, by=by)
-        plan.may_clean(before)
-        if is_dry_run or not before.repairable:
-            would = plan.repairs_of(before) if is_dry_run else Repairs(deleted={})
-            return _cleanup(before, None, would, backup=None, is_dry_run=is_dry_run)
+    async def _cleaned(self, before: Report, *, reference: str | None, by: str) -> Cleanup:
         backup = await self._backed_up(reference)
         repairs = await repair(self.storage)
         now = self.clock.now()

@@ -7,9 +7,10 @@ from contextlib import closing
 
 import pytest
 
+from kokino.conversations import fault_store
 from kokino.conversations import store as conversation_store
 from kokino.errors import Conflict, StorageError
-from kokino.integrity.model import Cleanup, Kind
+from kokino.integrity.model import Cleanup, Kind, Repairs
 from kokino.integrity.service import Integrity
 from kokino.storage import Storage
 from kokino.telemetry import store as telemetry
@@ -21,10 +22,14 @@ from tests.integration.integrity.test_checks import ORPHAN, RECORD, SESSION, TRA
 REFERENCE = "kokino.dump"
 
 
-async def cleaned(integrity: Integrity, *, is_dry_run: bool = False) -> Cleanup:
+async def cleaned(
+    integrity: Integrity, *, is_dry_run: bool = False, max_delete: int | None = None
+) -> Cleanup:
     """A cleanup, with what each database needs for one."""
     reference = None if integrity.storage.file else REFERENCE
-    return await integrity.cleanup(is_dry_run=is_dry_run, reference=reference, by="test")
+    return await integrity.cleanup(
+        is_dry_run=is_dry_run, reference=reference, by="test", max_delete=max_delete
+    )
 
 
 async def said(storage: Storage, conversation_id: str = "c1") -> list[tuple[int, str]]:
@@ -104,6 +109,38 @@ async def test_many_orphans_go_in_batches(
     plant(*(ORPHAN.format(number, "gone") for number in range(5)))
     done = await cleaned(integrity)
     assert done.repairs.deleted == {Kind.ORPHANED_TURN: 5}
+
+
+async def test_conversations_of_which_executions_tell_are_inserted_again(
+    integrity: Integrity, whole: Storage, plant: Plant
+) -> None:
+    """All were deleted with foreign keys off: not one turn is lost, and each is its agent's again."""
+    plant("DELETE FROM conversations")
+    before = await integrity.check(by="test")
+    assert (before.counts, before.would_delete) == ({Kind.LOST_CONVERSATION: 6}, 0)
+    assert [event.type for event in await whole.read(telemetry.recent)][-1] == "ORPHAN_DETECTED"
+    turns = await said(whole), await said(whole, "c2")
+    would = await cleaned(integrity, is_dry_run=True)
+    done = await cleaned(integrity)
+    assert (done.repairs, would.repairs) == (Repairs(deleted={}, restored=2),) * 2
+    assert (await said(whole), await said(whole, "c2")) == turns
+    assert done.after is not None
+    assert done.after.passed
+    kept = await whole.read(lambda conn: fault_store.portion(conn, after="", limit=9))
+    assert kept == {"c1": "writer", "c2": "writer"}
+
+
+async def test_more_than_a_few_rows_go_only_when_somebody_says_how_many(
+    integrity: Integrity, whole: Storage, plant: Plant
+) -> None:
+    """Eleven orphans of seventeen turns: refused with the number, done when it is given back."""
+    plant(*(ORPHAN.format(number, "gone") for number in range(11)))
+    for too_few in (None, 10):
+        with pytest.raises(Conflict, match='"maxDelete": 11'):
+            await cleaned(integrity, max_delete=too_few)
+    assert (await integrity.check(by="test")).counts == {Kind.ORPHANED_TURN: 11}
+    done = await cleaned(integrity, max_delete=11)
+    assert done.repairs.deleted == {Kind.ORPHANED_TURN: 11}
 
 
 async def test_a_servers_database_needs_a_backup_that_is_named(

@@ -13,13 +13,15 @@ from tests.unit.playbooks.documents import answered
 PLAYBOOK = load_library().get("data-integrity-failure")
 
 
-def checked(*kinds: Kind, but_not: tuple[Kind, ...] = ()) -> dict[str, object]:
+def checked(*kinds: Kind, but_not: tuple[Kind, ...] = (), would_delete: int = 1) -> dict[str, object]:
     """What a check answers that found one row of each of these kinds, all repairable but the last named."""
     return {
         "checkId": "check-1",
         "passed": not kinds,
         "damaged": Kind.FILE_DAMAGE in kinds,
         "allRepairable": bool(kinds) and not but_not,
+        "wouldDelete": would_delete,
+        "mayDelete": 10,
         "counts": {kind.value: int(kind in kinds) for kind in Kind},
     }
 
@@ -44,6 +46,13 @@ CASES = {
         "file-damage",
         checked(Kind.FILE_DAMAGE, Kind.ORPHANED_TURN, but_not=(Kind.FILE_DAMAGE,)),
     ),
+    "as many orphans as may go": ("orphans-only", checked(Kind.ORPHANED_TURN, would_delete=10)),
+    "more orphans than may go": ("too-many", checked(Kind.ORPHANED_TURN, would_delete=11)),
+    "too many, and what only a person decides": (
+        "unsafe",
+        checked(Kind.ORPHANED_TURN, Kind.FOREIGN_TURN, but_not=(Kind.FOREIGN_TURN,), would_delete=11),
+    ),
+    "conversations that are told of": ("repairable", checked(Kind.LOST_CONVERSATION, would_delete=0)),
     "put right meanwhile": ("gone", checked()),
     "no answer": (None, {}),
 }
@@ -75,9 +84,9 @@ def test_the_cleanup_runs_by_itself_and_seldom() -> None:
 
 
 def test_every_row_but_that_of_nothing_wrong_is_drilled() -> None:
-    """What is put right meanwhile cannot be injected."""
+    """What is put right meanwhile cannot be injected; too many is the same damage, only more of it."""
     rows = {pattern.id for pattern in PLAYBOOK.patterns}
-    assert {drill.pattern for drill in PLAYBOOK.drills} == rows - {"gone"}
+    assert {drill.pattern for drill in PLAYBOOK.drills} == rows - {"gone", "too-many"}
     assert all(drill.damage is not None for drill in PLAYBOOK.drills)
 
 
