@@ -171,7 +171,11 @@ def integrity(checked: Checked, ground: Ground, bells: Bells) -> Integrity:
         storage=ground.storage,
         clock=ground.world.clock,
         ids=ground.world.ids,
-        backups=Backups(database=ground.storage.file, keep=checked.integrity.backups),
+        backups=Backups(
+            database=ground.storage.file,
+            keep=checked.integrity.backups,
+            keep_asked=checked.integrity.keep_asked,
+        ),
         on_change=bells.wake,
     )
 

@@ -25,7 +25,8 @@ def back_up(home: Path, environment: Mapping[str, str], *, now: datetime) -> Bac
     faults.raise_if_any()
     if not path.exists():
         raise KokinoError(f"{path} does not exist: there is nothing to back up; name the broker's --home")
-    return asyncio.run(Backups(database=path, keep=settings.backups).make(Why.ASKED, now))
+    backups = Backups(database=path, keep=settings.backups, keep_asked=settings.keep_asked)
+    return asyncio.run(backups.make(Why.ASKED, now))
 
 
 def restore(home: Path, backup: Path, environment: Mapping[str, str], *, now: datetime) -> Restored:

@@ -130,7 +130,7 @@ def back_up(
     """Copy the database while it is in use, check the copy, and print where it is.
 
     The broker at --url makes it. With --home this command makes it itself, whether a broker runs or not: for
-    cron. As many are kept as integrity.backups says. SQLite only.
+    cron. It is kept for integrity.keep_asked, 90 days. SQLite only.
     """
     if home is None:
         made = post(url, "/api/integrity/backup", PATIENCE)

@@ -7,7 +7,7 @@ import re
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
@@ -21,7 +21,7 @@ FOLDER = "backups"
 
 
 class Why(StrEnum):
-    """What a backup was made for; each has its own number that is kept, so that none drives out another."""
+    """What a backup was made for: those of the night are kept by number, the others for a time."""
 
     NIGHTLY = "nightly"
     ASKED = "asked"
@@ -50,8 +50,10 @@ class Backups:
 
     #: The database; None for a server's, which is not ours to copy.
     database: Path | None
-    #: How many of each `Why` stay, the newest one always; 0 makes none at night.
+    #: How many of those of the night stay, the newest one always; 0 makes none at night.
     keep: int
+    #: How long the others stay: that of a cleanup alone holds what was deleted.
+    keep_asked: timedelta
 
     @property
     def wants_nightly(self) -> bool:
@@ -84,15 +86,18 @@ class Backups:
 
         def make(database: Path, given_up: threading.Event) -> Sequence[str]:
             sqlitefile.back_up(database, path, given_up)
-            self._thin_out(why)
+            self._thin_out(path, why, now)
             return ()
 
         await in_thread(partial(make, self.database))
         return Backup(path=path, made_at=now, why=why, size_bytes=path.stat().st_size)
 
-    def _thin_out(self, why: Why) -> None:
-        of_kind = [one for one in self.list() if one.why is why]
-        for surplus in of_kind[max(self.keep, 1) :]:
+    def _thin_out(self, made: Path, why: Why, now: datetime) -> None:
+        """Never the one that was just made: after the clock was set back it is not the newest by its name."""
+        others = [one for one in self.list() if one.path != made]
+        by_night = [one for one in others if one.why is Why.NIGHTLY] if why is Why.NIGHTLY else []
+        old = [one for one in others if one.why is not Why.NIGHTLY and one.made_at < now - self.keep_asked]
+        for surplus in (*by_night[max(self.keep - 1, 0) :], *old):
             surplus.path.unlink(missing_ok=True)
 
 

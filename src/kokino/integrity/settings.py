@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import time
+from datetime import time, timedelta
 
 from pydantic import Field, field_validator
 
-from kokino.config import Settings, Whole
+from kokino.config import Length, Settings, Whole
 from kokino.integrity.schedule import parse_time
 
 
@@ -22,6 +22,12 @@ class IntegritySettings(Settings):
         ge=0,
         le=1000,
         description="SQLite: how many nightly backups are kept, each made after a clean check; 0 makes none",
+    )
+
+    keep_asked: Length = Field(
+        timedelta(days=90),
+        ge=timedelta(days=1),
+        description="SQLite: how long backups of cleanups, and those that were asked for, are kept",
     )
 
     @field_validator("at")

@@ -77,6 +77,6 @@ def integrity(whole: Storage, clock: ManualClock) -> Integrity:
         storage=whole,
         clock=clock,
         ids=SequentialIds(),
-        backups=Backups(database=whole.file, keep=2),
+        backups=Backups(database=whole.file, keep=2, keep_asked=timedelta(days=90)),
         on_change=lambda: None,
     )

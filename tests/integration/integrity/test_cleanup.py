@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
 from kokino.conversations import fault_store
 from kokino.conversations import store as conversation_store
 from kokino.errors import Conflict, StorageError
+from kokino.integrity.backups import Why
 from kokino.integrity.model import Cleanup, Kind, Repairs
 from kokino.integrity.service import Integrity
 from kokino.storage import Storage
 from kokino.telemetry import store as telemetry
+from kokino.testing.clock import ManualClock
 from tests.integration.integrity.conftest import Plant
 from tests.integration.integrity.damage import swap, tear_page
 from tests.integration.integrity.test_checks import ORPHAN, RECORD, SESSION, TRANSITION
@@ -183,17 +187,36 @@ async def test_without_a_backup_nothing_is_deleted(
     assert (await integrity.check(by="test")).counts == {Kind.ORPHANED_TURN: 1}
 
 
-async def test_only_so_many_backups_of_each_kind_stay(integrity: Integrity, plant: Plant) -> None:
-    """The oldest goes."""
+async def test_only_so_many_backups_of_the_night_stay_and_the_others_for_a_time(
+    integrity: Integrity, plant: Plant, clock: ManualClock
+) -> None:
+    """A cleanup's alone holds what was deleted: neither the next cleanup's nor the number drives it out."""
     if integrity.backups.database is None:
         with pytest.raises(Conflict, match="pg_dump"):
             await integrity.back_up()
         return
-    made = [await integrity.back_up() for _ in range(3)]
-    plant(ORPHAN.format(1, "gone"))
-    cleanup = await cleaned(integrity)
+    integrity.backups = replace(integrity.backups, keep=1)
+    night = [await integrity.back_up(Why.NIGHTLY) for _ in range(2)]
+    asked, cleanups = await integrity.back_up(), []
+    for _ in range(2):
+        plant(ORPHAN.format(1, "gone"))
+        cleanups.append((await cleaned(integrity)).backup)
     left = {str(backup.path) for backup in integrity.backups.list()}
-    assert left == {str(made[1].path), str(made[2].path), cleanup.backup}
+    assert left == {str(night[1].path), str(asked.path), *cleanups}
+    clock.move_to(clock.now() + timedelta(days=90, seconds=1))
+    night.append(await integrity.back_up(Why.NIGHTLY))
+    assert [backup.path for backup in integrity.backups.list()] == [night[2].path]
+
+
+async def test_a_backup_of_a_clock_that_was_set_back_stays(integrity: Integrity, clock: ManualClock) -> None:
+    """By its name it is the oldest, and it is the one that was asked for."""
+    if integrity.backups.database is None:
+        return
+    integrity.backups = replace(integrity.backups, keep=1)
+    await integrity.back_up(Why.NIGHTLY)
+    integrity.clock = ManualClock(clock.now() - timedelta(days=1))
+    made = await integrity.back_up(Why.NIGHTLY)
+    assert [backup.path for backup in integrity.backups.list()] == [made.path]
 
 
 async def test_a_torn_page_is_named_and_never_cleaned(integrity: Integrity, plant: Plant) -> None:
