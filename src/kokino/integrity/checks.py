@@ -18,7 +18,7 @@ from kokino.conversations.fault_store import Said
 from kokino.errors import StorageError
 from kokino.executions import fault_store as execution_faults
 from kokino.executions import summary_store
-from kokino.integrity import findings, order
+from kokino.integrity import findings, order, store
 from kokino.integrity.model import MOST_FINDINGS, MOST_IDS, Finding, Kind
 from kokino.storage import Storage, amcheck, constraints, sqlitefile
 
@@ -69,6 +69,8 @@ async def look(storage: Storage) -> Seen:
     """Make every check. What cannot be read for damage is noted, and the others are made all the same."""
     seen = Seen()
     await _file(storage, seen)
+    if seen.not_checked and Kind.FILE_DAMAGE not in seen.counts:
+        await _remember_damage(storage, seen)
     for name, step in _STEPS.items():
         try:
             await step(storage, seen)
@@ -86,6 +88,13 @@ async def _file(storage: Storage, seen: Seen) -> None:
         return
     for said in await in_thread(partial(sqlitefile.faults_in, storage.file)):
         seen.note(findings.damaged(said, is_file=True))
+
+
+async def _remember_damage(storage: Storage, seen: Seen) -> None:
+    """Where nobody can look at the file, what the last look found still holds: not looking mends nothing."""
+    check_id = await storage.read(store.damaged_at)
+    if check_id is not None:
+        seen.note(findings.still_damaged(check_id, seen.not_checked))
 
 
 async def in_thread(do: Callable[[threading.Event], Sequence[str] | None]) -> Sequence[str]:

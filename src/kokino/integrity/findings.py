@@ -26,6 +26,17 @@ def damaged(said: str, *, is_file: bool) -> Finding:
     )
 
 
+def still_damaged(check_id: str, why: Sequence[str]) -> Finding:
+    """Damage that an earlier check found, and that this one could not look for."""
+    return Finding(
+        kind=Kind.FILE_DAMAGE,
+        message=f"the database was damaged at the check {check_id}, and nobody could look since:"
+        f" {'; '.join(why)}",
+        mend="make that look possible and check again; a look that finds nothing ends this",
+        is_repairable=False,
+    )
+
+
 def orphaned(orphans: Orphans) -> Finding:
     """Turns of a conversation that is not there."""
     return Finding(

@@ -18,6 +18,7 @@ from kokino.storage.schema import integrity_checks
 KEPT_FINDINGS = 20
 #: When the last nightly check was begun; before the first one, when this was first asked for.
 _NIGHTLY = "integrity_nightly_at"
+_NEWEST = (integrity_checks.c.started_at.desc(), integrity_checks.c.number.desc())
 
 
 def record(conn: Connection, report: Report) -> None:
@@ -43,8 +44,19 @@ def record(conn: Connection, report: Report) -> None:
 
 def latest(conn: Connection, *, limit: int) -> list[Report]:
     """The last checks, the newest first."""
-    newest = (integrity_checks.c.started_at.desc(), integrity_checks.c.number.desc())
-    return [_report(row) for row in conn.execute(select(integrity_checks).order_by(*newest).limit(limit))]
+    return [_report(row) for row in conn.execute(select(integrity_checks).order_by(*_NEWEST).limit(limit))]
+
+
+def damaged_at(conn: Connection) -> str | None:
+    """The check that found damage, unless a later one could look at everything; None where none did."""
+    columns = integrity_checks.c
+    query = select(columns.check_id, columns.counts, columns.not_checked).order_by(*_NEWEST)
+    for row in conn.execute(query):
+        if Kind.FILE_DAMAGE.value in row.counts:
+            return str(row.check_id)
+        if not row.not_checked:
+            return None
+    return None
 
 
 def nightly_at(conn: Connection) -> datetime | None:
