@@ -146,7 +146,7 @@ def deliveries(ground: Ground, ways: Mapping[str, Channel], bells: Bells) -> Del
     )
 
 
-def heartbeat(checked: Checked, ground: Ground, rules: AlertRules) -> Heartbeat | None:
+def heartbeat(checked: Checked, ground: Ground, rules: AlertRules, integrity: Integrity) -> Heartbeat | None:
     """None where the file names no address."""
     if checked.heartbeat_url is None:
         return None
@@ -156,6 +156,7 @@ def heartbeat(checked: Checked, ground: Ground, rules: AlertRules) -> Heartbeat 
         rules=rules.punctuality,
         storage=ground.storage,
         client=ground.client,
+        untold=lambda: integrity.untold,
     )
 
 

@@ -79,8 +79,8 @@ def wire(checked: Checked, ground: Ground) -> tuple[Services, LocalDispatch, Fas
         checked.routing, client=ground.client, clock=ground.world.clock, stands=standings.of
     )
     deliveries = parts.deliveries(ground, ways, bells)
-    heartbeat = parts.heartbeat(checked, ground, alert_rules)
     integrity = parts.integrity(checked, ground, bells)
+    heartbeat = parts.heartbeat(checked, ground, alert_rules, integrity)
     nightly = parts.nightly(checked, ground, integrity)
     doctor = parts.doctor(checked, ground, probes, bells)
     engine = Engine(

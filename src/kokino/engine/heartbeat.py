@@ -7,7 +7,7 @@ whose database takes nothing.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 
 import httpx
@@ -46,13 +46,18 @@ class Heartbeat:
         rules: Punctuality,
         storage: Storage,
         client: httpx.AsyncClient,
+        untold: Callable[[], str | None] = lambda: None,
     ) -> None:
-        """`url` is a secret: whoever has it can keep the alarm from being raised."""
+        """`url` is a secret: whoever has it can keep the alarm from being raised.
+
+        `untold` is a fault that no alert can tell of, or None.
+        """
         self._url = url
         self._every = every
         self._rules = rules
         self._storage = storage
         self._client = client
+        self._untold = untold
         self._tasks = Tasks()
         self._due_at: datetime | None = None
         #: When the last beat was begun, sent or not.
@@ -97,7 +102,7 @@ class Heartbeat:
         self._note(fault)
 
     def _unwell(self, since: datetime | None) -> str | None:
-        fault = self._rules.fault_since(since)
+        fault = self._rules.fault_since(since) or self._untold()
         return None if fault is None else f"not sent, for {fault}"
 
     async def _unwritable(self, now: datetime) -> str | None:

@@ -62,7 +62,12 @@ class NightlyIntegrity:
         return next_after(self._last_at, self._at, self._zone)
 
     async def run(self, now: datetime) -> datetime | None:
-        """Begin the night's work if it is due; when it is again."""
+        """Begin the night's work if it is due; when it is again.
+
+        Raises `StorageError` while a damaged database does not even take note of that: no alert can be raised
+        then, so the broker is not ready, and its heartbeat stops.
+        """
+        await self._integrity.tell_again()
         if self._at is None:
             return None
         due_at = next_after(await self._counted_from(now), self._at, self._zone)

@@ -22,8 +22,8 @@ def may_delete(report: Report, most: int | None) -> None:
     if report.would_delete <= max(report.may_delete, most or 0):
         return
     raise Conflict(
-        f"nothing was cleaned up: {report.would_delete:,} rows would be deleted, and of {report.turns:,} turns it"
-        f" may be {report.may_delete:,} unasked. Look at the check and at a backup, then allow it by"
+        f"nothing was cleaned up: {report.would_delete:,} rows would be deleted, and unasked it may be"
+        f" {report.may_delete:,} of {report.turns:,} turns. Look at the check and at a backup, then allow it:"
         f' {{"maxDelete": {report.would_delete}}}, or kokino integrity cleanup'
         f" --max-delete {report.would_delete}"
     )

@@ -41,11 +41,30 @@ class Integrity:
     _tasks: Tasks = field(default_factory=Tasks)
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
     _running: asyncio.Task[Report] | None = None
+    #: The last check, where the damaged database took no note of it.
+    _untold: Report | None = None
 
     @property
     def in_flight(self) -> int:
         """How many pieces of work have not ended."""
         return self._tasks.in_flight
+
+    @property
+    def untold(self) -> str | None:
+        """What was found and nobody heard of, for the database took no note of it; None as a rule."""
+        return None if self._untold is None else self._untold.findings[0].message
+
+    async def tell_again(self) -> None:
+        """Write down what could not be written. Raises `StorageError` while it still cannot."""
+        report = self._untold
+        if report is None:
+            return
+        try:
+            await self._write(report)
+        except StorageError as error:
+            raise StorageError(
+                f"{report.findings[0].message}; it takes no note of that: {error.message}"
+            ) from error
 
     async def stop(self) -> None:
         """Give up what is being looked at."""
@@ -117,7 +136,7 @@ class Integrity:
         return report
 
     async def _tell(self, report: Report) -> None:
-        """Write it down. A damaged file may not take that: then the log has it, and whoever asked."""
+        """Write it down. A damaged file may not take that: then the engine's module fails until it does."""
         if not report.passed:
             log.error(
                 "an integrity check found faults",
@@ -125,14 +144,18 @@ class Integrity:
                 counts={kind.value: count for kind, count in report.counts.items()},
                 first=report.findings[0].message,
             )
-        now = self.clock.now()
         try:
-            await self.storage.write(partial(_record, report=report, now=now))
+            await self._write(report)
         except StorageError as error:
             if not report.is_damaged:
                 raise
+            self._untold = report
             log.error("the damaged database took no note of it", reason=error.message)  # noqa: TRY400 - known
         self.on_change()
+
+    async def _write(self, report: Report) -> None:
+        await self.storage.write(partial(_record, report=report, now=self.clock.now()))
+        self._untold = None
 
     async def _cleaned(self, before: Report, *, reference: str | None, by: str) -> Cleanup:
         backup = await self._backed_up(reference)

@@ -178,6 +178,25 @@ async def test_a_url_that_hangs_holds_up_nothing(box: Box, monkeypatch: pytest.M
     assert box.heard_and_fault() == (2, None)
 
 
+async def test_a_fault_that_no_alert_can_tell_of_stops_it(box: Box, storage: Storage) -> None:
+    """A damaged database that takes a beat but not the word of its damage."""
+    told = ["the database is damaged"]
+    async with httpx.AsyncClient() as client:
+        box.heartbeat = Heartbeat(
+            box.switch.url + PATH,
+            EVERY,
+            rules=box.rules,
+            storage=storage,
+            client=client,
+            untold=lambda: next(iter(told), None),
+        )
+        await box.turn()
+        assert box.heard_and_fault() == (0, "not sent, for the database is damaged")
+        told.clear()
+        await box.turn()
+        assert box.heard_and_fault() == (1, None)
+
+
 async def test_stopping_lets_go_of_a_beat_that_hangs(box: Box) -> None:
     """A broker that stops does not wait for the receiver."""
     box.switch.hang_next()
