@@ -114,7 +114,9 @@ def doubled(same: Sequence[Said], *, has_same_words: bool) -> Finding:
 def foreign(turns: Sequence[Said], agent_id: str, origins: Mapping[str, Origin]) -> Finding | None:
     """Turns whose execution is not there, or ran for another agent than the conversation's."""
     unknown = [turn for turn in turns if turn.execution_id and turn.execution_id not in origins]
-    others = {id for id, origin in origins.items() if origin.agent_id != agent_id}
+    # By this conversation's own: `origins` has those of hundreds, and each of them is looked at here.
+    own = {id: origins[id] for turn in turns if (id := turn.execution_id) and id in origins}
+    others = {id for id, origin in own.items() if origin.agent_id != agent_id}
     strange = [turn for turn in turns if turn.execution_id in others]
     if not (found := [*unknown, *strange]):
         return None
