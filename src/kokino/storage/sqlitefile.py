@@ -93,8 +93,8 @@ def check_whole(path: Path) -> None:
 def restore(backup: Path, path: Path, *, aside: str) -> Restored:
     """Put a copy of `backup` in the place of the database at `path`, which no broker may use meanwhile.
 
-    What was there is renamed with `aside` behind its name, its log too, and never deleted. Raises
-    `StorageError`, and then everything is as it was.
+    What was there is kept with `aside` behind its name, its log too, and never deleted. Raises
+    `StorageError`, and then everything is as it was; so it is when this is interrupted, or killed.
     """
     check_whole(backup)
     if path.exists() and path.samefile(backup):
@@ -114,23 +114,54 @@ def restore(backup: Path, path: Path, *, aside: str) -> Restored:
 
 
 def _replace(fresh: Path, path: Path, aside: str) -> Path | None:
-    """The log first: a database is never there beside the log of another."""
+    """At every moment there is a whole database at `path`: the old one, then by one rename the new one.
+
+    The log goes before that: a database is never there beside the log of another. So it is folded into the
+    old one first, and whoever is killed in between has lost nothing.
+    """
     kept = path.with_name(f"{path.name}.{aside}")
     if kept.exists():
         raise StorageError(f"{kept} is there already: move it away, then try again")
-    moved: list[tuple[Path, Path]] = []
     try:
-        for ending in (*COMPANIONS, ""):
-            old, new = Path(f"{path}{ending}"), Path(f"{kept}{ending}")
-            if old.exists():
-                old.rename(new)
-                moved.append((old, new))
+        _keep(path, kept)
+        _fold_in(path)
+        for ending in COMPANIONS:
+            Path(f"{path}{ending}").unlink(missing_ok=True)
         _settle(fresh, path)
-    except OSError:
-        for old, new in reversed(moved):
-            new.rename(old)
+    except BaseException:  # Ctrl-C too
+        if fresh.exists():  # else the new one is in its place
+            _put_back(path, kept)
         raise
     return kept if kept.exists() else None
+
+
+def _keep(path: Path, kept: Path) -> None:
+    """Give what is there a second name, and its log a copy: that is cut short where it is folded in."""
+    log = Path(f"{path}-wal")
+    if log.exists():
+        shutil.copy2(log, f"{kept}-wal")
+    if not path.exists():
+        return
+    try:
+        os.link(path, kept)
+    except OSError:  # a file system without second names
+        shutil.copy2(path, kept)
+
+
+def _fold_in(path: Path) -> None:
+    """Write what is in the log into its database, as the next start would. A damaged one may not take it."""
+    log = Path(f"{path}-wal")
+    if path.exists() and log.exists():
+        with contextlib.suppress(sqlite3.Error), contextlib.closing(sqlite3.connect(path)) as conn:
+            conn.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+def _put_back(path: Path, kept: Path) -> None:
+    log, kept_log = Path(f"{path}-wal"), Path(f"{kept}-wal")
+    if kept_log.exists() and not log.exists():
+        kept_log.rename(log)
+    kept_log.unlink(missing_ok=True)
+    kept.unlink(missing_ok=True)
 
 
 def _copy(source: Path, target: Path, given_up: threading.Event | None) -> None:

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import shutil
+import signal
 import sqlite3
+import subprocess
+import sys
 import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import closing, contextmanager
@@ -99,6 +104,57 @@ def put_and_look(backup: Path, path: Path) -> None:
     assert path.stat().st_mode & 0o777 == 0o600
     kept_log.unlink()
     assert notes(done.kept) == ["later", "note"]
+
+
+async def crashed(storage: Storage, path: Path) -> tuple[Path, Path]:
+    """A backup, and a database as a crash leaves it: what was noted after the backup is in its log alone."""
+    backup, left = path.parent / "copy.db", path.parent / "left" / "kokino.db"
+    sqlitefile.back_up(path, backup)
+    await storage.write(lambda conn: installation.note_instant(conn, "later", from_ms(2)))
+    left.parent.mkdir()
+    for ending in ("", "-wal"):
+        shutil.copy(f"{path}{ending}", f"{left}{ending}")
+    return backup, left
+
+
+@pytest.mark.parametrize("where", ["_keep", "_fold_in", "_settle"])
+async def test_an_interrupted_restore_changes_nothing(
+    storage: Storage, path: Path, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    """Ctrl-C at any moment: the database reads as before, its log with it, and nothing is left beside it."""
+    backup, left = await crashed(storage, path)
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(sqlitefile, where, interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        sqlitefile.restore(backup, left, aside="old")
+    assert {one.name for one in left.parent.iterdir()} <= {"kokino.db", "kokino.db-wal", "kokino.db.lock"}
+    assert notes(left) == ["later", "note"]
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from kokino.storage import sqlitefile
+
+sqlitefile.{where} = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+sqlitefile.restore(Path(sys.argv[1]), Path(sys.argv[2]), aside="old")
+"""
+
+
+@pytest.mark.parametrize("where", ["_fold_in", "_settle"])
+async def test_a_killed_restore_leaves_the_last_commits(storage: Storage, path: Path, where: str) -> None:
+    """The database is in its place with all that was in its log, and the next restore succeeds."""
+    backup, left = await crashed(storage, path)
+    restore = [sys.executable, "-c", KILLED.format(where=where), str(backup), str(left)]
+    done = await asyncio.to_thread(subprocess.run, restore, check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert notes(left) == ["later", "note"]
+    sqlitefile.restore(backup, left, aside="older")
+    assert notes(left) == ["note"]
+    assert notes(left.with_name("kokino.db.older")) == ["later", "note"]
 
 
 async def test_only_a_whole_database_of_ours_is_restored(
