@@ -181,6 +181,10 @@ async def test_the_command_line_shows_and_cleans(broker: TestBroker) -> None:
     assert (done["deleted"], done["passed"], len(done["refused"])) == (1, False, 1)
     assert len(turns(broker)) == 4
     plant(broker, "DELETE FROM alert_transitions WHERE transition_id = 99")
+    plant(broker, *(ORPHAN.format(f"lost-{number}", number) for number in range(11)))
+    refused = await kokino(broker, "cleanup", "--yes")
+    assert (refused.returncode, "--max-delete 11" in " ".join(refused.stderr.split())) == (1, True)
+    assert (await kokino(broker, "cleanup", "--yes", "--max-delete", "11")).returncode == 0
     assert (await broker.get("/api/integrity/check"))["passed"]
     stats = await kokino(broker, "stats")
     assert "cleanup" in stats.stdout

@@ -38,8 +38,8 @@ Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 def check(format: Written = Format.TABLE, url: Url = DEFAULT_URL) -> None:
     """Look through the whole database and show what is wrong.
 
-    It only reads, and keeps nobody waiting. The alert on data integrity fires or resolves by what it finds.
-    Exit code 1 when something is wrong.
+    It changes nothing that it looks at, and keeps nobody waiting. It writes down what it found; the alert on
+    data integrity fires or resolves by that. Exit code 1 when something is wrong.
     """
     found = get(url, "/api/integrity/check", PATIENCE)
     if format is Format.JSON:

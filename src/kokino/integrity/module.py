@@ -90,6 +90,7 @@ class NightlyIntegrity:
         return self._last_at
 
     async def _work(self) -> None:
+        begun_at = self._clock.now()
         try:
             report = await self._integrity.check(trigger=Trigger.NIGHTLY, by="nightly")
             # Backups of what is damaged must not drive out those of what was whole.
@@ -101,6 +102,7 @@ class NightlyIntegrity:
             self._not_before = self._clock.now() + AFTER_FAILURE
         else:
             self._not_before = None
-            self._last_at = report.started_at
+            # A check that was joined had begun before the hour.
+            self._last_at = max(begun_at, report.started_at)
         finally:
             self._integrity.on_change()

@@ -75,10 +75,15 @@ class Integrity:
 
         Goes on though its caller goes away. Raises `StorageError` where the database cannot be read.
         """
+        asked_at = self.clock.now()
         if self._running is None:
             self._running = self._tasks.start(self._in_turn(trigger, by), name="integrity check")
             self._running.add_done_callback(self._over)
-        return await asyncio.shield(self._running)
+        report = await asyncio.shield(self._running)
+        if trigger is Trigger.NIGHTLY and report.trigger is not trigger:
+            # It joined one that somebody had asked for: that was the night's all the same.
+            await self.storage.write(lambda conn: store.note_nightly(conn, asked_at))
+        return report
 
     async def cleanup(
         self, *, is_dry_run: bool, reference: str | None, by: str, max_delete: int | None = None

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import time
+import asyncio
+from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
 
 from kokino.errors import StorageError
+from kokino.integrity import store
+from kokino.integrity.model import Trigger
 from kokino.integrity.module import NightlyIntegrity
 from kokino.integrity.service import Integrity
 from kokino.storage import Storage
@@ -56,3 +59,23 @@ async def test_damage_that_the_database_takes_no_note_of_fails_the_module(
     assert integrity.untold is None
     told = {event.type for event in await whole.read(telemetry.recent)}
     assert {"CONVERSATION_INTEGRITY_FAIL", "INTEGRITY_CHECK_FAILED"} <= told
+
+
+async def test_a_night_that_joins_a_check_that_was_asked_for_is_noted(
+    integrity: Integrity, whole: Storage, clock: ManualClock
+) -> None:
+    """The next start has none to make up for; the check had begun before the hour, and counts for it."""
+    module = nightly(integrity, at=time(12))
+    await whole.write(lambda conn: store.note_nightly(conn, clock.now()))
+    await module.run(clock.now())
+    clock.move_to(datetime(2026, 1, 6, 11, 59, 59, tzinfo=UTC))
+    asked = asyncio.create_task(integrity.check(by="test"))
+    await asyncio.sleep(0)
+    clock.move_to(datetime(2026, 1, 6, 12, tzinfo=UTC))
+    await module.run(clock.now())
+    await asked
+    while module.in_flight:
+        await asyncio.sleep(0.005)
+    assert [one.trigger for one in await integrity.history(limit=9)] == [Trigger.ASKED]
+    assert await whole.read(store.nightly_at) == clock.now()
+    assert await module.run(clock.now()) == clock.now() + timedelta(days=1)
