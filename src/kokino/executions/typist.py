@@ -160,12 +160,15 @@ class Typist:
         quiet, last, answered = 0, "", Answered()
         async for screen, look in self._looks(UNTIL_READY):
             quiet, last = (quiet + 1 if screen.text == last else 0), screen.text
-            if look.sight is Sight.READY or (self._is_blind and screen.text and quiet >= QUIET_START):
+            # What passes while a CLI starts is no question yet where only a still screen tells anything.
+            is_drawn = not self._is_blind or (bool(screen.text) and quiet >= QUIET_START)
+            if look.sight is Sight.HOPELESS and is_drawn:
+                shown = f"; its screen: {_quoted(last)}" if self._is_blind else ""
+                raise Stranded(look.kind or FailureKind.PROTOCOL, f"{look.says}{shown}")
+            if look.sight is Sight.READY or (self._is_blind and is_drawn):
                 self._before, self._empty_box = screen, look.box
                 self._idle_processes = self.processes()
                 return
-            if look.sight is Sight.HOPELESS:
-                raise Stranded(look.kind or FailureKind.PROTOCOL, look.says)
             if answered.may_answer(look, is_steady=quiet > 0):
                 log.info("answering a dialog of a CLI", dialog=look.says, execution=self._name)
                 await self._press(look.keys)

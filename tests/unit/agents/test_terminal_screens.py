@@ -166,3 +166,19 @@ def test_every_cli_can_be_worked_in_a_terminal(driver: str) -> None:
     assert form is not None
     assert form.quit
     assert form_of("acp") is None
+
+
+@pytest.mark.parametrize(
+    "screen",
+    [
+        "Tips for getting started:\n1. Ask questions, edit files.\n2. /help\n\n> Type your message",
+        ">_ OpenAI Codex (v0.169.0)\nmodel: gpt-5  /model to change\n\n\u203a Explain this codebase",
+        "Authenticated with gemini-api-key /auth\n> \nno sandbox",
+        'Droid 0.215\n  /login, /settings\n> Try "fix the build"',
+    ],
+)
+def test_a_prompt_to_type_at_is_no_question(screen: str) -> None:
+    """Tips, hints and a mark before the box are what CLIs show that wait for a prompt."""
+    form = form_of("gemini")
+    assert form is not None
+    assert form.look(screen).sight is Sight.UNCLEAR

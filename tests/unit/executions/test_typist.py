@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+
 from kokino.agents.drivers.contract import Look, Sight
+from kokino.agents.failures import FailureKind
 from kokino.executions.typist import UNTIL_ANSWERED, Answered
+from tests.unit.executions.worked import Shown, typist
 
 TRUST = Look(sight=Sight.DIALOG, keys=("1",), says="trust the folder")
 KEY = Look(sight=Sight.DIALOG, keys=("1",), says="use the API key")
@@ -29,3 +33,50 @@ def test_a_key_that_was_not_heard_is_pressed_again() -> None:
 def test_what_is_no_dialog_is_not_answered() -> None:
     """A prompt to type at, a screen that nobody knows."""
     assert not Answered().may_answer(Look(sight=Sight.READY, box=""), is_steady=True)
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Looks that follow each other at once."""
+    for name in ("LOOK_AGAIN", "PACE"):
+        monkeypatch.setattr(f"kokino.executions.typist.{name}", 0.0)
+
+
+TRUST_GEMINI = """╭──────────────────────────────────────────────────────────╮
+│ Do you trust the files in this folder?                     │
+│                                                            │
+│ ● 1. Trust folder (work)                                   │
+│   2. Trust parent folder (home)                            │
+│   3. Don't trust                                           │
+╰──────────────────────────────────────────────────────────╯"""
+LOGIN_CODEX = """  Welcome to Codex, OpenAI's command-line coding agent
+
+  Sign in with ChatGPT to use Codex as part of your paid plan
+
+> 1. Sign in with ChatGPT
+  2. Provide your own API key
+
+  Press Enter to continue"""
+
+
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize(
+    ("driver", "screen", "kind", "quoted"),
+    [
+        ("gemini", TRUST_GEMINI, FailureKind.PROTOCOL, "Do you trust the files in this folder?"),
+        ("codex", LOGIN_CODEX, FailureKind.AUTH, "1. Sign in with ChatGPT"),
+        ("qwen", "Allow telemetry? [y/N]", FailureKind.PROTOCOL, "Allow telemetry?"),
+        ("opencode", "Theme\n (●) dark\n ( ) light", FailureKind.PROTOCOL, "(●) dark"),
+    ],
+)
+async def test_nothing_is_typed_at_a_question_of_a_cli_whose_screen_is_not_known(
+    driver: str, screen: str, kind: FailureKind, quoted: str
+) -> None:
+    """Neither trust nor a login is a prompt's to give: a person reads what is asked."""
+    shown = Shown(lambda done: screen)
+    working = typist(shown, driver)
+    await working.work()
+    assert shown.done == []
+    assert working.trouble is not None
+    assert working.trouble.kind is kind
+    assert quoted in working.trouble.message

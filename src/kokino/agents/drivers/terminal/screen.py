@@ -19,6 +19,7 @@ from kokino.agents.drivers.contract import (
 from kokino.agents.drivers.record_reader import LineReader
 from kokino.agents.drivers.signs import describe, kind_of_exit
 from kokino.agents.drivers.terminal.boxes import MARK
+from kokino.agents.drivers.terminal.questions import question_on
 from kokino.agents.drivers.text import CONTENT_LIMIT, one_line
 
 #: What CLIs draw around a prompt that was sent.
@@ -89,8 +90,8 @@ class ScreenForm:
         return ScreenReader(resumes, keeps_session=resumes is not None or not self.names_sessions)
 
     def look(self, screen: str) -> Look:
-        """Whatever it is."""
-        return Look(sight=Sight.UNCLEAR)
+        """A question that would take the prompt for its answer; else whatever it is."""
+        return question_on(screen) or Look(sight=Sight.UNCLEAR)
 
 
 def new_lines(before: tuple[str, ...], after: tuple[str, ...], prompt: str) -> list[str]:
