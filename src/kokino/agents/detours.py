@@ -12,7 +12,7 @@ from kokino.agents import circuit_store, circuits, store, traffic_store
 from kokino.agents.breaker import Circuit, CircuitState, in_tmux
 from kokino.agents.failures import FailureKind
 from kokino.agents.model import Agent, CliType, Fallback
-from kokino.agents.routing import PARK, TMUX, target_of
+from kokino.agents.routing import PARK, TMUX, named_target, target_of, why_not_unasked
 from kokino.errors import Conflict
 from kokino.storage import Storage
 from kokino.telemetry import store as telemetry
@@ -27,7 +27,7 @@ BREAKER = "circuit breaker"
 def force(conn: Connection, agent: Agent, fallback: Fallback, cli_types: Mapping[str, CliType]) -> None:
     """Send an agent elsewhere. Raises `Conflict` where there is no way that it could go."""
     target = target_of(agent, fallback)
-    if (fault := fault_in(conn, agent, target, cli_types)) is not None:
+    if (fault := fault_in(conn, agent, named_target(agent, fallback), cli_types)) is not None:
         raise Conflict(f"agent {agent.agent_id!r} cannot be sent to {target}: {fault}")
     traffic_store.force(conn, fallback)
     telemetry.append(
@@ -48,10 +48,16 @@ def fault_in(conn: Connection, agent: Agent, target: str, cli_types: Mapping[str
     """Why an agent cannot go there; None where it can."""
     if agent.cli_type not in cli_types:
         return f"there is no CLI type {agent.cli_type!r} any more; configure it again, or give it another one"
+def fault_in(
+    conn: Connection, agent: Agent, target: str | None, cli_types: Mapping[str, CliType]
+) -> str | None:
+    """Why an agent cannot go there, to tmux where nobody names a target; None where it can."""
+    own = cli_types[agent.cli_type]
     if target == PARK:
         return None
-    if target == TMUX:
-        return "it runs there anyway" if agent.mode == TMUX else cli_types[agent.cli_type].no_terminal
+    if target is None or target == TMUX:
+        unasked = why_not_unasked(own) if target is None else None
+        return "it runs there anyway" if agent.mode == TMUX else own.no_terminal or unasked
     if target == agent.cli_type:
         return "that is its own CLI type"
     if target in traffic_store.disabled(conn):
@@ -133,7 +139,7 @@ class BreakerFallbacks:
             if agent is not None
             and agent.agent_id not in forced
             and wants_round(agent, circuit, self._cli_types)
-            and fault_in(conn, agent, agent.fallback or TMUX, self._cli_types) is None
+            and fault_in(conn, agent, agent.fallback, self._cli_types) is None
         ]
 
     def _send(self, conn: Connection, now: datetime) -> list[str]:

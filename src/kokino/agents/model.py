@@ -123,6 +123,9 @@ class CliType:
     breaker_fallback: bool = False
     #: Why its agents cannot be worked in a terminal on this machine; None where they can.
     no_terminal: str | None = None
+    #: In a terminal only its screen tells what it does: it is worked there where somebody names tmux, never
+    #: by default.
+    is_guessed_in_terminal: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

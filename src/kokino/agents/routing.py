@@ -14,7 +14,8 @@ from kokino.clock import iso
 
 #: The `fallback` of an agent that would rather wait than run elsewhere.
 PARK = "park"
-#: The `fallback` of an agent that stays with its CLI, worked in a terminal; that of all who name none.
+#: The `fallback` of an agent that stays with its CLI, worked in a terminal; that of all who name none, but
+#: for CLIs whose answers are guessed there.
 TMUX = "tmux"
 
 
@@ -123,29 +124,46 @@ def _way(agent: Agent, traffic: Traffic, *, is_probe: bool) -> Route:
 
 
 def target_of(agent: Agent, fallback: Fallback) -> str:
-    """Where a fallback sends an agent. What is said of the agent by name goes before what is said of many."""
+    """Where a fallback sends an agent; tmux where nobody has named a way."""
+    return named_target(agent, fallback) or TMUX
+
+
+def named_target(agent: Agent, fallback: Fallback) -> str | None:
+    """Where somebody has said that it goes: what is said of it by name, else what is said of many."""
     own = agent.fallback
     named = (fallback.target, own) if fallback.agent_id is not None else (own, fallback.target)
-    return named[0] or named[1] or TMUX
+    return named[0] or named[1]
+
+
+def why_not_unasked(cli_type: CliType) -> str | None:
+    """Why nobody's silence sends an agent of this CLI type to tmux; None where it does."""
+    if not cli_type.is_guessed_in_terminal:
+        return None
+    return (
+        f"in tmux only the screen tells what {cli_type.name!r} does, so it is worked there where somebody"
+        " names it: name tmux, another CLI type or park, as the target or as the agent's fallback"
+    )
 
 
 def _around(agent: Agent, fallback: Fallback, traffic: Traffic, own: Route) -> Route:
     """The way of an agent whose own one is disabled."""
     disabled = _why(agent, fallback)
-    target = target_of(agent, fallback)
+    target = named_target(agent, fallback)
     if target == PARK:
         return _other(own, Way.WAIT, f"{disabled}; the agent waits for it")
-    if target == TMUX:
-        return _in_terminal(agent, traffic, own, disabled)
+    if target is None or target == TMUX:
+        return _in_terminal(agent, traffic, own, disabled, is_named=target is not None)
     if target not in traffic.cli_types:
         return _other(own, Way.REFUSE, f"{disabled} and its fallback {target!r} is no CLI type here")
     if target in traffic.fallbacks or target == agent.cli_type:
         return _other(own, Way.REFUSE, f"{disabled} and so is its fallback {target!r}")
+    other = traffic.cli_types[target]
+    is_headless = other.no_terminal is not None or other.is_guessed_in_terminal
     moved = Route(
         way=Way.RUN,
         cli_type=target,
-        account=account_of(traffic.cli_types[target], {}),
-        mode=Mode.HEADLESS if traffic.cli_types[target].no_terminal else agent.mode.of_caller,
+        account=account_of(other, {}),
+        mode=Mode.HEADLESS if is_headless else agent.mode.of_caller,
         moved_from=agent.cli_type,
         is_around=True,
         reason=f"{disabled}; moved to {target!r}",
@@ -154,13 +172,15 @@ def _around(agent: Agent, fallback: Fallback, traffic: Traffic, own: Route) -> R
     return waiting if waiting is moved else replace(waiting, cli_type=own.cli_type, account=own.account)
 
 
-def _in_terminal(agent: Agent, traffic: Traffic, own: Route, disabled: str) -> Route:
+def _in_terminal(agent: Agent, traffic: Traffic, own: Route, disabled: str, *, is_named: bool) -> Route:
     """The way through tmux: the same CLI, login and session, worked as a person would."""
     if agent.mode.of_caller is Mode.TMUX:
         return _other(own, Way.REFUSE, f"{disabled} and agent {agent.agent_id!r} runs in tmux anyway")
     if missing := traffic.cli_types[agent.cli_type].no_terminal:
         said = f"{disabled} and agent {agent.agent_id!r} has no fallback: {missing}; enable it, or set one"
         return _other(own, Way.REFUSE, said)
+    if not is_named and (missing := why_not_unasked(traffic.cli_types[agent.cli_type])):
+        return _other(own, Way.REFUSE, f"{disabled} and agent {agent.agent_id!r} has no fallback: {missing}")
     moved = replace(own, mode=Mode.TMUX, is_around=True, reason=f"{disabled}; worked in tmux")
     return _unless_parked(agent, traffic, moved, f"{disabled}; its login is needed in tmux, too: ")
 

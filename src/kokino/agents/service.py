@@ -12,7 +12,7 @@ from kokino.agents import circuit_store, circuits, detours, roster, store, traff
 from kokino.agents.breaker import in_tmux
 from kokino.agents.model import Agent, CliType, Fallback, Pause, Scope
 from kokino.agents.parking import pause_event
-from kokino.agents.routing import PARK, TMUX, target_of
+from kokino.agents.routing import PARK, TMUX, named_target, target_of
 from kokino.agents.unasked import Vouch, is_let_loose, loosest
 from kokino.clock import Clock, iso
 from kokino.errors import Conflict, Fault, Invalid, NotFound
@@ -253,7 +253,7 @@ def _check_ways(
     stranded = any(
         agent.cli_type == fallback.cli_type
         and target_of(agent, fallback) == TMUX
-        and detours.fault_in(conn, agent, TMUX, cli_types) is not None
+        and detours.fault_in(conn, agent, named_target(agent, fallback), cli_types) is not None
         for agent in agents
     )
     if stranded and not healthy:

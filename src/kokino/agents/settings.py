@@ -13,7 +13,7 @@ from pydantic import Field, field_validator
 from kokino import ids
 from kokino.agents import printable
 from kokino.agents.drivers.registry import DRIVERS, driver_named
-from kokino.agents.drivers.terminal.registry import form_of
+from kokino.agents.drivers.terminal.registry import form_of, is_guessed
 from kokino.agents.model import (
     OWN_AGENTS,
     Agent,
@@ -119,7 +119,7 @@ class AgentSettings(Settings):
     fallback: CliTypeName | None = Field(
         None,
         description="tmux, a CLI type, or park: where it runs while its own way is disabled;"
-        " default: where the fallback says, else tmux",
+        " default: where the fallback says, else tmux for Claude Code alone",
     )
     breaker_fallback: bool | None = Field(
         None,
@@ -277,12 +277,12 @@ def no_shadow(cli_type: CliType | None) -> str | None:
 
 
 def with_terminals(cli_types: Mapping[str, CliType], environment: Mapping[str, str]) -> dict[str, CliType]:
-    """The same, each with the reason why its agents cannot be worked in a terminal here, if there is one."""
+    """The same, each with what is to be known of working it in a terminal here: why it cannot be, perhaps."""
     missing = why_missing(environment)
     return {
         name: replace(cli_type, no_terminal=f"the driver {cli_type.driver!r} has no form for a terminal")
         if has_no_form(cli_type)
-        else replace(cli_type, no_terminal=missing)
+        else replace(cli_type, no_terminal=missing, is_guessed_in_terminal=is_guessed(cli_type.driver))
         for name, cli_type in cli_types.items()
     }
 

@@ -21,7 +21,10 @@ AgentId = Annotated[str, typer.Argument(metavar="AGENT", help="The agent's id.")
 Reason = Annotated[str, typer.Option("--reason", "-m", help="Why, for those who wonder.")]
 To = Annotated[
     str | None,
-    typer.Option("--to", help="tmux, park or a CLI type. Default: the agent's own fallback, else tmux."),
+    typer.Option(
+        "--to",
+        help="tmux, park or a CLI type. Default: the agent's own fallback, else tmux where that is no guess.",
+    ),
 ]
 
 

@@ -97,6 +97,8 @@ class Case:
     forced: tuple[Fallback, ...] = ()
     #: Why there are no terminals.
     no_terminal: str | None = None
+    #: In a terminal only its screen tells what the CLI does.
+    is_guessed: bool = False
     says: str
 
 
@@ -115,6 +117,36 @@ CASES = [
         no_terminal="there is no tmux",
         way=Way.REFUSE,
         says="(logins fail) and agent 'writer' has no fallback: there is no tmux; enable it, or set one",
+    ),
+    Case(
+        why="by default no prompt is typed at a screen that nobody can read",
+        fallbacks=(disabled("claude"),),
+        is_guessed=True,
+        way=Way.REFUSE,
+        says="only the screen tells what 'claude' does, so it is worked there where somebody names it",
+    ),
+    Case(
+        why="an agent of the mode tmux that stands on such a CLI meanwhile is headless there",
+        agent=replace(agent(fallback="codex"), mode=Mode.TMUX),
+        fallbacks=(disabled("claude"),),
+        is_guessed=True,
+        cli_type="codex",
+        says="moved to 'codex'",
+    ),
+    Case(
+        why="who names tmux for such a CLI gets it",
+        agent=agent(fallback="tmux"),
+        fallbacks=(disabled("claude"),),
+        is_guessed=True,
+        mode=Mode.TMUX,
+        says="worked in tmux",
+    ),
+    Case(
+        why="so does who names it where the CLI type is disabled",
+        fallbacks=(disabled("claude", "tmux"),),
+        is_guessed=True,
+        mode=Mode.TMUX,
+        says="worked in tmux",
     ),
     Case(
         why="one that is worked in tmux anyway has no way there",
@@ -388,7 +420,10 @@ CASES = [
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.why)
 def test_the_way_of_the_next_execution(case: Case) -> None:
     """The way, what it runs on, and a reason that a person can act on."""
-    known = {name: replace(one, no_terminal=case.no_terminal) for name, one in CLI_TYPES.items()}
+    known = {
+        name: replace(one, no_terminal=case.no_terminal, is_guessed_in_terminal=case.is_guessed)
+        for name, one in CLI_TYPES.items()
+    }
     present = replace(
         traffic(case.fallbacks, case.pauses, case.circuits),
         cli_types=known,

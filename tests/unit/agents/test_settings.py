@@ -341,6 +341,15 @@ def test_shadow_mode_is_refused_where_nothing_could_be_compared(read: Read, tmp_
     assert fault.message.startswith("shadow compares headless with tmux, and ")
 
 
+@pytest.mark.parametrize(("driver", "is_guessed"), [("gemini", True), ("claude-code", False), ("acp", False)])
+def test_it_is_known_whose_work_in_a_terminal_is_a_guess(
+    driver: str, is_guessed: bool, tmp_path: Path
+) -> None:
+    """Those of whose screens nothing is known."""
+    given = {"x": CliType(name="x", driver=driver, command=("x",))}
+    assert with_terminals(given, {"PATH": str(tmp_path)})["x"].is_guessed_in_terminal is is_guessed
+
+
 @pytest.mark.parametrize("prefix", ["probe.", "shadow."])
 def test_ids_of_the_brokers_own_agents_are_refused(read: Read, prefix: str) -> None:
     """Nobody's prompts are taken for theirs."""

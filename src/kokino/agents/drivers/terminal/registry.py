@@ -42,3 +42,8 @@ FORMS: dict[str, Interactive] = {
 def form_of(driver: str) -> Interactive | None:
     """How a driver's CLI is worked in a terminal; None where it cannot be."""
     return FORMS.get(driver)
+
+
+def is_guessed(driver: str) -> bool:
+    """True where only the screen tells what the CLI does, and nothing is known of its screen."""
+    return isinstance(FORMS.get(driver), ScreenForm)
