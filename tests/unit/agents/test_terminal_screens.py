@@ -151,6 +151,38 @@ def test_a_screen_reader_is_done_when_all_lines_are_in() -> None:
     assert (outcome.kind, outcome.content, outcome.session_is_alive) == (None, "Done.\n  twice", False)
 
 
+@pytest.mark.parametrize(
+    ("driver", "shown", "kind"),
+    [
+        ("codex", ["\u25a0 You've hit your usage limit. Upgrade to Pro."], FailureKind.QUOTA),
+        ("codex", ["\u25a0 unexpected", "status 401 Unauthorized"], FailureKind.AUTH),
+        (
+            "gemini",
+            ["│ \u2715 [API Error: API key not", "│ valid. Please pass another one."],
+            FailureKind.AUTH,
+        ),
+        ("qwen", ["\u2715 [API Error: 429 slow down]"], FailureKind.RATE_LIMIT),
+        ("opencode", ["Insufficient balance"], FailureKind.QUOTA),
+        ("factory-droid", ["500 lines were changed."], None),
+        ("gemini", ["I have added the retries."], None),
+    ],
+)
+def test_a_failure_that_a_screen_shows_is_no_answer(
+    driver: str, shown: list[str], kind: FailureKind | None
+) -> None:
+    """It is known by the sentences of its own driver."""
+    form = form_of(driver)
+    assert form is not None
+    reader = form.reader(None)
+    assert isinstance(reader, ScreenReader)
+    reader.expect(len(shown))
+    for line in shown:
+        reader.stdout(line.encode())
+    outcome = reader.outcome(Exit(code=0))
+    assert outcome.kind is kind
+    assert (outcome.error is None) == (kind is None)
+
+
 def test_a_screen_that_says_nothing_is_a_failure() -> None:
     """The end of a CLI that was never quiet is told by its exit and its last words."""
     reader = ScreenReader()

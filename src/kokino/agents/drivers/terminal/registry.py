@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from kokino.agents.drivers import codex_failures, factory_droid, gemini_failures, opencode_failures, qwen
 from kokino.agents.drivers.claude_code import session_arguments
 from kokino.agents.drivers.contract import Interactive, Invocation
+from kokino.agents.drivers.signs import kind_in
 from kokino.agents.drivers.terminal.claude_code import ClaudeCodeTerminal
 from kokino.agents.drivers.terminal.screen import ScreenForm
 from kokino.agents.drivers.terminal.scripted import ScriptedTerminal
+from kokino.agents.failures import FailureKind
 
 
 def _codex(invocation: Invocation) -> tuple[str, ...]:
@@ -23,19 +26,34 @@ def _model(invocation: Invocation) -> tuple[str, ...]:
     return ("--model", invocation.model) if invocation.model else ()
 
 
+def _droids(line: str) -> FailureKind | None:
+    """By its sentences alone: a number that an answer begins with is no HTTP status."""
+    return kind_in(line, factory_droid.SENTENCES)
+
+
 #: By driver. The Agent Client Protocol is no form of a CLI that a person works: it has none here.
 FORMS: dict[str, Interactive] = {
     "claude-code": ClaudeCodeTerminal(),
     "scripted": ScriptedTerminal(),
-    "codex": ScreenForm(arguments=_codex, names_sessions=True),
+    "codex": ScreenForm(arguments=_codex, names_sessions=True, kind_of=codex_failures.kind_of_text),
     "factory-droid": ScreenForm(
-        arguments=_model, names_sessions=True, env={"FACTORY_DROID_AUTO_UPDATE_ENABLED": "false"}
+        arguments=_model,
+        names_sessions=True,
+        kind_of=_droids,
+        env={"FACTORY_DROID_AUTO_UPDATE_ENABLED": "false"},
     ),
-    "gemini": ScreenForm(arguments=session_arguments, env={"GEMINI_CLI_NO_RELAUNCH": "1"}),
+    "gemini": ScreenForm(
+        arguments=session_arguments, kind_of=gemini_failures.kind_of_text, env={"GEMINI_CLI_NO_RELAUNCH": "1"}
+    ),
     "opencode": ScreenForm(
-        arguments=_opencode, names_sessions=True, env={"OPENCODE_DISABLE_AUTOUPDATE": "1"}
+        arguments=_opencode,
+        names_sessions=True,
+        kind_of=opencode_failures.kind_of_text,
+        env={"OPENCODE_DISABLE_AUTOUPDATE": "1"},
     ),
-    "qwen": ScreenForm(arguments=session_arguments, env={"QWEN_CODE_NO_RELAUNCH": "1"}),
+    "qwen": ScreenForm(
+        arguments=session_arguments, kind_of=qwen.kind_of_text, env={"QWEN_CODE_NO_RELAUNCH": "1"}
+    ),
 }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 
 from kokino.agents.drivers.contract import (
@@ -21,16 +22,26 @@ from kokino.agents.drivers.signs import describe, kind_of_exit
 from kokino.agents.drivers.terminal.boxes import MARK
 from kokino.agents.drivers.terminal.questions import question_on
 from kokino.agents.drivers.text import CONTENT_LIMIT, one_line
+from kokino.agents.failures import FailureKind
 
 #: What CLIs draw around a prompt that was sent.
 MARKS = f"{MARK}>\N{SINGLE RIGHT-POINTING ANGLE QUOTATION MARK}│┃ "
+#: And around what they say themselves: signs of a warning, dots, the corners of boxes.
+DRAWN = f"{MARKS}\t╭╮╰╯─━■▲⚠✕✖\u00d7✗●•✦\u2139\ufe0f⎿└"
 
 
 class ScreenReader(LineReader):
     """Takes the lines that came to the screen; they are the answer. See `contract.Reader`."""
 
-    def __init__(self, resumes: str | None = None, *, keeps_session: bool = True) -> None:
+    def __init__(
+        self,
+        resumes: str | None = None,
+        *,
+        keeps_session: bool = True,
+        kind_of: Callable[[str], FailureKind | None] | None = None,
+    ) -> None:
         super().__init__(resumes)
+        self._kind_of = kind_of
         #: False where the next turn cannot go on with this one: nobody knows what the CLI calls its session.
         self.keeps_session = keeps_session
         self._lines: list[str] = []
@@ -47,16 +58,26 @@ class ScreenReader(LineReader):
         self._end_if_whole()
 
     def outcome(self, exit: Exit) -> Outcome:
-        """Success is that it became quiet again; no other proof is to be had."""
+        """Success is that it became quiet again and shows no failure; no other proof is to be had."""
         content = "\n".join(self._lines)[:CONTENT_LIMIT]
-        is_good = self.is_final and bool(content.strip())
-        reason = None if is_good else one_line(self.last_words or f"{describe(exit)} without an answer")
+        kind, error = self._failure()
+        if kind is None and not (self.is_final and content.strip()):
+            kind, error = kind_of_exit(exit), self.last_words or f"{describe(exit)} without an answer"
         return Outcome(
-            kind=None if is_good else kind_of_exit(exit),
-            error=reason,
+            kind=kind,
+            error=None if kind is None else one_line(error),
             content=content,
             session_is_alive=self.keeps_session,
         )
+
+    def _failure(self) -> tuple[FailureKind | None, str]:
+        """What the CLI shows of its own failure: a line by which it is known, or one and its rest below."""
+        if self._kind_of is None:
+            return None, ""
+        lines = [line.strip(DRAWN) for line in self._lines]
+        pairs = [f"{line} {rest}" for line, rest in pairwise(lines)]
+        found = ((self._kind_of(said), said) for said in (*lines, *pairs))
+        return next(((kind, said) for kind, said in found if kind is not None), (None, ""))
 
     def _end_if_whole(self) -> None:
         if self._expected is not None and len(self._lines) >= self._expected:
@@ -72,6 +93,8 @@ class ScreenForm:
     env: Mapping[str, str] = field(default_factory=dict)
     #: It names its sessions itself, and its screen does not tell how.
     names_sessions: bool = False
+    #: What a line of its screen means that tells of a failure; None for any other.
+    kind_of: Callable[[str], FailureKind | None]
     quit: tuple[str, ...] = ("C-c", "C-c")
     stop: tuple[str, ...] = ("Escape",)
     commands: str = "/!#@"
@@ -87,7 +110,8 @@ class ScreenForm:
 
     def reader(self, resumes: str | None = None) -> Reader:
         """A fresh reader of the screen's lines."""
-        return ScreenReader(resumes, keeps_session=resumes is not None or not self.names_sessions)
+        keeps_session = resumes is not None or not self.names_sessions
+        return ScreenReader(resumes, keeps_session=keeps_session, kind_of=self.kind_of)
 
     def look(self, screen: str) -> Look:
         """A question that would take the prompt for its answer; else whatever it is."""
