@@ -24,6 +24,8 @@ class Stop(StrEnum):
     OUTPUT = "output"
     #: It could not be worked in its terminal; the typist knows why.
     STRANDED = "stranded"
+    #: The file of its session was cut: what it says now cannot be told from what it said before.
+    CUT = "cut"
     #: It was spoken with by a broker that is gone: nobody can go on with a dialogue.
     ORPHANED = "orphaned"
 
@@ -102,6 +104,10 @@ _ORPHANED = (
     "its broker went away, and a dialogue by the Agent Client Protocol ends with its broker:"
     " what it did until then may be done"
 )
+_CUT = (
+    "the file of its session was cut or written anew while it worked: its answer cannot be told from earlier"
+    " ones; look at what it did before you send the prompt again"
+)
 _OVERDUE = {
     Stop.TIMEOUT: (FailureKind.TIMEOUT, "still running at its deadline"),
     Stop.IDLE: (FailureKind.IDLE_TIMEOUT, "no output for as long as its idle deadline"),
@@ -118,6 +124,8 @@ def _verdict(
         return _overdue(reader, stop)
     if stop is Stop.ORPHANED and not reader.is_final:
         return State.LOST, FailureKind.LOST, _ORPHANED
+    if stop is Stop.CUT:
+        return State.FAILED, FailureKind.PROTOCOL, _CUT
     if exit_ is None and outcome.kind is not None:
         return State.LOST, FailureKind.LOST, "its broker or its process went away before it ended"
     state = State.COMPLETED if outcome.kind is None else State.FAILED

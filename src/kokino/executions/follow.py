@@ -66,7 +66,7 @@ class Source:
         """To be read from its beginning."""
         return Stream(
             self.name,
-            Tail(self.path, self.begins_at),
+            Tail(self.path, self.begins_at, floor=self.begins_at),
             self.take,
             Space(self.path, is_kept=not self.is_ours),
         )
@@ -222,6 +222,8 @@ class Follow:
         grown = 0
         for stream in self._streams:
             lines, size = stream.tail.read()
+            if stream.tail.is_cut and not self.reader.is_final:
+                self.interrupt(Stop.CUT)
             if stream.tail.was_emptied:
                 self._note_emptied(stream)
             found += [(stream, line) for line in lines]

@@ -108,6 +108,10 @@ class Tail:
     next_at: int = 0
     #: True when the last look found that the file had been emptied.
     was_emptied: bool = False
+    #: What stands before it is none of this process's and is never read: an earlier turn's end, say.
+    floor: int = 0
+    #: True once the file is shorter than that: where this process's lines begin is known no more.
+    is_cut: bool = False
     _splitter: LineSplitter = field(default_factory=LineSplitter)
     _descriptor: int | None = None
     #: The end of what was read.
@@ -116,7 +120,7 @@ class Tail:
     def resume(self, begins_at: int | None, size: int, body: bytes) -> None:
         """Begin behind a line that was read before."""
         if begins_at is None:  # the half of one: the file was emptied behind it
-            self.next_at, self._before = 0, b""
+            self.next_at, self._before = self.floor, b""
             return
         self.next_at = begins_at + size + 1
         # Of one that was cut the end is not known.
@@ -130,6 +134,9 @@ class Tail:
                 self._descriptor = self._open()
             except FileNotFoundError:
                 return [], 0
+        self.is_cut = self.is_cut or os.fstat(self._descriptor).st_size < self.floor
+        if self.is_cut:
+            return [], 0
         lines = self._begin_anew(self._descriptor) if self._is_other(self._descriptor) else []
         chunk = os.read(self._descriptor, CHUNK)
         self._before = (self._before + chunk)[-COMPARED:]
@@ -145,7 +152,9 @@ class Tail:
     def _open(self) -> int:
         descriptor = os.open(self.path, os.O_RDONLY)
         begins_at = self.next_at
-        if os.fstat(descriptor).st_size == begins_at - 1:  # the last line that was read had no newline
+        if (
+            self.floor < begins_at == os.fstat(descriptor).st_size + 1
+        ):  # the last line that was read had no newline
             begins_at -= 1
             self._before = self._before[:-1]
         os.lseek(descriptor, begins_at, os.SEEK_SET)
@@ -166,10 +175,10 @@ class Tail:
         )
 
     def _begin_anew(self, descriptor: int) -> list[Line]:
-        """Go to the start; the half line whose other half is lost."""
-        os.lseek(descriptor, 0, os.SEEK_SET)
+        """Go to where it began; the half line whose other half is lost."""
+        os.lseek(descriptor, self.floor, os.SEEK_SET)
         self.was_emptied = True
-        self.next_at, self._before = 0, b""
+        self.next_at, self._before = self.floor, b""
         return [Line(line.body, line.size, None) for line in self._splitter.finish()]
 
     def _placed(self, lines: list[Line]) -> list[Line]:

@@ -83,6 +83,14 @@ class Case:
 
 
 CASES = [
+    Case(
+        why="what it said cannot be told from what it said before, once the file of its session was cut",
+        exit=Exit(signal=15),
+        stop=Stop.CUT,
+        state=State.FAILED,
+        kind=FailureKind.PROTOCOL,
+        says="the file of its session was cut or written anew while it worked",
+    ),
     Case(why="it proved its success and went", state=State.COMPLETED),
     Case(
         why="what the CLI says of itself is the kind",

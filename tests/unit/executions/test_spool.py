@@ -74,6 +74,26 @@ def test_a_file_that_was_emptied_is_read_from_its_start(tmp_path: Path) -> None:
     assert tail.finish() == []
 
 
+def test_what_stood_there_before_is_never_read(tmp_path: Path) -> None:
+    """A session keeps the ends of earlier turns: cut below where this one began, it tells nothing more."""
+    path = tmp_path / "session"
+    path.write_bytes(b"old end\n")
+    tail = Tail(path, 8, floor=8)
+    with path.open("ab", buffering=0) as file:
+        file.write(b"one\ntwo\n")
+        assert [line.body for line in tail.read()[0]] == [b"one", b"two"]
+        os.truncate(path, 8)
+        file.write(b"three\n")
+        assert [line.body for line in tail.read()[0]] == [b"three"]
+        assert (tail.was_emptied, tail.is_cut) == (True, False)
+        os.truncate(path, 0)
+        file.write(b"old\n")
+        assert tail.read() == ([], 0)
+        assert tail.is_cut
+        file.write(b"old end\nand what follows\n")
+        assert tail.read() == ([], 0)
+
+
 def test_a_file_that_has_grown_longer_since_it_was_emptied_is_not_taken_for_the_same(tmp_path: Path) -> None:
     """Its size does not tell; what stands before the place of reading does."""
     path = tmp_path / "stdout"

@@ -1,0 +1,43 @@
+"""What is read of a file that a CLI keeps of its session."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+from kokino.agents.drivers.terminal.transcript import TranscriptReader
+from kokino.executions.ending import Stop
+from kokino.executions.follow import Follow, Source
+from kokino.executions.spool import Spool
+from kokino.testing.clock import ManualClock
+
+NOW = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
+END = json.dumps({"type": "system", "subtype": "turn_duration", "durationMs": 1}) + "\n"
+
+
+async def test_an_earlier_turns_end_ends_no_later_one(tmp_path: Path) -> None:
+    """A session that is cut while it works ends the execution; what stood there before is not heard."""
+    session, reader, stopped = tmp_path / "session.jsonl", TranscriptReader(), []
+    session.write_text(END * 2, encoding="utf-8")
+    follow = Follow(
+        execution=cast("Any", SimpleNamespace(execution_id="exec-1", agent_id="a", started_at=NOW)),
+        limits=cast("Any", None),
+        reader=reader,
+        spool=Spool(tmp_path / "spool"),
+        storage=cast("Any", None),
+        clock=ManualClock(NOW),
+        agent_log=cast("Any", None),
+        stop_tree=lambda: stopped.append(True),
+        on_records=lambda execution_id: None,
+    )
+    begins_at = session.stat().st_size
+    follow.read_from(
+        Source(name="session", path=session, take=reader.stdout, begins_at=begins_at, is_ours=False)
+    )
+    assert not await follow._look()
+    session.write_text(END, encoding="utf-8")
+    assert not await follow._look()
+    assert (reader.is_final, follow.stop, stopped) == (False, Stop.CUT, [True])
