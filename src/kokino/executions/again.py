@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from kokino.agents.drivers.contract import Reader
+from kokino.agents.drivers.terminal.screen import ScreenReader
 from kokino.agents.failures import FINAL, FailureKind
 from kokino.executions.model import Ending, Execution, State
 
@@ -48,12 +49,17 @@ def decide(
     """Another try, or None when this is the end.
 
     A session is replaced once: a CLI that knows no new one either is broken. Nothing is repeated that may
-    have changed something: not once a tool ran. And nothing that the deadline would cut off before it began.
+    have changed something: not once a tool ran, and not what was typed into a terminal. And nothing that the
+    deadline would cut off before it began.
     """
     if ending.state is not State.FAILED or ending.kind is None or reader.tools.count:
         return None
-    # A session may be dead beside the failure and not be its reason: of a login that is refused, say.
-    is_forgotten = not session_is_alive and ending.kind is FailureKind.PROTOCOL
+    if ending.was_typed:
+        return None
+    # A session may be dead beside the failure and not be its reason: of a login that is refused, say. And a
+    # screen does not tell that it is unknown.
+    can_tell = not isinstance(reader, ScreenReader)
+    is_forgotten = can_tell and not session_is_alive and ending.kind is FailureKind.PROTOCOL
     if is_forgotten and not execution.replaced:
         return Again(cause=Cause.SESSION, pause=timedelta(0), reason=str(ending.error))
     if ending.kind in FINAL or execution.retried >= retries.get(ending.kind, 0):

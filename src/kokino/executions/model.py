@@ -155,6 +155,8 @@ class Ending:
     began_anew: str | None = None
     #: When the account's quota is full again, where a record told it.
     resets_at: datetime | None = None
+    #: The prompt has been put into a terminal, or may have been: what a CLI made of it may be done.
+    was_typed: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

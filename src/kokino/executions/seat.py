@@ -111,7 +111,10 @@ class Seat:
                 file.write(b"\n".join(lines) + b"\n")
 
     def explain(self, ending: Ending, stop: Stop | None) -> Ending:
-        """The end with the reason that only the typist knows."""
+        """The end with what only the typist knows: was it typed, and why did it not get on."""
+        # Of what an earlier broker started nobody knows how far it was typed.
+        was_typed = self.typist.was_typed if self.typist else self.spool.session.exists()
+        ending = replace(ending, was_typed=was_typed)
         if stop is Stop.ORPHANED and ending.state is State.LOST:
             return replace(ending, error=ORPHANED)
         trouble = self.typist.trouble if self.typist else None

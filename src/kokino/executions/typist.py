@@ -98,6 +98,8 @@ class Typist:
     #: Why it did not get on.
     trouble: Stranded | None = None
     waiting: Waiting | None = None
+    #: The prompt was put in, or may have been: it must not be put in a second time.
+    was_typed: bool = False
     _before: Screen | None = None
     #: What stands in its box where nobody has typed: a hint, perhaps.
     _empty_box: str | None = None
@@ -176,6 +178,7 @@ class Typist:
 
     async def _send(self) -> None:
         """Paste the prompt and press Enter, until it has left the box."""
+        self.was_typed = True
         await self.terminal.paste(self._as_text())
         pasted = await self._steady_after(self._before)
         for _ in range(ENTERS):

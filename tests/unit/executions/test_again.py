@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from kokino.agents.drivers.stream_json import StreamJsonReader
+from kokino.agents.drivers.terminal.screen import ScreenReader
 from kokino.agents.failures import FailureKind
 from kokino.executions.again import LONGEST_PAUSE, Again, Cause, decide
 from kokino.executions.model import Ending, Execution, State
@@ -30,6 +31,7 @@ class Case:
     retried: int = 0
     left: timedelta = timedelta(minutes=5)
     cause: Cause | None = None
+    reader: type[StreamJsonReader | ScreenReader] = StreamJsonReader
     pause: timedelta = timedelta(0)
 
 
@@ -86,6 +88,22 @@ CASES = [
         session_is_alive=False,
         tools=2,
     ),
+    Case(
+        why="a prompt that was typed into a terminal may have been worked on, whatever failed then",
+        ending=replace(NETWORK, was_typed=True),
+        retries={FailureKind.NETWORK: 3},
+    ),
+    Case(
+        why="nor is it typed again for a session that is not known",
+        ending=replace(FORGOTTEN, was_typed=True),
+        session_is_alive=False,
+    ),
+    Case(
+        why="a screen does not tell that a session is forgotten: nobody knows what it is called",
+        ending=FORGOTTEN,
+        session_is_alive=False,
+        reader=ScreenReader,
+    ),
     Case(why="who was cancelled stays so", ending=Ending(state=State.CANCELLED, kind=FailureKind.CANCELLED)),
     Case(
         why="a timeout has used its time",
@@ -99,7 +117,7 @@ CASES = [
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.why)
 def test_another_try(case: Case) -> None:
     """The cause and the pause, or none."""
-    reader = StreamJsonReader()
+    reader = case.reader()
     for number in range(case.tools):
         reader.tools.begin(str(number), "Bash")
     execution = Execution(

@@ -80,3 +80,13 @@ async def test_nothing_is_typed_at_a_question_of_a_cli_whose_screen_is_not_known
     assert working.trouble is not None
     assert working.trouble.kind is kind
     assert quoted in working.trouble.message
+
+
+@pytest.mark.usefixtures("quick")
+async def test_it_is_known_whether_the_prompt_was_typed() -> None:
+    """What strands before may be tried again; afterwards the CLI may have begun with it."""
+    asking, deaf = typist(Shown(lambda done: TRUST_GEMINI)), typist(Shown(lambda done: "> "))
+    await asking.work()
+    await deaf.work()
+    assert deaf.trouble is not None
+    assert (asking.was_typed, deaf.was_typed) == (False, True)
