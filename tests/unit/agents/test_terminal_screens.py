@@ -85,6 +85,19 @@ CASES = [
     Case(why="it asks whether the folder is trusted", screen=TRUST, sight=Sight.DIALOG, keys=("1",)),
     Case(why="it asks for the key's use", screen=API_KEY, sight=Sight.DIALOG, keys=("1",)),
     Case(why="a tool asks", screen=BASH, sight=Sight.ASKING),
+    *(
+        Case(why=f"a tool asks, and {where} stands {said!r}", screen=screen, sight=Sight.ASKING)
+        for said in ("Press Enter to continue", "Select login method", "Do you want to use this API key?")
+        for where, screen in (
+            ("above it", f"{said}\n{BASH}"),
+            ("in its command", BASH.replace("touch made", f"echo '{said}'")),
+        )
+    ),
+    Case(
+        why="what has scrolled up is no dialog any more",
+        screen="\n".join(["Press Enter to continue", *["● said"] * 30]),
+        sight=Sight.UNCLEAR,
+    ),
     Case(
         why="nobody can log in here but a person",
         screen="Select login method:\n 1. Claude account",

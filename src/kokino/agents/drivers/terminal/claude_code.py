@@ -38,8 +38,10 @@ DIALOGS = (
     Dialog(name="choose a theme", sign=re.compile(r"Choose the text style that looks best"), keys=("Enter",)),
     Dialog(name="go on", sign=re.compile(r"Press Enter to continue"), keys=("Enter",)),
 )
-#: How a question of its tools begins.
-ASKS = re.compile(r"Do you want to .*\?|Would you like to proceed\?")
+#: How a question of its tools begins; that for the key of the environment comes before any tool.
+ASKS = re.compile(r"Do you want to (?!use this API key).*\?|Would you like to proceed\?")
+#: A dialog that it begins with stands in so many of the lowest lines: what is above may quote one.
+LOWEST = 24
 #: Beneath the box while it works.
 WORKS = re.compile(r"esc to interrupt")
 
@@ -71,9 +73,11 @@ class ClaudeCodeTerminal:
         """Understand a screen: a question covers the box, and where it works there is a box too."""
         box = box_in(screen)
         if box is None:
-            if found := next((dialog for dialog in DIALOGS if dialog.sign.search(screen)), None):
-                return found.look()
-            asked = question_in(screen, ASKS)
-            return Look(sight=Sight.ASKING, asks=asked) if asked else Look(sight=Sight.UNCLEAR)
+            # A tool's question first: what it shows may read like a dialog.
+            if asked := question_in(screen, ASKS):
+                return Look(sight=Sight.ASKING, asks=asked)
+            lowest = "\n".join(screen.rstrip().split("\n")[-LOWEST:])
+            found = next((dialog for dialog in DIALOGS if dialog.sign.search(lowest)), None)
+            return found.look() if found else Look(sight=Sight.UNCLEAR)
         is_working = WORKS.search(screen.rpartition(MARK)[2]) is not None
         return Look(sight=Sight.WORKING if is_working else Sight.READY, box=box)
