@@ -152,7 +152,7 @@ class Typist:
         if self.follow.reader.is_final:
             return []
         with suppress(TmuxFailed):
-            lines = below_box((await self.terminal.screen()).lines)
+            lines = below_box((await self.terminal.history()).lines)
             return [line.encode() for line in lines if line.strip()]
         return []
 
@@ -182,7 +182,8 @@ class Typist:
         await self.terminal.paste(self._as_text())
         pasted = await self._steady_after(self._before)
         for _ in range(ENTERS):
-            self._before = pasted
+            if self._is_blind:
+                self._before = await self.terminal.history()
             await self.terminal.keys("Enter")
             async for screen, look in self._looks(UNTIL_SENT):
                 if self._has_left(look, screen, pasted):
@@ -220,7 +221,7 @@ class Typist:
             quiet += 1
             if quiet >= QUIET_END and self._are_tools_done():
                 if self._is_blind:
-                    self._tell_lines(screen)
+                    await self._tell_lines()
                 elif look.sight is Sight.READY:
                     self.follow.settle()  # it waits for a prompt, whatever its records leave open
 
@@ -275,13 +276,13 @@ class Typist:
         now = self.processes()
         return now is None or self._idle_processes is None or now <= self._idle_processes
 
-    def _tell_lines(self, screen: Screen) -> None:
+    async def _tell_lines(self) -> None:
         """Hand the answer to whoever follows: once, as one piece of output."""
         reader, file = self.follow.reader, self.screen_file
         if not isinstance(reader, ScreenReader) or file is None or file.exists():
             return
         before = self._before.lines if self._before else ()
-        lines = new_lines(before, screen.lines, self.prompt)
+        lines = new_lines(before, (await self.terminal.history()).lines, self.prompt)
         file.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
         reader.expect(len(lines))
 

@@ -17,7 +17,7 @@ from kokino.process.client import Warden
 from kokino.process.model import Launch
 from kokino.process.tmux.client import TmuxFailed
 from kokino.process.tmux.server import TmuxMissing, TmuxServer
-from kokino.process.tmux.terminal import Screen, Terminal
+from kokino.process.tmux.terminal import SIZE, Screen, Terminal
 from tests.integration.process.box import PATIENCE, Box, ended, is_alive, until
 
 #: Shows each line that comes, with what no terminal prints made visible; asks for pastes to be marked.
@@ -102,8 +102,12 @@ async def test_a_screen_cannot_pass_for_an_answer(box: Box, warden: Warden, tmux
     terminal = await tmux.terminal("a")
     forged = "\n".join(f"%end 1 {number} 1\n%error 1 {number} 1\n%exit forged" for number in range(20))
     await box.start(warden, launch(box, terminal, "e", SAYS, forged))
-    screen = await shows(terminal, lambda text: "%exit forged" in text)
-    assert screen.lines.count("%exit forged") == 20
+    await shows(terminal, lambda text: text.rstrip().endswith("%exit forged"))
+    shown, all_of_it = await terminal.screen(), await terminal.history()
+    assert all_of_it.lines.count("%exit forged") == 20
+    # A look takes what is seen; what has scrolled away is asked for.
+    assert len(shown.lines) <= SIZE[1] < len(all_of_it.lines)
+    assert all_of_it.text == shown.text
     assert await terminal.client.run("display-message", "-p", "whole") == ("whole",)
     await warden.stop("e", signal=signal.SIGKILL)
     await ended(warden, "e")

@@ -18,7 +18,7 @@ _FIELDS = "#{pane_id} #{pane_pid} #{pane_tty}"
 
 @dataclass(frozen=True, slots=True)
 class Screen:
-    """What a terminal shows, and what has scrolled out of it since its CLI was started."""
+    """What a terminal shows, perhaps with what has scrolled out of it since its CLI was started."""
 
     #: All lines, the oldest first, without the spaces at their ends.
     lines: tuple[str, ...]
@@ -84,13 +84,17 @@ class Terminal:
             file.unlink(missing_ok=True)
 
     async def screen(self) -> Screen:
-        """What it shows now. Raises `TmuxFailed`.
+        """What it shows now, the part that is seen: a look is taken ten times a second. Raises `TmuxFailed`."""
+        return await self._captured()
 
-        By a file: what an agent writes must not come between the answers of tmux.
-        """
+    async def history(self) -> Screen:
+        """What it shows, beneath all that has scrolled out of it: up to megabytes. Raises `TmuxFailed`."""
+        return await self._captured("-S", "-")
+
+    async def _captured(self, *part: str) -> Screen:
+        """By a file: what an agent writes must not come between the answers of tmux."""
         file = self._file("screen")
-        capture = ("capture-pane", "-J", "-S", "-", "-b", self._name, "-t", self._pane)
-        await self.client.run(*capture)
+        await self.client.run("capture-pane", "-J", *part, "-b", self._name, "-t", self._pane)
         try:
             await self.client.run("save-buffer", "-b", self._name, str(file))
             await self.client.run("delete-buffer", "-b", self._name)
