@@ -9,6 +9,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
+import structlog
+
 from kokino.agents.drivers.contract import Interactive, Invocation, Surroundings
 from kokino.agents.drivers.terminal.registry import form_of
 from kokino.agents.failures import FailureKind
@@ -22,6 +24,8 @@ from kokino.executions.typist import Typist
 from kokino.executions.workshop import Workshop
 from kokino.process.model import Launch
 from kokino.process.tmux.terminal import Terminal
+
+log = structlog.get_logger(__name__)
 
 ORPHANED = (
     "its broker went away, and a CLI that is worked in a terminal ends with who types:"
@@ -106,9 +110,16 @@ class Seat:
         if self._working is not None:
             self._working.cancel()
         lines = await self.typist.last_screen()
-        if lines:
-            with self.spool.screen.open("ab") as file:
-                file.write(b"\n".join(lines) + b"\n")
+        try:
+            if lines:
+                with self.spool.screen.open("ab") as file:
+                    file.write(b"\n".join(lines) + b"\n")
+        except OSError as error:  # how it ended is known without it
+            log.warning(
+                "the last screen of a CLI cannot be kept",
+                execution=self.execution.execution_id,
+                reason=str(error),
+            )
 
     def explain(self, ending: Ending, stop: Stop | None) -> Ending:
         """The end with what only the typist knows: was it typed, and why did it not get on."""

@@ -120,6 +120,8 @@ class Typist:
             self._give_up(trouble)
         except TmuxFailed as error:
             self._give_up(Stranded(FailureKind.CRASH, f"its terminal is gone: {error.message}"))
+        except OSError as error:  # screens and prompts go by files: a full disk, say
+            self._give_up(Stranded(FailureKind.CRASH, f"its terminal cannot be worked: {error}"))
 
     def speak(self) -> None:
         """Nothing: it is spoken with by keys."""
@@ -151,7 +153,7 @@ class Typist:
         """What it showed beneath what it had drawn, when it ended by itself: why, as a rule."""
         if self.follow.reader.is_final:
             return []
-        with suppress(TmuxFailed):
+        with suppress(TmuxFailed, OSError):
             lines = below_box((await self.terminal.history()).lines)
             return [line.encode() for line in lines if line.strip()]
         return []

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import errno
+from pathlib import Path
+from typing import Any, cast
+
 import pytest
 
 from kokino.agents.drivers.contract import Look, Sight
 from kokino.agents.failures import FailureKind
+from kokino.executions.ending import Stop
+from kokino.executions.seat import Seat
+from kokino.executions.spool import Spool
 from kokino.executions.typist import UNTIL_ANSWERED, Answered
 from tests.unit.executions.worked import Shown, typist
 
@@ -90,3 +97,32 @@ async def test_it_is_known_whether_the_prompt_was_typed() -> None:
     await deaf.work()
     assert deaf.trouble is not None
     assert (asking.was_typed, deaf.was_typed) == (False, True)
+
+
+@pytest.mark.usefixtures("quick")
+async def test_a_full_disk_is_told_as_the_reason() -> None:
+    """Screens come by files: where none can be written nobody types, and the execution ends."""
+    shown = Shown(lambda done: "> ", fault=OSError(errno.ENOSPC, "No space left on device"))
+    working = typist(shown)
+    await working.work()
+    assert working.trouble is not None
+    assert "its terminal cannot be worked: [Errno 28] No space left on device" in working.trouble.message
+    assert working.follow.stop is Stop.STRANDED
+
+
+async def test_a_last_screen_that_cannot_be_kept_changes_no_end(tmp_path: Path) -> None:
+    """How it ended is known without it."""
+    spool = Spool(tmp_path)
+    spool.screen.symlink_to("/dev/full")
+    working = typist(Shown(lambda done: "out of memory"))
+    seat = Seat(
+        workshop=cast("Any", None),
+        execution=cast("Any", working.follow.execution),
+        spool=spool,
+        form=working.form,
+        typist=working,
+        _terminal=working.terminal,
+    )
+    assert await working.last_screen() == [b"out of memory"]
+    await seat.leave()
+    assert spool.screen.is_symlink()

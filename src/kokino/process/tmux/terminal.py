@@ -84,7 +84,7 @@ class Terminal:
             file.unlink(missing_ok=True)
 
     async def screen(self) -> Screen:
-        """What it shows now, the part that is seen: a look is taken ten times a second. Raises `TmuxFailed`."""
+        """What it shows now, the part that is seen: looks come ten times a second. Raises `TmuxFailed`."""
         return await self._captured()
 
     async def history(self) -> Screen:
