@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import structlog
@@ -108,6 +108,8 @@ class Typist:
     #: The question that was answered last, and for how many looks it has stood there since.
     _answered: str | None = None
     _unheard: int = 0
+    #: One answer at a time: the second sees what became of the first.
+    _answering: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def work(self) -> None:
         """From the start of the CLI to its end, or until the caller has seen that it ended."""
@@ -136,6 +138,10 @@ class Typist:
 
     async def answer(self, option_id: str, request_id: str | None) -> None:
         """Answer the permission that it waits for. Raises `Conflict` and `Invalid`."""
+        async with self._answering:
+            await self._answer(option_id, request_id)
+
+    async def _answer(self, option_id: str, request_id: str | None) -> None:
         if self.waiting is None:
             raise Conflict("it waits for no permission: somebody has answered, or it has gone on by itself")
         request = self.waiting.request
@@ -145,6 +151,10 @@ class Typist:
         if option_id not in known:
             message = f"{option_id!r} is none of its answers: {', '.join(sorted(known))}"
             raise Invalid(message, [Fault(field="optionId", message=message)])
+        # Since the last look somebody may have answered by hand: the key must not answer the next question.
+        shown = self.form.look((await self.terminal.screen()).text).asks
+        if shown is None or shown.id != request.id:
+            raise Conflict(f"request {request.id!r} does not wait any more; look at what it waits for now")
         self._answered = request.id
         await self.terminal.keys(option_id)
         await self._wait_for(None)

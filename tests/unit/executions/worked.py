@@ -45,7 +45,8 @@ class Shown:
         return await self.screen()
 
     async def keys(self, *names: str) -> None:
-        """Noted."""
+        """Noted, after a while, as tmux answers."""
+        await asyncio.sleep(0)
         self.done += names
 
     async def paste(self, text: str) -> None:
