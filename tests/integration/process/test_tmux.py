@@ -15,7 +15,7 @@ import pytest
 
 from kokino.process.client import Warden
 from kokino.process.model import Launch
-from kokino.process.tmux.client import TmuxFailed
+from kokino.process.tmux.client import TmuxClient, TmuxFailed
 from kokino.process.tmux.server import TmuxMissing, TmuxServer
 from kokino.process.tmux.terminal import SIZE, Screen, Terminal
 from tests.integration.process.box import PATIENCE, Box, ended, is_alive, until
@@ -111,6 +111,18 @@ async def test_a_screen_cannot_pass_for_an_answer(box: Box, warden: Warden, tmux
     assert await terminal.client.run("display-message", "-p", "whole") == ("whole",)
     await warden.stop("e", signal=signal.SIGKILL)
     await ended(warden, "e")
+
+
+async def test_a_client_that_is_never_answered_is_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody gets it, so nobody would close it."""
+    monkeypatch.setattr("kokino.process.tmux.client.PATIENCE", 0.5)
+    noted = tmp_path / "pid"
+    silent = ("/bin/sh", "-c", f"echo $$ > {noted}; exec sleep 60", "tmux")
+    with pytest.raises(TmuxFailed, match="did not answer"):
+        await TmuxClient.attach(silent, ("kokino",), {"PATH": os.environ["PATH"]})
+    assert not is_alive(int(noted.read_text()))
 
 
 async def test_a_server_that_was_killed_is_replaced(box: Box, warden: Warden, tmux: TmuxServer) -> None:

@@ -51,8 +51,12 @@ class TmuxClient:
             *argv, stdin=PIPE, stdout=PIPE, stderr=PIPE, env=dict(environment), start_new_session=True
         )
         client = cls(process)
-        # The command on its argv is answered like any other.
-        await client._answer()
+        try:
+            # The command on its argv is answered like any other.
+            await client._answer()
+        except BaseException:  # nobody gets it: it must not stay
+            await client._end()
+            raise
         return client
 
     async def run(self, *words: str) -> tuple[str, ...]:
@@ -74,10 +78,13 @@ class TmuxClient:
             async with asyncio.timeout(PATIENCE):
                 await self._process.wait()
         except TimeoutError:
-            with suppress(ProcessLookupError):
-                self._process.kill()
-            await self._process.wait()
+            await self._end()
         await self._reading
+
+    async def _end(self) -> None:
+        with suppress(ProcessLookupError):
+            self._process.kill()
+        await self._process.wait()
 
     async def _answer(self) -> Reply:
         answer: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()

@@ -129,9 +129,13 @@ class TmuxServer:
         await self._listens()
         own = (OWN, *_holder(NOTICE))
         client = await TmuxClient.attach(self._at(program), own, self._variables())
+        try:
+            for option in OPTIONS:
+                await client.run(*option)
+        except BaseException:  # without its options no terminal is as it should be: the next one asks anew
+            await client.close()
+            raise
         self._client = client
-        for option in OPTIONS:
-            await client.run(*option)
 
     async def _end_earlier(self) -> None:
         with suppress(ProcessError):
