@@ -112,6 +112,14 @@ def test_somebody_stopped_it() -> None:
     assert outcome.kind is FailureKind.CANCELLED
 
 
+def test_a_prompt_that_reads_like_a_stop_stops_nothing() -> None:
+    """Somebody asks what the words mean."""
+    asked = record("user", {"role": "user", "content": "[Request interrupted by user] What is that?"})
+    reader, _ = read(asked)
+    assert not reader.is_final
+    assert read(asked, assistant(text("A note.")), END)[1].content == "A note."
+
+
 def test_a_helpers_words_are_not_the_answer() -> None:
     """They are its own conversation, with its own tools and costs."""
     _, outcome = read(PROMPT, assistant(text("I am the answer."), id="a"),

@@ -70,6 +70,8 @@ class TranscriptReader(StreamJsonReader):
         self._message_id: str | None = None
         self._last: list[str] = []
         self._failed: Entry | None = None
+        #: The prompt stands in the file.
+        self._has_prompt = False
         #: By message: each of its records tells the same figures, or later ones.
         self._counts: dict[str, Usage] = {}
 
@@ -122,8 +124,12 @@ class TranscriptReader(StreamJsonReader):
         for block in entry.message.blocks:
             if block.tool_use_id:
                 self.tools.end(block.tool_use_id)
-        if not entry.is_sidechain and entry.message.text.startswith(INTERRUPTED):
+        if entry.is_sidechain:
+            return True
+        # The first is the prompt, which may say anything.
+        if self._has_prompt and entry.message.text.startswith(INTERRUPTED):
             self._end(Result(subtype="error_during_execution", is_error=True, errors=[entry.message.text]))
+        self._has_prompt = True
         return True
 
     def settle(self) -> None:
