@@ -44,15 +44,13 @@ def force(conn: Connection, agent: Agent, fallback: Fallback, cli_types: Mapping
     )
 
 
-def fault_in(conn: Connection, agent: Agent, target: str, cli_types: Mapping[str, CliType]) -> str | None:
-    """Why an agent cannot go there; None where it can."""
-    if agent.cli_type not in cli_types:
-        return f"there is no CLI type {agent.cli_type!r} any more; configure it again, or give it another one"
 def fault_in(
     conn: Connection, agent: Agent, target: str | None, cli_types: Mapping[str, CliType]
 ) -> str | None:
     """Why an agent cannot go there, to tmux where nobody names a target; None where it can."""
-    own = cli_types[agent.cli_type]
+    own = cli_types.get(agent.cli_type)
+    if own is None:
+        return f"there is no CLI type {agent.cli_type!r} any more; configure it again, or give it another one"
     if target == PARK:
         return None
     if target is None or target == TMUX:

@@ -175,7 +175,11 @@ def _around(agent: Agent, fallback: Fallback, traffic: Traffic, own: Route) -> R
 def _in_terminal(agent: Agent, traffic: Traffic, own: Route, disabled: str, *, is_named: bool) -> Route:
     """The way through tmux: the same CLI, login and session, worked as a person would."""
     if agent.mode.of_caller is Mode.TMUX:
-        return _other(own, Way.REFUSE, f"{disabled} and agent {agent.agent_id!r} runs in tmux anyway")
+        if agent.agent_id in traffic.forced:
+            said = f"{disabled} and runs in tmux anyway; name another target, or clear it"
+            return _other(own, Way.REFUSE, said)
+        # What is disabled is the headless form of its CLI type, which it does not use.
+        return _unless_parked(agent, traffic, own, "")
     if missing := traffic.cli_types[agent.cli_type].no_terminal:
         said = f"{disabled} and agent {agent.agent_id!r} has no fallback: {missing}; enable it, or set one"
         return _other(own, Way.REFUSE, said)

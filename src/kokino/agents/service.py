@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 from kokino.agents import circuit_store, circuits, detours, roster, store, traffic_store
 from kokino.agents.breaker import in_tmux
-from kokino.agents.model import Agent, CliType, Fallback, Pause, Scope
+from kokino.agents.model import Agent, CliType, Fallback, Mode, Pause, Scope
 from kokino.agents.parking import pause_event
 from kokino.agents.routing import PARK, TMUX, named_target, target_of
 from kokino.agents.unasked import Vouch, is_let_loose, loosest
@@ -253,6 +253,7 @@ def _check_ways(
     stranded = any(
         agent.cli_type == fallback.cli_type
         and target_of(agent, fallback) == TMUX
+        and agent.mode.of_caller is not Mode.TMUX
         and detours.fault_in(conn, agent, named_target(agent, fallback), cli_types) is not None
         for agent in agents
     )

@@ -25,6 +25,7 @@ from kokino.escalation import store as escalation_store
 from kokino.escalation.model import Escalation, EscalationState
 from kokino.executions import store as execution_store
 from kokino.executions.model import Ending, Execution, State
+from kokino.executions.probes import WANTED
 from kokino.incidents import store as incident_store
 from kokino.incidents.model import BROKER, EntryKind
 from kokino.notify import store as outbox
@@ -83,6 +84,7 @@ class Outage:
             rules={rule.id: rule for rule in rulefile.packaged()},
             playbooks=load_library(),
             desk=SimpleNamespace(routing=ROUTING),
+            probes=SimpleNamespace(wanted=WANTED),
             public_url="http://127.0.0.1:5050",
         )
         problems.install(app)

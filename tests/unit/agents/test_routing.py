@@ -149,12 +149,11 @@ CASES = [
         says="worked in tmux",
     ),
     Case(
-        why="one that is worked in tmux anyway has no way there",
+        why="one that is worked in tmux anyway goes on there: what is disabled is the headless form",
         agent=replace(agent(), mode=Mode.TMUX),
         fallbacks=(disabled("claude"),),
         mode=Mode.TMUX,
-        way=Way.REFUSE,
-        says="and agent 'writer' runs in tmux anyway",
+        says="its own CLI type",
     ),
     Case(
         why="without tmux an agent of that mode does not run",
