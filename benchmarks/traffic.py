@@ -76,6 +76,9 @@ class Traffic:
     def last(self, types: Collection[str], until: datetime, labels: Labels) -> Moment | None:
         raise NotImplementedError
 
+    def message(self, moment: Moment) -> str | None:
+        raise NotImplementedError
+
     def told(self, labels: Labels, until: datetime) -> Told | None:
         raise NotImplementedError
 

@@ -201,7 +201,9 @@ def _of_events(
         case Level():
             since = _for(measurements, condition, now)
             return Finding(
-                condition=condition, holds=since is not None, say=partial(words.level, condition, since)
+                condition=condition,
+                holds=since is not None,
+                say=partial(words.level, condition, since, measurements.said.get(condition.id)),
             )
         case Timer():
             since = _for(measurements, condition, now)

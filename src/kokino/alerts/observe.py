@@ -70,6 +70,10 @@ class Source(Protocol):
         """The last event of these types before `until`."""
         ...
 
+    def message(self, moment: Moment) -> str | None:
+        """What was said of the event of that moment, as `last` gave it."""
+        ...
+
     def running(self, until: datetime, labels: Labels) -> Sequence[datetime]:
         """When each of the users' executions started that still runs, the oldest first."""
         ...
@@ -103,6 +107,8 @@ class Measurements:
     events: Mapping[str, int] = field(default_factory=dict)
     #: By id of the condition: since when its level is raised, or its timer runs.
     since: Mapping[str, datetime] = field(default_factory=dict)
+    #: By id of the condition: what was said of the event that raised its level.
+    said: Mapping[str, str] = field(default_factory=dict)
     #: By id of the condition: what was said of an alert of others that fires by that.
     told: Mapping[str, Told] = field(default_factory=dict)
     #: The latest resolve, which no window reaches back to.
@@ -171,6 +177,7 @@ def measure(
             if isinstance(part, Count)
         },
         since=dict(_since(rule, source, until, labels)),
+        said=dict(_said(rule, source, until, labels)),
         told=dict(_told(rule, source, until, labels)),
         windows_from=windows_from,
     )
@@ -240,6 +247,16 @@ def _since(
             yield part.id, first or begun.at
         else:
             yield part.id, begun.at
+
+
+def _said(rule: AlertRule, source: Source, until: datetime, labels: Labels) -> Iterator[tuple[str, str]]:
+    """Of each level that is raised, why: its last raising event's own words, where it has any."""
+    for part in rule.conditions:
+        if isinstance(part, Level) and (begun := source.last(part.raised_by, until, labels)) is not None:
+            over = source.last(part.lowered_by, until, labels)
+            message = source.message(begun) if over is None or over <= begun else None
+            if message is not None:
+                yield part.id, message
 
 
 def _told(rule: AlertRule, source: Source, until: datetime, labels: Labels) -> Iterator[tuple[str, Told]]:

@@ -16,6 +16,7 @@ from kokino.alerts.rule import AlertRule, By
 from kokino.clock import MILLISECOND
 from kokino.slo.model import SloId
 from kokino.telemetry import latest_store, rollup_store, window_store
+from kokino.telemetry import store as telemetry_store
 from kokino.telemetry.latest_store import Latest
 from kokino.telemetry.model import EVERYBODY, PROBE, Counts, Memory, Owner, Running, Scope
 
@@ -63,6 +64,9 @@ class Stored:
             if one.at < until and bears(labels, one.agent_id, one.cli_type)
         ]
         return max(found, default=None)
+
+    def message(self, moment: Moment) -> str | None:
+        return telemetry_store.message(self.conn, moment.number)
 
     def running(self, until: datetime, labels: Labels) -> Sequence[datetime]:
         if self._running is None:

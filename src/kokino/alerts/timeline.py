@@ -99,6 +99,9 @@ class Timeline:
         place = bisect_left(series.times, until) - 1
         return None if place < 0 else Moment(series.times[place], series.numbers[place])
 
+    def message(self, moment: Moment) -> str | None:
+        return self.events[moment.number].message
+
     def running(self, until: datetime, labels: Labels) -> Sequence[datetime]:
         last = until - MILLISECOND
         return sorted(

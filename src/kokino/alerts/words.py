@@ -26,6 +26,8 @@ from kokino.clock import spoken
 from kokino.slo.model import SloId
 from kokino.telemetry.model import Counts, Memory
 
+#: Characters of what an event said that stand in a reason: a message is no log.
+LONGEST = 300
 _UNITS = (("d", timedelta(days=1)), ("h", timedelta(hours=1)), ("min", timedelta(minutes=1)))
 
 
@@ -102,12 +104,13 @@ def count(number: int, condition: Count) -> str:
     return f"{number} events over {length(condition.window)} ({kinds}); {asked} asked for"
 
 
-def level(condition: Level, since: timedelta | None) -> str:
-    """``CIRCUIT_OPENED, 3 min ago, and nothing since that ends it``."""
+def level(condition: Level, since: timedelta | None, said: str | None) -> str:
+    """``CIRCUIT_OPENED 3 min ago, and no CIRCUIT_CLOSED since: stopped after 5 failures in a row``."""
     raised, lowered = " or ".join(condition.raised_by), " or ".join(condition.lowered_by)
     if since is None:
         return f"no {raised} without {lowered} after it"
-    return f"{raised}{_ago(since)}, and no {lowered} since"
+    told = "" if said is None else f": {said if len(said) <= LONGEST else said[: LONGEST - 1] + '…'}"
+    return f"{raised}{_ago(since)}, and no {lowered} since{told}"
 
 
 def timer(condition: Timer, since: timedelta | None, *, is_over: bool) -> str:

@@ -71,6 +71,11 @@ def append(conn: Connection, event: Event) -> int:
     return number
 
 
+def message(conn: Connection, event_id: int) -> str | None:
+    """What was said of one event; None where nothing was, or it is too old to be kept."""
+    return conn.scalar(select(events.c.message).where(events.c.event_id == event_id))
+
+
 def recent(
     conn: Connection,
     *,

@@ -105,3 +105,14 @@ def test_of_two_events_at_one_instant_the_later_told_is_the_later() -> None:
         event(EventType.INTEGRITY_CHECK_PASSED, 1, number=2),
     )
     assert changes(integrity, [clean, damaged], minutes=5) == []
+
+
+def test_a_level_is_told_with_what_its_event_said() -> None:
+    """A page says what is wrong, and no more of it than fits."""
+    watched = packaged_rule("environment-degraded")
+    said = "binary: 'gemini' is not on PATH"
+    for message, told in ((said, said), ("x" * 999, "x" * 299 + "…"), (None, "no ENV_RESTORED since")):
+        degraded = Event(type=EventType.ENV_DEGRADED, at=START, cli_type="gemini", message=message)
+        run = rehearsal(watched, [degraded], defaults())
+        list(run.run([START + MINUTE]))
+        assert run.changes[-1].reason.endswith(told)
