@@ -106,13 +106,15 @@ def _probe(conn: sqlite3.Connection, path: Path) -> None:
     conn.execute("ROLLBACK")
     verdict = conn.execute("PRAGMA quick_check(1)").fetchone()[0]
     if verdict != "ok":
-        raise StorageError(f"{path}: the file is damaged ({verdict}): {_RESTORE}")
+        raise StorageError(f"{path}: the file is damaged ({' '.join(verdict.split())}): {_restore(path)}")
 
 
-_RESTORE = (
-    "put a backup in its place with `kokino integrity restore FILE`, or move it aside and start again for an"
-    " empty one"
-)
+def _restore(path: Path) -> str:
+    backups = path.parent / "backups"
+    return (
+        f"put a backup in its place, one of {backups}, with `kokino integrity restore FILE`, same --home,"
+        " or move it aside and start again for an empty one"
+    )
 
 
 def _cannot_open(path: Path, error: Exception) -> StorageError:
@@ -123,7 +125,7 @@ def _cannot_open(path: Path, error: Exception) -> StorageError:
             f" stop it (fuser {path} tells which) and start again"
         )
     if "not a database" in said or "malformed" in said:
-        return StorageError(f"{path}: the file is damaged ({said}): {_RESTORE}")
+        return StorageError(f"{path}: the file is damaged ({said}): {_restore(path)}")
     return StorageError(f"{path}: {said}")
 
 

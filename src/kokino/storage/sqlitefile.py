@@ -69,6 +69,11 @@ def back_up(path: Path, target: Path, given_up: threading.Event | None = None) -
             # Private from its first byte on: prompts and answers are in it.
             os.close(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600))
             _copy(path, unfinished, given_up)
+            if faults := faults_in(unfinished):  # a copy is as whole as what was copied
+                raise StorageError(
+                    f"{path}: the database is damaged ({faults[0]}), so no backup was made: put an earlier"
+                    f" one of {target.parent} in its place with `kokino integrity restore FILE`"
+                )
             check_whole(unfinished)
             _settle(unfinished, target)
     except (OSError, sqlite3.Error) as error:

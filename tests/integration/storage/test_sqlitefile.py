@@ -179,6 +179,19 @@ async def test_only_a_whole_database_of_ours_is_restored(
             sqlitefile.restore(file, path, aside="old")
 
 
+async def test_of_a_damaged_database_no_backup_is_made(storage: Storage, path: Path, tmp_path: Path) -> None:
+    """What is said is about the database, and names where older ones are; nothing half is left."""
+    damaged, target = tmp_path / "damaged.db", tmp_path / "backups" / "b.db"
+    sqlitefile.back_up(path, damaged)
+    tear_page(damaged, "installation")
+    with pytest.raises(StorageError) as caught:
+        sqlitefile.back_up(damaged, target)
+    said = str(caught.value)
+    assert said.startswith(f"{damaged}: the database is damaged (")
+    assert f"put an earlier one of {target.parent} in its place" in said
+    assert await asyncio.to_thread(lambda: list(target.parent.iterdir())) == []
+
+
 async def test_a_backup_that_nobody_waits_for_any_more_leaves_nothing(storage: Storage, path: Path) -> None:
     """A broker that stops is not held up by it."""
     given_up = threading.Event()
