@@ -75,6 +75,12 @@ def check_binary(cli_type: CliType, env: Mapping[str, str]) -> Check:
     setting = f"set cli_types.{cli_type.name}.command to where it is"
     if os.sep in program:
         return _missing_file(program, setting)
+    if (own := cli_type.env.get("PATH")) is not None:
+        # It may well be installed, and on everybody else's.
+        where = f"the PATH that cli_types.{cli_type.name}.env sets, {own}"
+        return Check(
+            name="binary", passed=False, message=f"{program!r} is not on {where}: mend that, or {setting}"
+        )
     return Check(
         name="binary",
         passed=False,

@@ -56,6 +56,15 @@ def test_a_missing_program_is_told_with_the_setting_that_would_help() -> None:
     )
 
 
+def test_a_path_that_the_cli_type_sets_itself_is_named() -> None:
+    """The program may be on everybody else's: installing it again would not help."""
+    check = check_binary(cli("tool", PATH="/nowhere"), {"PATH": "/nowhere"})
+    assert check.message.startswith(
+        "'tool' is not on the PATH that cli_types.codex.env sets, /nowhere: mend that"
+    )
+    assert check.mend is None
+
+
 def test_a_file_that_cannot_be_run_is_no_program(tmp_path: Path) -> None:
     """Though it is there."""
     path = program(tmp_path)
