@@ -14,6 +14,7 @@ from kokino.incidents.lessons import found_cause, latest_pattern
 from kokino.incidents.markdown import fenced, line, paragraphs, trimmed
 from kokino.incidents.model import BROKER, EntryKind, Incident, IncidentState, TimelineEntry
 from kokino.incidents.parts import merged, part
+from kokino.slo.model import SloId
 
 #: Bookkeeping that a reader of the review does not miss: its facts stand in other parts of the document.
 LEFT_OUT = frozenset({EntryKind.OPENED, EntryKind.CAUSE, EntryKind.ACTION_ITEM})
@@ -95,7 +96,9 @@ def _status(story: Story) -> str:
 
 
 def _impact(story: Story) -> str:
-    return "\n".join(f"- {line(said)}" for said in sentences(story.impact, story.zone))
+    is_its_own = story.incident.labels.get("slo") == SloId.AVAILABILITY
+    said = sentences(story.impact, story.zone, is_its_own=is_its_own)
+    return "\n".join(f"- {line(one)}" for one in said)
 
 
 def _timeline(story: Story) -> str:

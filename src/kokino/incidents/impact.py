@@ -47,25 +47,31 @@ class Impact:
         return cls(**values)
 
 
-def sentences(impact: Impact, zone: tzinfo) -> Iterator[str]:
-    """The cost in sentences, for the review document."""
+def sentences(impact: Impact, zone: tzinfo, *, is_its_own: bool = True) -> Iterator[str]:
+    """The cost in sentences, for the review document.
+
+    It is the incident's own where that is about executions that fail. Beside another trouble, such as damaged
+    data, executions may fail for reasons of theirs.
+    """
     if impact.since is None:
         yield "No execution of a user failed."
         return
     span = f"between {words.instant(impact.since, zone)} and {words.instant(impact.until, zone)}"
     rate = words.share(impact.failed / impact.valid)
-    yield f"{impact.failed} of {impact.valid} executions failed ({rate}) {span}."
+    meanwhile = "" if is_its_own else ", for this or another reason"
+    yield f"{impact.failed} of {impact.valid} executions failed ({rate}) {span}{meanwhile}."
     yield f"By kind: {_counts(impact.kinds)}. By CLI type: {_counts(impact.cli_types)}."
     yield f"Agents that felt it ({len(impact.agents)}): {', '.join(impact.agents)}."
     if impact.budget_spent is not None and impact.budget_left is not None:
         left = words.share(impact.budget_left)
-        yield f"Error budget: {_spent(impact.budget_spent)}, {left} left."
+        spent = _spent(impact.budget_spent, "by this incident" if is_its_own else "meanwhile")
+        yield f"Error budget: {spent}, {left} left."
 
 
-def _spent(share: float) -> str:
+def _spent(share: float, how: str) -> str:
     if share < 1:
-        return f"{words.share(share)} spent by this incident"
-    return f"all of it and more spent by this incident ({share:.1f} times the budget)"
+        return f"{words.share(share)} spent {how}"
+    return f"all of it and more spent {how} ({share:.1f} times the budget)"
 
 
 def _counts(figures: Mapping[str, int]) -> str:

@@ -38,7 +38,7 @@ def told(
 INCIDENT = Incident(
     number=7,
     rule_id="availability-slo-breach",
-    labels={},
+    labels={"slo": "availability"},
     title="Availability SLO Breach",
     severity="P1",
     owner="@backend-team",
@@ -241,6 +241,15 @@ def test_more_than_the_budget_is_said_so() -> None:
     deep = replace(STORY.impact, budget_spent=46.0, budget_left=0.0)
     text = render(replace(STORY, impact=deep))
     assert "all of it and more spent by this incident (46.0 times the budget), 0 % left." in text
+
+
+def test_failures_beside_another_trouble_are_not_said_to_be_its_own() -> None:
+    """Of damaged data no execution needs to have failed; those that did, did so meanwhile."""
+    incident = replace(INCIDENT, rule_id="data-integrity-failure", labels={"slo": "integrity"})
+    text = render(replace(STORY, incident=incident))
+    assert "for this or another reason." in text
+    assert "spent meanwhile" in text
+    assert "by this incident" not in text
 
 
 def test_an_agent_cannot_write_the_document() -> None:
