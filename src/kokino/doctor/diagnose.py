@@ -12,7 +12,7 @@ from pathlib import Path
 from kokino.agents.drivers.contract import Driver
 from kokino.agents.drivers.needs import home_of
 from kokino.agents.drivers.registry import driver_named
-from kokino.agents.model import Agent, CliType
+from kokino.agents.model import Agent, CliType, Mode
 from kokino.doctor.disk import check_disks, look_at_disks
 from kokino.doctor.login import check_login, read_file
 from kokino.doctor.model import Check, Diagnosis
@@ -109,7 +109,14 @@ def _missing_file(program: str, setting: str) -> Check:
 
 
 def check_environment(setting: Setting) -> Check:
-    """Do working directories and HOME exist, may we use them, and is a variable set that the CLI needs?"""
+    """Do working directories and HOME exist, may we use them, and is a variable set that the CLI needs?
+
+    Without what they are worked in, those of the mode tmux cannot run either.
+    """
+    typed = [agent.agent_id for agent in setting.agents if agent.mode.of_caller is Mode.TMUX]
+    if typed and (missing := setting.cli_type.no_terminal):
+        said = f"agents that are worked in tmux cannot run ({', '.join(typed)}): {missing}"
+        return Check(name="environment", passed=False, message=said)
     folders = check_folders(setting.agents)
     home = home_of(setting.env)
     if not folders.passed or (home.is_dir() and os.access(home, os.W_OK | os.X_OK)):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -11,9 +12,17 @@ import pytest
 
 from kokino.agents.drivers.registry import DRIVERS
 from kokino.agents.environment import environment_of
-from kokino.agents.model import Agent, CliType
-from kokino.doctor.diagnose import check_binary, check_folders, diagnose, diagnose_all, installing
+from kokino.agents.model import Agent, CliType, Mode
+from kokino.doctor.diagnose import (
+    check_binary,
+    check_environment,
+    check_folders,
+    diagnose,
+    diagnose_all,
+    installing,
+)
 from kokino.doctor.disk import Disk, check_disks, look_at_disk, look_at_disks
+from kokino.doctor.setting import settings_of
 from kokino.errors import NotFound
 
 NOW = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
@@ -63,6 +72,23 @@ def test_a_path_that_the_cli_type_sets_itself_is_named() -> None:
         "'tool' is not on the PATH that cli_types.codex.env sets, /nowhere: mend that"
     )
     assert check.mend is None
+
+
+def test_agents_that_are_worked_in_tmux_need_one(tmp_path: Path) -> None:
+    """All their executions would be refused; the others of the CLI type do not care."""
+    typed = replace(agent("writer", tmp_path), mode=Mode.TMUX)
+    cli_type = replace(cli("tool"), no_terminal="there is no tmux on PATH")
+    inherited = {"HOME": str(tmp_path)}
+    [both] = settings_of(cli_type, [agent("reviewer", tmp_path), typed], inherited, tmp_path)
+    found = check_environment(both)
+    assert (found.passed, found.message) == (
+        False,
+        "agents that are worked in tmux cannot run (writer): there is no tmux on PATH",
+    )
+    [other] = settings_of(cli_type, [agent("reviewer", tmp_path)], inherited, tmp_path)
+    assert check_environment(other).passed
+    [well] = settings_of(cli("tool"), [typed], inherited, tmp_path)
+    assert check_environment(well).passed
 
 
 def test_a_file_that_cannot_be_run_is_no_program(tmp_path: Path) -> None:
