@@ -164,6 +164,7 @@ def measure(
         (view, length): counted(source, view, since(length), now, labels, windows_from=windows_from)
         for view, length in asked
     }
+    since_when = dict(_since(rule, source, until, labels))
     means = [part for part in (*rule.conditions, resolve) if isinstance(part, Mean | Lower)]
     return Measurements(
         counts=counts,
@@ -176,8 +177,8 @@ def measure(
             for part in rule.conditions
             if isinstance(part, Count)
         },
-        since=dict(_since(rule, source, until, labels)),
-        said=dict(_said(rule, source, until, labels)),
+        since=since_when,
+        said=dict(_said(rule, since_when, source, until, labels)),
         told=dict(_told(rule, source, until, labels)),
         windows_from=windows_from,
     )
@@ -249,12 +250,14 @@ def _since(
             yield part.id, begun.at
 
 
-def _said(rule: AlertRule, source: Source, until: datetime, labels: Labels) -> Iterator[tuple[str, str]]:
+def _said(
+    rule: AlertRule, since: Mapping[str, datetime], source: Source, until: datetime, labels: Labels
+) -> Iterator[tuple[str, str]]:
     """Of each level that is raised, why: its last raising event's own words, where it has any."""
     for part in rule.conditions:
-        if isinstance(part, Level) and (begun := source.last(part.raised_by, until, labels)) is not None:
-            over = source.last(part.lowered_by, until, labels)
-            message = source.message(begun) if over is None or over <= begun else None
+        if isinstance(part, Level) and part.id in since:
+            begun = source.last(part.raised_by, until, labels)
+            message = None if begun is None else source.message(begun)
             if message is not None:
                 yield part.id, message
 

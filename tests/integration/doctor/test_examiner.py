@@ -17,30 +17,16 @@ from kokino.doctor.examiner import Examiner
 from kokino.doctor.model import Check, Diagnosis
 from kokino.doctor.settings import DoctorSettings, DryRun
 from kokino.executions.model import Execution
-from kokino.process.client import Warden
+from tests.integration.doctor.examining import an_examiner
 
 NOW = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
-
-
-async def nobody(cli_type: str) -> Execution:
-    """No prompt is wanted here."""
-    raise AssertionError(cli_type)
 
 
 @pytest.fixture
 async def examiner(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Examiner]:
     """A doctor with a warden."""
-    warden = await Warden.attach(tmp_path_factory.mktemp("w"))
-    home = tmp_path_factory.mktemp("home")
-    yield Examiner(
-        settings=DoctorSettings(timeout=timedelta(seconds=3)),
-        warden=warden,
-        spool=tmp_path_factory.mktemp("spool"),
-        environment={"PATH": "/usr/bin:/bin", "HOME": str(home)},
-        home=home,
-        ask=nobody,
-    )
-    await warden.close()
+    async with an_examiner(tmp_path_factory, timeout=timedelta(seconds=3)) as found:
+        yield found
 
 
 def codex(folder: Path, script: str) -> CliType:

@@ -17,10 +17,9 @@ from kokino.agents.drivers.registry import DRIVERS
 from kokino.agents.model import Agent, CliType
 from kokino.doctor.examiner import Examiner
 from kokino.doctor.model import Check, Diagnosis
-from kokino.doctor.settings import DoctorSettings, DryRun
-from kokino.executions.model import Execution
-from kokino.process.client import Warden
+from kokino.doctor.settings import DryRun
 from tests.fixtures.real_clis import CLAUDE, CODEX, DROID, GEMINI, OPENCODE, QWEN, RealCli, installed
+from tests.integration.doctor.examining import an_examiner
 
 NOW = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
 CLIS = (CLAUDE, CODEX, DROID, GEMINI, OPENCODE, QWEN)
@@ -42,26 +41,12 @@ LOGINS: Mapping[str, tuple[str, Any]] = {
 }
 
 
-async def nobody(cli_type: str) -> Execution:
-    """No prompt is wanted here."""
-    raise AssertionError(cli_type)
-
-
 @pytest.fixture
 async def examiner(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Examiner]:
     """A doctor with a warden, whose agents inherit nothing of this machine."""
-    warden = await Warden.attach(tmp_path_factory.mktemp("w"))
-    home = tmp_path_factory.mktemp("home")
-    yield Examiner(
-        # As long as a busy machine may take to load them all.
-        settings=DoctorSettings(timeout=timedelta(minutes=2)),
-        warden=warden,
-        spool=tmp_path_factory.mktemp("spool"),
-        environment={"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": str(home)},
-        home=home,
-        ask=nobody,
-    )
-    await warden.close()
+    # As long as a busy machine may take to load them all.
+    async with an_examiner(tmp_path_factory, timeout=timedelta(minutes=2)) as found:
+        yield found
 
 
 async def examined(examiner: Examiner, cli: RealCli) -> Diagnosis:
