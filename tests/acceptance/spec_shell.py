@@ -57,8 +57,7 @@ class Shell:
         return subprocess.run(
             ["bash", "-c", f"{command}\nstatus=$?\nwait\nexit $status"],
             cwd=self.folder,
-            # As after `. .venv/bin/activate`.
-            env={**os.environ, "PATH": f"{KOKINO.parent}:{os.environ['PATH']}"},
+            env=_environment(),
             capture_output=True,
             text=True,
             timeout=PATIENCE,
@@ -94,6 +93,12 @@ class Shell:
             process.wait(PATIENCE)
         os.close(ours)
         return seen
+
+
+def _environment() -> dict[str, str]:
+    """As after `. .venv/bin/activate`. No shell hands on how wide it is: `ps` would cut its lines."""
+    own = {name: value for name, value in os.environ.items() if name not in {"COLUMNS", "LINES"}}
+    return {**own, "PATH": f"{KOKINO.parent}:{own['PATH']}"}
 
 
 def _read(terminal: int) -> str:
