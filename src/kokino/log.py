@@ -29,7 +29,6 @@ def start_logging(file: Path | None, *, level: str = "INFO", to_terminal: bool =
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),
-        cache_logger_on_first_use=True,
     )
     root = logging.getLogger()
     for handler in list(root.handlers):

@@ -113,6 +113,13 @@ async def session_of(broker: TestBroker) -> str:
     return str(status["sessionId"])
 
 
+async def its_version_is_known(broker: TestBroker, execution: str) -> None:
+    """A CLI that does not tell it in its records is asked afterwards, and writes to its home meanwhile."""
+    async with asyncio.timeout(PATIENCE):
+        while (await broker.get(f"/executions/{execution}"))["cliVersion"] is None:
+            await asyncio.sleep(0.05)
+
+
 @every_cli
 async def test_a_session_is_resumed_and_replaced_when_it_is_gone(
     name: str, tmp_path: Path, model_server: ModelServer
@@ -131,6 +138,7 @@ async def test_a_session_is_resumed_and_replaced_when_it_is_gone(
         assert "Remember the word heron." in carried
         assert "I shall remember the heron." in carried
 
+        await its_version_is_known(broker, second["executionId"])
         shutil.rmtree(tmp_path / "cli-home")
         row.environment(tmp_path / "cli-home", model_server)
         third = (await broker.execute("agent", "Say something new.")).json()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
@@ -73,12 +73,12 @@ def openslo(out: Out = None, home: Home = None) -> None:
     _write(found.text, found.files, out)
 
 
-def _write(text: str, files: Mapping[str, str], out: Path | None) -> None:
+def _write(text: str, files: Callable[[], Mapping[str, str]], out: Path | None) -> None:
     """`text` to a file or the standard output, `files` into a folder."""
     if out is None:
         typer.echo(text, nl=False)
     elif out.is_dir():
-        _write_all({out / name: inside for name, inside in files.items()})
+        _write_all({out / name: inside for name, inside in files().items()})
     else:
         _write_all({out: text})
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -27,8 +27,8 @@ class Written:
 
     #: All of it in one file.
     text: str
-    #: What a folder gets, by file name.
-    files: Mapping[str, str]
+    #: What a folder gets, by file name. Asked for when there is a folder: the tests of rules take seconds.
+    files: Callable[[], Mapping[str, str]]
 
 
 def prometheus(home: Path | None, *, interval: timedelta = INTERVAL, public_url: str) -> Written:
@@ -40,20 +40,20 @@ def prometheus(home: Path | None, *, interval: timedelta = INTERVAL, public_url:
     rules, objectives = _read(home)
     return Written(
         text=rule_file(rules, objectives, interval=interval, public_url=public_url),
-        files=_rule_files(rules, objectives, interval=interval, public_url=public_url),
+        files=lambda: _rule_files(rules, objectives, interval=interval, public_url=public_url),
     )
 
 
 def grafana(home: Path | None) -> Written:
     """The dashboard."""
     text = dashboard.dashboard(*_read(home))
-    return Written(text=text, files={"kokino.json": text})
+    return Written(text=text, files=lambda: {"kokino.json": text})
 
 
 def openslo(home: Path | None) -> Written:
     """Objectives and burn conditions as OpenSLO."""
     text = documents.documents(*_read(home))
-    return Written(text=text, files={"kokino.openslo.yaml": text})
+    return Written(text=text, files=lambda: {"kokino.openslo.yaml": text})
 
 
 def _read(home: Path | None) -> tuple[tuple[AlertRule, ...], Objectives]:

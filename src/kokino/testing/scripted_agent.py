@@ -538,6 +538,8 @@ def main() -> None:
     """Answer the prompt on standard input; see the top of the file."""
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, stop)
+    # Python leaves it ignored where a shell's background job started it; a CLI listens all the same.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     if sys.argv[1:] == ["--version"]:
         sys.stdout.write(f"{VERSION} (scripted agent)\n")
         return

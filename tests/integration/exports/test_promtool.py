@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 
@@ -16,7 +17,6 @@ from kokino.exports import alert_group, queries, unit_tests, written
 from kokino.exports.conditions import exported
 from kokino.exports.counters import HEARTBEAT, TURN_AGE, good
 from kokino.exports.prometheus import rule_file
-from kokino.exports.written import Written
 from kokino.slo.defaults import defaults
 from tests.integration.exports.promtool import URL, promtool
 
@@ -41,40 +41,45 @@ MISTAKES = [
 ]
 
 
+#: Texts of files by their names.
+Files = Mapping[str, str]
+
+
 @pytest.fixture(scope="module")
-def export() -> Written:
-    """The shipped rules."""
-    return written.prometheus(None, public_url=URL)
+def files() -> Files:
+    """The shipped rules and their tests, as a folder gets them."""
+    return written.prometheus(None, public_url=URL).files()
 
 
-def put(export: Written, rule_id: str, folder: Path) -> None:
+def put(files: Files, rule_id: str, folder: Path) -> None:
     """The rule's file and its tests."""
     for name in (f"{rule_id}.rules.yaml", f"{rule_id}.test.yaml"):
-        (folder / name).write_text(export.files[name], encoding="utf-8")
+        (folder / name).write_text(files[name], encoding="utf-8")
 
 
-def test_prometheus_accepts_the_rules(export: Written, tmp_path: Path) -> None:
+def test_prometheus_accepts_the_rules(tmp_path: Path) -> None:
     """All of them in one file."""
-    (tmp_path / "kokino.rules.yaml").write_text(export.text, encoding="utf-8")
+    rules = written.prometheus(None, public_url=URL).text
+    (tmp_path / "kokino.rules.yaml").write_text(rules, encoding="utf-8")
     checked = promtool("check", "rules", "--lint-fatal", "kokino.rules.yaml", cwd=tmp_path)
     assert checked.returncode == 0, checked.stderr
 
 
 @pytest.mark.parametrize("rule", RULES)
-def test_the_unit_tests_of_a_rule_pass(rule: AlertRule, export: Written, tmp_path: Path) -> None:
+def test_the_unit_tests_of_a_rule_pass(rule: AlertRule, files: Files, tmp_path: Path) -> None:
     """They are made from the rule's own."""
-    put(export, rule.id, tmp_path)
-    assert "alert_rule_test" in export.files[f"{rule.id}.test.yaml"]
+    put(files, rule.id, tmp_path)
+    assert "alert_rule_test" in files[f"{rule.id}.test.yaml"]
     tested = promtool("test", "rules", f"{rule.id}.test.yaml", cwd=tmp_path)
     assert tested.returncode == 0, tested.stderr
 
 
 @pytest.mark.parametrize(("rule_id", "right", "wrong"), MISTAKES)
 def test_the_unit_tests_of_a_rule_see_a_mistake(
-    rule_id: str, right: str, wrong: str, export: Written, tmp_path: Path
+    rule_id: str, right: str, wrong: str, files: Files, tmp_path: Path
 ) -> None:
     """A rule that somebody changed by hand no longer passes."""
-    put(export, rule_id, tmp_path)
+    put(files, rule_id, tmp_path)
     rules = tmp_path / f"{rule_id}.rules.yaml"
     text = rules.read_text(encoding="utf-8")
     assert right in text
@@ -129,10 +134,10 @@ def test_the_dashboard_counts_as_a_service_level_does(tmp_path: Path) -> None:
 
 
 def test_an_alert_stays_while_its_broker_is_not_scraped_and_ends_when_it_is_gone(
-    export: Written, tmp_path: Path
+    files: Files, tmp_path: Path
 ) -> None:
     """A restart resolves nothing; after a day the broker is taken for gone."""
-    put(export, "circuit-breaker-opened", tmp_path)
+    put(files, "circuit-breaker-opened", tmp_path)
     circuit = {"agent": "a", "cli_type": "x"}
     rule = packaged_rule("circuit-breaker-opened")
     fires = {
@@ -185,9 +190,9 @@ def test_whatever_a_rule_holds_prometheus_accepts_it_and_shows_it_as_it_stands(t
     assert tested.returncode == 0, tested.stderr
 
 
-def test_the_watchdog_fires_only_while_alert_rules_are_looked_at(export: Written, tmp_path: Path) -> None:
+def test_the_watchdog_fires_only_while_alert_rules_are_looked_at(files: Files, tmp_path: Path) -> None:
     """A broker that answers each scrape and looks at nothing is as silent as one that is gone."""
-    put(export, "watchdog", tmp_path)
+    put(files, "watchdog", tmp_path)
     rule = packaged_rule("watchdog")
     fires = {
         "exp_labels": alert_group.labels(rule),
