@@ -29,10 +29,6 @@ from kokino.notify.settings import Routing
 ALL = 10_000
 
 
-#: Of many alerts that are told of together so many are named.
-NAMED = 10
-
-
 class EscalatedRule(RuleFacts, Protocol):
     """What an escalation takes over from an alert rule."""
 
@@ -179,9 +175,7 @@ class Desk:
 
     def _named(self, conn: Connection, subjects: Sequence[Subject]) -> str:
         """The titles of some alerts, the first few of many."""
-        titles = [title(self.rule(conn, one).title, one.labels) for one in subjects]
-        more = len(titles) - NAMED
-        return "; ".join(titles[:NAMED]) + (f"; and {more} more" if more > 0 else "")
+        return message.named([title(self.rule(conn, one).title, one.labels) for one in subjects])
 
     def _page(self, conn: Connection, subject: Subject) -> message.Page:
         rule = self.rule(conn, subject)

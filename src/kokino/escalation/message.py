@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from kokino.incidents.rules import narrowed
 from kokino.notify import text
-from kokino.notify.model import Link, Message, Severity
+from kokino.notify.model import Action, Link, Message, Severity
 
 #: Labels and texts, one below the other.
 Lines = tuple[tuple[str, str], ...]
+
+#: Of many alerts that are told of together so many are named, in so many characters: a channel's line has
+#: room for that, and nobody reads more at night.
+NAMED, LONGEST_NAMES = 10, 400
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,13 +51,25 @@ def build(page: Page, *more: tuple[str, str]) -> Message:
     """The message of a page; `more` are lines of (label, text) below the figures."""
     is_of_slo = {"slo", "target", "budget_days"} <= page.measured.keys()
     message = _of_slo(page) if is_of_slo else _of_rule(page)
-    return _extended(_known_by(page, message), _about_incident(page, more))
+    told = replace(_known_by(page, message), summary=(*message.summary, *_about_incident(page, more)))
+    return replace(told, text=text.whole(told, text.heading(Action.TRIGGER, told)))
 
 
 def follow_up(page: Page, *lines: tuple[str, str], follows: Lines = ()) -> Message:
     """The message for what came after a page: `lines` alone, for the figures that it `follows` are told."""
-    message = replace(_known_by(page, _of_rule(page)), summary=(), text="", follows=follows)
-    return _extended(message, _about_incident(page, lines))
+    message = replace(_known_by(page, _of_rule(page)), summary=_about_incident(page, lines), follows=follows)
+    return replace(message, text=text.whole(message, text.plain(message.headline)))
+
+
+def named(titles: Sequence[str]) -> str:
+    """The titles of alerts that are told of together, the first few of many."""
+    kept: list[str] = []
+    for title in titles[:NAMED]:
+        if kept and len("; ".join([*kept, title])) > LONGEST_NAMES:
+            break
+        kept.append(text.shortened(title, LONGEST_NAMES))
+    more = len(titles) - len(kept)
+    return "; ".join([*kept, *([f"and {more} more"] if more else [])])
 
 
 def _known_by(page: Page, message: Message) -> Message:
@@ -73,6 +90,7 @@ def _of_slo(page: Page) -> Message:
         dashboard_url=_dashboard(page).url,
         playbook_url=None if page.playbook is None else _playbook(page, page.playbook).url,
         rule=page.rule_id,
+        whose=narrowed(page.labels),
     )
     return text.page(breach, source=page.source)
 
@@ -83,27 +101,16 @@ def _of_rule(page: Page) -> Message:
         *(() if page.playbook is None else (_playbook(page, page.playbook),)),
         *((Link(text="Source", url=url),) if (url := page.measured.get("link")) else ()),
     )
-    lines = [f"{page.severity}: {page.title}", f"Condition: {_reason(page)}"]
     return Message(
         severity=page.severity,
         title=page.title,
         summary=(("Condition", _reason(page)),),
-        text="\n".join([*map(text.plain, lines), *(f"{link.text}: {link.url}" for link in links)]),
         links=links,
         source=page.source,
         probable_cause=page.probable_cause,
         group="kokino",
         rule=page.rule_id,
         details=dict(page.measured),
-    )
-
-
-def _extended(message: Message, lines: Lines) -> Message:
-    said = [f"{text.plain(label)}: {text.plain(value)}" for label, value in lines]
-    return replace(
-        message,
-        summary=(*message.summary, *lines),
-        text="\n".join([*filter(None, [message.text]), *said]),
     )
 
 

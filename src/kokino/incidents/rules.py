@@ -34,7 +34,12 @@ class RuleFacts(Protocol):
 
 def title(rule: str, labels: Mapping[str, str]) -> str:
     """The rule's title, and what its labels narrow it to: ``Circuit Breaker Opened (agent reviewer)``."""
+    named = narrowed(labels)
+    return f"{rule} ({named})" if named else rule
+
+
+def narrowed(labels: Mapping[str, str]) -> str:
+    """What tells an alert from others of its rule, ``agent reviewer``; empty for a rule with one alone."""
     # The service level stands in the rule's own title.
     narrowing = {name: value for name, value in sorted(labels.items()) if name != "slo"}
-    named = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in narrowing.items())
-    return f"{rule} ({named})" if named else rule
+    return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in narrowing.items())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import unicodedata
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from kokino.notify.model import Action, Link, Message, Severity
@@ -46,6 +46,8 @@ class Breach:
     playbook_url: str | None
     #: Name of the rule that fired.
     rule: str | None = None
+    #: Which part of the service it is about, of a rule with an alert for each: ``cli type codex``.
+    whose: str | None = None
 
     @property
     def minutes_total(self) -> int:
@@ -69,20 +71,12 @@ class Breach:
 
 def page(breach: Breach, *, source: str) -> Message:
     """The message that pages a person for `breach`; `source` names the installation."""
-    title = f"{plain(breach.slo)} SLO breach detected"
-    summary = tuple(_summary(breach))
-    links = tuple(_links(breach))
-    lines = [f"{_MARKS[breach.severity]} {breach.severity}: {title}"]
-    lines += [f"{label}: {text}" for label, text in summary]
-    if breach.probable_cause:
-        lines.append(f"Probable cause: {plain(breach.probable_cause)}")
-    lines += [f"{link.text}: {link.url}" for link in links]
-    return Message(
+    whose = f" ({plain(breach.whose)})" if breach.whose else ""
+    message = Message(
         severity=breach.severity,
-        title=title,
-        summary=summary,
-        text="\n".join(lines),
-        links=links,
+        title=f"{plain(breach.slo)} SLO breach detected{whose}",
+        summary=tuple(_summary(breach)),
+        links=tuple(_links(breach)),
         source=source,
         probable_cause=breach.probable_cause,
         component=breach.slo.lower(),
@@ -90,6 +84,15 @@ def page(breach: Breach, *, source: str) -> Message:
         rule=breach.rule,
         details=_details(breach),
     )
+    return replace(message, text=whole(message, heading(Action.TRIGGER, message)))
+
+
+def whole(message: Message, first: str) -> str:
+    """All of a message as plain lines, `first` before what there is to know and where to look."""
+    cause = (("Probable cause", message.probable_cause),) if message.probable_cause else ()
+    links = ((link.text, link.url) for link in message.links)
+    lines = (f"{plain(label)}: {plain(said)}" for label, said in (*message.summary, *cause, *links))
+    return "\n".join([first, *lines])
 
 
 def heading(action: Action, message: Message) -> str:

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from kokino.alerts.measured import Measured
-from kokino.escalation.message import Page, build, follow_up
+from kokino.escalation.message import Page, build, follow_up, named
 from kokino.notify.model import Message, Severity
 from tests.fixtures.episodes import MEASURED
 
@@ -36,7 +36,7 @@ def test_a_page_has_the_figures_and_the_links() -> None:
     assert "Error budget: 45% consumed (97min spent → 119min remaining)" in text
     assert "Dashboard: https://kokino.example/incidents/INC-7" in text
     assert "Runbook: https://kokino.example/playbooks/availability-slo-breach" in text
-    assert text.endswith("Incident: INC-7")
+    assert text.splitlines()[4] == "Incident: INC-7"
 
 
 def test_the_probable_cause_is_told_once_it_is_known() -> None:
@@ -63,8 +63,36 @@ def test_a_rule_without_an_objective_is_told_in_its_own_words() -> None:
 def test_a_follow_up_leaves_old_figures_out() -> None:
     """Who reads that it is over is not told that it is under its target."""
     message = follow_up(PAGE, ("Resolved", "after 23 minutes"))
+    assert message.text.splitlines()[:3] == [
+        "P1: Availability SLO Breach",
+        "Resolved: after 23 minutes",
+        "Incident: INC-7",
+    ]
     assert message.summary == (("Resolved", "after 23 minutes"), ("Incident", "INC-7"))
     assert "98.2" not in message.text
+
+
+def test_a_page_of_an_slo_names_whose_it_is() -> None:
+    """Where its rule has an alert for each CLI type, they would all read alike."""
+    page = replace(PAGE, labels={"cli_type": "codex", "slo": "availability"})
+    assert build(page).headline == "P1: Availability SLO breach detected (cli type codex)"
+    assert build(replace(page, labels={"slo": "availability"})).title == "Availability SLO breach detected"
+
+
+@pytest.mark.parametrize(
+    ("titles", "said"),
+    [
+        (["Breaker (agent a)"], "Breaker (agent a)"),
+        (["Breaker (agent a)", "Breaker (agent b)"], "Breaker (agent a); Breaker (agent b)"),
+        (list("abcdefghijkl"), "a; b; c; d; e; f; g; h; i; j; and 2 more"),
+        (["x" * 150] * 40, "; ".join(["x" * 150] * 2) + "; and 38 more"),
+        (["x" * 5000, "y"], "x" * 399 + "…; and 1 more"),
+    ],
+    ids=["one", "two", "more than are named", "long ones", "one that is far too long"],
+)
+def test_many_that_are_told_of_together_are_named_in_one_short_line(titles: list[str], said: str) -> None:
+    """A channel that cuts a longer one would cut off how many there are."""
+    assert named(titles) == said
 
 
 @pytest.mark.parametrize("tell", [build, follow_up])

@@ -66,6 +66,17 @@ def test_slack_interprets_nothing_that_we_did_not_mark_up() -> None:
     assert slack.payload(DELIVERY)["unfurl_links"] is False
 
 
+def test_a_lock_screen_shows_what_is_new() -> None:
+    """Not the title alone, which is that of the page before; escaped, and without links."""
+    told = (("Also firing", "Breaker (agent <b>)"), ("Incident", "INC-7"))
+    message = replace(MESSAGE, summary=told, links=(Link(text="Dashboard", url="http://h"),))
+    assert slack.payload(replace(DELIVERY, action=Action.UPDATE, message=message))["text"].splitlines() == [
+        "🔁 Update: P1: Availability SLO breach detected",
+        "Also firing: Breaker (agent &lt;b&gt;)",
+        "Incident: INC-7",
+    ]
+
+
 def test_a_repeat_in_slack_says_that_it_may_be_one() -> None:
     """A webhook cannot be asked whether the first one arrived."""
     assert "may be a repeat" in json.dumps(slack.payload(replace(DELIVERY, is_uncertain=True)))

@@ -60,7 +60,8 @@ def payload(delivery: Delivery) -> dict[str, Any]:
     if facts := _fitting(_facts(message), LONGEST_SECTION):
         blocks.append({"type": "section", "text": _mrkdwn(facts)})
     blocks.append({"type": "context", "elements": [_mrkdwn(_footer(delivery))]})
-    return {"text": title, "blocks": blocks, "unfurl_links": False, "unfurl_media": False}
+    fallback = _fitting([title, *_plain_facts(message)], LONGEST_SECTION)
+    return {"text": fallback, "blocks": blocks, "unfurl_links": False, "unfurl_media": False}
 
 
 def read_answer(answer: Answer) -> Receipt:
@@ -93,6 +94,13 @@ def _facts(message: Message) -> Iterable[str]:
         yield f"*Probable cause:* {escaped(message.probable_cause)}"
     if message.links:
         yield " · ".join(_link(link) for link in message.links)
+
+
+def _plain_facts(message: Message) -> Iterable[str]:
+    """What there is to know, for a telephone's lock screen: without it nobody would see what is new."""
+    yield from (f"{escaped(label)}: {escaped(text)}" for label, text in message.summary)
+    if message.probable_cause:
+        yield f"Probable cause: {escaped(message.probable_cause)}"
 
 
 def _fitting(lines: Iterable[str], limit: int) -> str:
