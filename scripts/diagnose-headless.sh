@@ -6,6 +6,7 @@
 #
 # KOKINO_URL and KOKINO_TOKEN are used where they are set, and KOKINO_HOME where there is no broker to ask.
 set -euo pipefail
+set -f # what programs say is split into words: no pattern of files in it means any
 
 url=${KOKINO_URL:-http://127.0.0.1:5050}
 cli=
@@ -33,18 +34,50 @@ while (($#)); do
 done
 url=${url%/}
 
-bold= red= yellow= green= plain=
+bold='' red='' yellow='' green='' plain=''
 if [[ -t 1 && -z ${NO_COLOR:-} && ${TERM:-dumb} != dumb ]]; then
     bold=$'\e[1m' red=$'\e[1;31m' yellow=$'\e[33m' green=$'\e[32m' plain=$'\e[0m'
 fi
 
-say() { # STATE WHAT FINDING: one line, its state in its colour
-    local colour=$green
+# -- how it is written
+
+width=${COLUMNS:-}
+if [[ -z $width && -t 1 ]]; then
+    { width=$(stty size <&3 2>/dev/null) || width=; } 3<&1
+    width=${width#* }
+fi
+if [[ ! $width =~ ^[1-9][0-9]{1,3}$ ]] || ((width < 40)); then
+    width=80 # nobody has told
+fi
+
+wrapped() { # TEXT [INDENT [AT]]: in lines that fit, from column AT on, the next ones indented; no word is cut
+    local word line='' indent=${2:-0} room=$((width - ${3:-${2:-0}}))
+    for word in $1; do
+        if [[ -n $line ]] && ((${#line} + 1 + ${#word} > room)); then
+            printf '%s\n%*s' "$line" "$indent" ''
+            line=$word room=$((width - indent))
+        else
+            line=${line:+$line }$word
+        fi
+    done
+    printf '%s\n' "$line"
+}
+
+say() { # STATE WHAT FINDING: its state in its colour
+    local colour=$green name
     case $1 in failed) colour=$red ;; warning) colour=$yellow ;; esac
-    printf '  %s%-7s%s  %-11s  %s\n' "$colour" "$1" "$plain" "$2" "$3"
+    printf -v name '%-11s' "$2"
+    printf '  %s%-7s%s  %s  ' "$colour" "$1" "$plain" "$name"
+    wrapped "$3" 24 $((13 + ${#name}))
 }
 
 title() { printf '\n%s%s%s\n\n' "$bold" "$1" "$plain"; }
+
+next() { # FOR COMMAND: whole, however long it is: it is there to be copied
+    printf '  %s:\n    %s\n' "$1" "$2"
+}
+
+# -- without a broker that can be asked
 
 # The token stays off the argument list, which every user of the machine can read.
 ask() { # PATH [JSON]: the body of the answer; fails on an HTTP error too
@@ -54,62 +87,79 @@ ask() { # PATH [JSON]: the body of the answer; fails on an HTTP error too
         -H @<([[ -z ${KOKINO_TOKEN:-} ]] || printf 'Authorization: Bearer %s\n' "$KOKINO_TOKEN") "$url$1"
 }
 
-missing=()
-for program in curl jq; do
-    command -v "$program" >/dev/null || missing+=("$program")
-done
+has() { command -v "$1" >/dev/null; }
 
-without_a_broker() { # WHY
-    printf 'No broker was asked: %s.\nThis is what can be seen without one.\n' "$1"
-    title "This machine"
-    local program home full log
+programs() {
+    local program
     for program in curl jq bash tmux; do
-        if command -v "$program" >/dev/null; then
+        if has "$program"; then
             say ok "$program" "$(command -v "$program")"
         else
-            say warning "$program" "is not on PATH: apt-get install $program"
+            say warning "$program" "is not on PATH; install it, as with: apt-get install $program"
         fi
     done
     for program in claude codex droid gemini opencode qwen; do
-        if command -v "$program" >/dev/null; then
+        if has "$program"; then
             say ok "$program" "$(command -v "$program")"
         else
             say warning "$program" "is not on PATH; needed only if agents use it"
         fi
     done
-    home=${KOKINO_HOME:-$HOME/.kokino}
+}
+
+disk() { # HOME
+    local full
+    full=$(df --output=pcent "$1" 2>/dev/null | tail -n 1 | tr -dc 0-9) || full=
+    if [[ -z $full ]]; then
+        say warning disk "how full the disk of $1 is cannot be told"
+    elif ((full >= 95)); then
+        say failed disk "$1 is $full% full; free some space: du -xh --max-depth=2 '$1' | sort -h | tail shows what takes it"
+    elif ((full >= 85)); then
+        say warning disk "$1 is $full% full; it fails at 95%"
+    else
+        say ok disk "$1 is $full% full"
+    fi
+}
+
+last_errors() { # LOG
+    local line found=
+    title "The last errors in $1"
+    while IFS= read -r line; do
+        found=1
+        printf '  '
+        wrapped "$line" 4 2
+    done < <(tail -n 2000 "$1" | grep -E 'ERROR|CRITICAL' | tail -n 5 | cut -c -300 | tr -d '\000-\010\013-\037\177')
+    [[ -n $found ]] || echo "  none"
+}
+
+without_a_broker() { # WHY COMMAND: what can be seen all the same, and the command that comes next
+    wrapped "$1. This is what can be seen without it."
+    title "This machine"
+    programs
+    local home=${KOKINO_HOME:-${HOME:-}/.kokino}
     if [[ ! -d $home ]]; then
         say warning home "$home does not exist; set KOKINO_HOME where the broker has another one"
     else
-        full=$(df --output=pcent "$home" | tail -n 1 | tr -dc 0-9)
-        if ((full >= 95)); then
-            say failed disk "$home is $full% full: du -xh --max-depth=2 '$home' | sort -h | tail"
-        elif ((full >= 85)); then
-            say warning disk "$home is $full% full"
-        else
-            say ok disk "$home is $full% full"
-        fi
-        log=$home/broker/logs/broker.log
-        if [[ -r $log ]]; then
-            title "The last errors in $log"
-            { tail -n 2000 "$log" | grep -E 'ERROR|CRITICAL' | tail -n 5 | cut -c -300 |
-                tr -d '\000-\010\013-\037\177' | sed 's/^/  /'; } ||
-                echo "  none"
-        fi
+        disk "$home"
+        [[ ! -r $home/broker/logs/broker.log ]] || last_errors "$home/broker/logs/broker.log"
     fi
-    printf '\nStart the broker with: kokino serve\n'
+    title "What to do next"
+    next "${2%%: *}" "${2#*: }"
+    exit 2
 }
 
-if ((${#missing[@]})); then
-    without_a_broker "${missing[*]} is missing to ask it: apt-get install ${missing[*]}"
-    exit 2
-fi
-if ! health=$(ask /health 2>/dev/null); then
-    without_a_broker "none answers at $url"
-    exit 2
+if ! has curl; then
+    without_a_broker "No broker was asked: curl is missing for that" "install it, as with: apt-get install curl jq"
+elif ! health=$(ask /health 2>/dev/null); then
+    without_a_broker "No broker was asked: none answers at $url" "start one: kokino serve"
+elif ! has jq; then
+    without_a_broker "The broker at $url answers, but jq is missing to read what it says" \
+        "install it, as with: apt-get install jq"
 fi
 
-# What the broker tells may hold anything that a program has said: nothing that the terminal would obey is shown.
+# -- what the broker says
+
+# It may hold anything that a program has said: nothing that the terminal would obey is shown.
 clean='def clean: gsub("[\u0000-\u001f\u007f-\u009f]"; " ");'
 wanted=$(jq -n --arg cli "$cli" 'if $cli == "" then {} else {cliType: $cli} end')
 if ! found=$(ask /api/health/environment "$wanted"); then
@@ -119,11 +169,12 @@ if ! found=$(ask /api/health/environment "$wanted"); then
 fi
 supervision=$(ask /api/health/supervision) || supervision='{"passed": false, "checks": [], "tier": "unknown"}'
 
-printf 'The broker at %s was asked: Kokino %s.\n' "$url" "$(jq -r "$clean .version | clean" <<<"$health")"
+wrapped "The broker at $url was asked: Kokino $(jq -r "$clean .version | clean" <<<"$health")."
 # One line for each check, with fields that no message can hold a separator of.
 lines="$clean"'def state: if .passed then "ok" elif .isRequired then "failed" else "warning" end;
        def told: [state, (.name | clean), (.message | clean)] | join("\u001f");'
 show() { # JQ-FILTER JSON
+    local state name message
     while IFS=$'\x1f' read -r state name message; do
         say "$state" "$name" "$message"
     done < <(jq -r "$lines $1" <<<"$2")
@@ -148,9 +199,21 @@ while IFS= read -r one; do
 done <<<"$each"
 [[ -n $each ]] || printf '\nNo agent uses any CLI type, so none was looked at.\n'
 
-mends=$(jq -r "$clean"'[(.results // [.])[] | .cliType as $cli | .checks[] |
-    select((.passed | not) and .mend != null) | "  \($cli | clean) \(.name | clean):\n    \(.mend | clean)"] | join("\n")' <<<"$found")
-[[ -z $mends ]] || printf '\n%sTo mend it%s\n\n%s\n' "$bold" "$plain" "$mends"
+# What each command mends; of what failed and has none it is said where to read on.
+mends=$(jq -r --argjson supervision "$supervision" "$clean"'
+    [(.results // [.])[] | .cliType as $cli | .checks[] | . + {cli: "\($cli) "}] +
+    [(.machine // [], $supervision.checks)[] | . + {cli: ""}] |
+    [.[] | select(.passed | not) | {name: (.cli + .name | clean), mend: (.mend // "" | clean), isRequired}] |
+    ([.[] | select(.mend != "") | [.name, .mend]],
+     [[.[] | select(.mend == "" and .isRequired) | .name] | select(. != []) | [join(", "),
+        "(no command is known: the findings above tell what there is to do)"]])[] |
+    join("\u001f")' <<<"$found")
+if [[ -n $mends ]]; then
+    title "To mend it"
+    while IFS=$'\x1f' read -r name mend; do
+        next "$name" "$mend"
+    done <<<"$mends"
+fi
 
 failed=$(jq '[(.results // [.])[] | .checks[] | select((.passed | not) and .isRequired)] | length' <<<"$found")
 [[ $supervised == true ]] || failed=$((failed + 1))
