@@ -22,7 +22,7 @@ from kokino import __version__
 from kokino.config import FILE_NAME
 from kokino.process.cgroup import find_delegated
 from kokino.testing.broker import PATIENCE, TestBroker
-from tests.acceptance.serving import KOKINO
+from tests.acceptance.serving import KOKINO, processes_with
 
 ROOT = Path(__file__).resolve().parents[2]
 #: Nobody listens there: the port is kept for discarding what is sent.
@@ -38,10 +38,23 @@ PROMISES = (
     "cgroup v2",
 )
 BROKEN = """
+[cli_types.well]
+driver = "scripted"
+command = ["{tool}"]
 [[agents]]
 id = "reviewer"
 cli_type = "codex"
 cwd = "shop"
+[[agents]]
+id = "writer"
+cli_type = "well"
+cwd = "."
+"""
+#: A CLI that tells its version, and leaves a process behind that hides in a session of its own.
+TOOL = """\
+#!/bin/sh
+/usr/bin/setsid /usr/bin/sleep 98764 &
+echo "2.1.197 (pretended)"
 """
 
 
@@ -246,26 +259,51 @@ async def test_a_broker_of_another_home_is_not_asked(broker: TestBroker, tmp_pat
 
 
 async def test_without_a_broker_the_machine_and_the_file_are_looked_at(tmp_path: Path) -> None:
-    """What fails comes with the command that mends it, whole, and exit code 1; nothing is left behind."""
-    home = tmp_path / "home"
-    home.mkdir()
-    (home / FILE_NAME).write_text(BROKEN)
-    runtime = tmp_path / ("too-long-" * 10)
-    runtime.mkdir()
+    """CLIs are tried out; what fails comes with the command that mends it; nothing is left behind."""
+    home, tool, runtime, room = (tmp_path / name for name in ("home", "tool", "too-long-" * 10, "tmp"))
+    for folder in (home, runtime, room):
+        folder.mkdir()
+    tool.write_text(TOOL)
+    tool.chmod(0o755)
+    (home / FILE_NAME).write_text(BROKEN.format(tool=tool))
     said = await doctor(
-        "--home", str(home), PATH="/nowhere", HOME=str(tmp_path), XDG_RUNTIME_DIR=str(runtime)
+        "--home",
+        str(home),
+        PATH="/nowhere",
+        HOME=str(tmp_path),
+        XDG_RUNTIME_DIR=str(runtime),
+        TMPDIR=str(room),
     )
     assert said.returncode == 1, said.stderr
-    assert f"No broker was asked: none answers at {NOWHERE}" in " ".join(said.stdout.split())
+    flat = " ".join(said.stdout.split())
+    assert f"No broker was asked: none answers at {NOWHERE}" in flat
     table, _, mends = said.stdout.partition("To mend it")
     assert widest(table) <= 80
     assert "npm install -g @openai/codex" in mends
     assert f"mkdir -p {home / 'shop'}" in mends
     assert f"HOME={tmp_path} codex login" in mends
     assert "unset XDG_RUNTIME_DIR" in mends
-    assert "4 checks failed" in said.stdout
+    assert "not started: its working directory is missing" in flat
+    assert "told 2.1.197 in" in flat
+    assert "5 checks failed" in said.stdout
+    assert processes_with("98764") == []
     assert [path.name for path in home.iterdir()] == [FILE_NAME]
-    assert list(runtime.iterdir()) == []
+    assert [*runtime.iterdir(), *room.iterdir()] == []
+
+
+async def test_what_only_a_broker_can_try_is_said_not_to_be_tried(tmp_path: Path) -> None:
+    """With the command that makes it possible; whoever is strict takes it for no success."""
+    (tmp_path / FILE_NAME).write_text('[doctor]\ndry_run = "prompt"\n')
+    arguments = ("--home", str(tmp_path), "--cli", "scripted")
+    said = await doctor(*arguments, "--format", "json")
+    told = json.loads(said.stdout)
+    [dry_run] = [one for one in told["environment"]["results"][0]["checks"] if one["name"] == "dryrun"]
+    assert (said.returncode, told["passed"]) == (0, True)
+    assert (dry_run["passed"], dry_run["isTried"], dry_run["isRequired"]) == (False, False, False)
+    assert dry_run["mend"] == f"kokino serve --home {tmp_path}"
+    strict = await doctor(*arguments, "--strict", columns=500)
+    assert strict.returncode == 1
+    assert re.search(r"warning +(scripted +)?dryrun +not tried: a prompt takes a broker", strict.stdout)
 
 
 async def test_a_file_with_faults_is_told_with_the_rest(tmp_path: Path) -> None:
@@ -289,9 +327,9 @@ async def test_a_warning_fails_only_where_somebody_wants_it_to(tmp_path: Path) -
         assert re.search(r"warning\s+hole punching", said.stdout)
 
 
-async def diagnose(*arguments: str, url: str = NOWHERE, **more: str) -> Any:
+async def diagnose(*arguments: str, url: str = NOWHERE, columns: int = 200, **more: str) -> Any:
     """What the script said, which needs no Kokino."""
-    environment = {"PATH": "/usr/bin:/bin", "HOME": "/", "KOKINO_URL": url, **more}
+    environment = {"PATH": "/usr/bin:/bin", "HOME": "/", "KOKINO_URL": url, "COLUMNS": str(columns), **more}
     return await asyncio.to_thread(
         subprocess.run,
         [str(ROOT / "scripts" / "diagnose-headless.sh"), *arguments],
@@ -314,15 +352,40 @@ async def test_the_script_asks_the_broker_with_curl_and_jq_alone(broker: TestBro
     one = await diagnose("--cli", "codex", url=broker.url)
     assert (one.returncode, one.stdout.count("ok       dryrun ")) == (0, 1)
 
-    missing = await diagnose("--cli=qwen", url=broker.url)
+    missing = await diagnose("--cli=qwen", url=broker.url, columns=80)
     assert (missing.returncode, missing.stderr) == (1, "")
+    findings = missing.stdout.partition("To mend it")[0].splitlines()
+    assert [line for line in findings if len(line) > 80 and " " in line[24:]] == []
     assert re.search(r"failed   binary  .*'qwen' is not on PATH", missing.stdout)
     assert "  qwen binary:\n    npm install -g @qwen-code/qwen-code\n" in missing.stdout
     assert missing.stdout.endswith("\n3 checks failed.\n")
 
+    assert (
+        "  qwen dryrun:\n    (no command is known: the findings above tell what there is to do)\n"
+        in missing.stdout
+    )
+
     unknown = await diagnose("--cli", "qwne", url=broker.url)
     assert (unknown.returncode, unknown.stdout) == (2, "")
     assert "there is no CLI type 'qwne'; known: " in unknown.stderr
+
+
+def tools(folder: Path, *names: str) -> str:
+    """A PATH on which these programs are alone, beside what the script cannot do without."""
+    folder.mkdir()
+    for name in ("bash", "sed", "df", "tail", "tr", "grep", "cut", "env", *names):
+        (folder / name).symlink_to(f"/usr/bin/{name}")
+    return str(folder)
+
+
+async def test_without_jq_the_script_tells_all_the_same_whether_a_broker_answers(
+    broker: TestBroker, tmp_path: Path
+) -> None:
+    """And what it takes to read what that says."""
+    said = await diagnose(url=broker.url, PATH=tools(tmp_path / "tools", "curl"))
+    assert (said.returncode, said.stderr) == (2, "")
+    assert f"The broker at {broker.url} answers, but jq is missing to read what it says." in said.stdout
+    assert "  install it, as with:\n    apt-get install jq\n" in said.stdout
 
 
 async def test_nothing_that_a_terminal_obeys_comes_through_the_script() -> None:
@@ -350,14 +413,12 @@ async def test_the_script_tells_what_can_be_seen_without_a_broker(tmp_path: Path
     assert re.search(rf"{tmp_path} is \d+% full", said.stdout)
     assert "  2026-01-05 ERROR the disk is [31mfull\n" in said.stdout
     assert "fine" not in said.stdout
+    assert said.stdout.endswith("\nWhat to do next\n\n  start one:\n    kokino serve\n")
 
-    tools = tmp_path / "tools"
-    tools.mkdir()
-    for name in ("bash", "sed", "df", "tail", "tr", "grep", "cut", "env"):
-        (tools / name).symlink_to(f"/usr/bin/{name}")
-    bare = await diagnose(PATH=str(tools), KOKINO_HOME=str(tmp_path))
+    bare = await diagnose(PATH=tools(tmp_path / "tools"), KOKINO_HOME=str(tmp_path))
     assert (bare.returncode, bare.stderr) == (2, "")
-    assert "curl jq is missing to ask it: apt-get install curl jq" in bare.stdout
+    assert "No broker was asked: curl is missing for that." in bare.stdout
+    assert bare.stdout.endswith("  install it, as with:\n    apt-get install curl jq\n")
     wrong = await diagnose("--clii")
     assert (wrong.returncode, wrong.stderr) == (
         2,

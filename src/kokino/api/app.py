@@ -12,6 +12,7 @@ from kokino.api import (
     alerts,
     circuits,
     deliveries,
+    environment,
     executions,
     fallback,
     health,
@@ -35,6 +36,7 @@ from kokino.api.services import Services
 
 ROUTERS = (
     health.router,
+    environment.router,
     supervision.router,
     activity.router,
     circuits.router,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter
 from pydantic import Field
 
-from kokino.api.health import CheckShape
+from kokino.api.environment import CheckShape
 from kokino.api.services import Given, Services
 from kokino.api.shapes import Shape, Time, megabytes
 from kokino.doctor.model import Supervision

@@ -24,7 +24,7 @@ from kokino.app.settings import Checked, check
 from kokino.app.wiring import wire
 from kokino.clock import Clock, SystemClock
 from kokino.config import Config
-from kokino.doctor.diagnose import diagnose
+from kokino.doctor.looks import diagnose
 from kokino.executions.local import LocalDispatch
 from kokino.ids import Ids, RandomIds
 

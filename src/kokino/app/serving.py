@@ -26,7 +26,7 @@ from kokino.app.settings import Checked, check, database_url
 from kokino.app.standing import Standing, differences
 from kokino.clock import SystemClock
 from kokino.config import FILE_NAME, Config, load
-from kokino.doctor.diagnose import diagnose
+from kokino.doctor.looks import diagnose
 from kokino.errors import KokinoError
 from kokino.storage import check_url
 

@@ -45,8 +45,8 @@ def doctor(
 ) -> None:
     """Say what is wrong with a broker, its machine and its CLIs, and which command mends it.
 
-    A running broker is asked, and tries supervision anew for it. Without one, or with the --home of another,
-    this command looks by itself. Exit code 0 only if everything that is needed is there.
+    A running broker is asked, and tries supervision and CLIs anew for it. Without one, or with the --home of
+    another, this command looks and tries by itself. Exit code 0 only if everything that is needed is there.
     """
     found = asked(url, home, cli)
     findings = list(findings_of(found))
@@ -124,5 +124,5 @@ def _summary(found: Mapping[str, Any], findings: list[Finding]) -> str:
     if environment is None:
         told += " CLI types were not looked at: the configuration has faults."
     elif not environment["results"]:
-        told += " No agent uses any CLI type, so none was looked at."
+        told += " No agent uses any CLI type, so none was looked at: --cli NAME looks at one."
     return told

@@ -149,9 +149,12 @@ def _missing(told: Mapping[str, Any], home: Path | None, cli: str | None) -> dic
 
 
 def _seen(home: Path | None, cli: str | None, unasked: str) -> dict[str, Any]:
-    # Late: this loads the whole broker, which is not needed where one runs.
+    # Late: these load the whole broker, which is not needed where one runs.
     from kokino.app.examine import examine  # noqa: PLC0415
+    from kokino.log import start_logging  # noqa: PLC0415
 
+    # What its parts have to say is no part of the findings, which may be JSON.
+    start_logging(None, level="ERROR")
     found = examine(chosen_home(home), os.environ, cli=cli, now=SystemClock().now())
     return {"unasked": unasked, **found}
 

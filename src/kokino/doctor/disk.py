@@ -33,11 +33,11 @@ def check_disks(disks: Sequence[Disk], *, was_full: bool = False) -> Check:
     """Fails where one of them is as good as full; `was_full` where one was at the last look."""
     full = [disk for disk in disks if disk.used >= (WELL_UNDER if was_full else FAILS_AT)]
     if full:
+        look = f"du -xh --max-depth=2 {shlex.quote(str(full[0].path))} | sort -h | tail"
         return Check(
             name="disk",
             passed=False,
-            message="; ".join(map(_text, full)) + "; free some space",
-            mend=f"du -xh --max-depth=2 {shlex.quote(str(full[0].path))} | sort -h | tail",
+            message="; ".join(map(_text, full)) + f"; free some space: `{look}` shows what takes it",
         )
     return Check(
         name="disk",
@@ -55,14 +55,16 @@ def look_at_disks(paths: Iterable[Path]) -> list[Disk]:
 
 
 def look_at_disk(path: Path) -> Disk | None:
-    """How full the file system at `path` is; None where there is none."""
+    """How full the file system at `path` is; None where there is none, or none that can fill up."""
     try:
         usage, device = shutil.disk_usage(path), path.stat().st_dev
     except OSError:
         return None
     # What root keeps for itself is neither used nor free for us: count as df does.
     seen = usage.used + usage.free
-    return Disk(path=path, device=device, used=usage.used / seen if seen else 1.0, free_bytes=usage.free)
+    if not seen:
+        return None  # one without a size, as /proc: there is nothing to fill up
+    return Disk(path=path, device=device, used=usage.used / seen, free_bytes=usage.free)
 
 
 def _text(disk: Disk) -> str:

@@ -1,11 +1,12 @@
-"""All checks of one CLI type, at the same time, each with a deadline of its own."""
+"""CLIs are tried out: each is started for a moment, in each environment that its agents have."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+import shlex
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
@@ -15,11 +16,11 @@ from kokino.agents.drivers.registry import driver_named
 from kokino.agents.model import Agent, CliType
 from kokino.clock import Stopwatch
 from kokino.doctor import trial
-from kokino.doctor.diagnose import looks_at
 from kokino.doctor.model import Check, Diagnosis
-from kokino.doctor.patience import Look, Threads
-from kokino.doctor.setting import Setting, settings_of, together
-from kokino.doctor.settings import DoctorSettings, DryRun
+from kokino.doctor.onlooker import Onlooker
+from kokino.doctor.program import check_version, program_of
+from kokino.doctor.setting import Setting, together
+from kokino.doctor.settings import DryRun
 from kokino.errors import KokinoError
 from kokino.executions.errand import Errand, Report, send
 from kokino.executions.model import Execution
@@ -33,60 +34,25 @@ TURN = 120.0
 
 
 @dataclass(slots=True, kw_only=True)
-class Examiner:
-    """Makes diagnoses, and keeps none."""
+class Examiner(Onlooker):
+    """Looks as an onlooker does, and tries the CLI out meanwhile."""
 
-    settings: DoctorSettings
     warden: Warden
     #: Below it each CLI that is tried out has a folder meanwhile.
     spool: Path
-    #: What every agent inherits.
-    environment: Mapping[str, str]
-    #: The broker's folder.
-    home: Path
-    #: Has a CLI type answer a prompt.
-    ask: Callable[[str], Awaitable[Execution]]
-    _threads: Threads = field(default_factory=Threads)
+    #: Has a CLI type answer a prompt; None where no broker runs.
+    ask: Callable[[str], Awaitable[Execution]] | None
     _room: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_ONCE))
 
     async def examine(
         self, cli_type: CliType, agents: Sequence[Agent], now: datetime, before: Diagnosis | None = None
     ) -> Diagnosis:
         """Check the CLI type as its agents would use it; `before` is what was found the last time."""
-        settings = settings_of(cli_type, agents, self.environment, self.home)
+        settings = self._settings_of(cli_type, agents)
         was_full = before is not None and any(check.name == "disk" for check in before.failed)
         looking = self._looked_at(settings, now, was_full=was_full)
         trials, found = await asyncio.gather(self._tried(settings), looking)
         return self._diagnosis(cli_type, (*found, *trials), now)
-
-    async def glance(self, cli_type: CliType, agents: Sequence[Agent], now: datetime) -> Diagnosis:
-        """The same without starting anything."""
-        found = await self._looked_at(settings_of(cli_type, agents, self.environment, self.home), now)
-        not_tried = trial.untried("nobody has asked for it with POST /api/health/environment yet")
-        return self._diagnosis(cli_type, (*found, not_tried), now)
-
-    def _diagnosis(self, cli_type: CliType, checks: Iterable[Check], now: datetime) -> Diagnosis:
-        optional = self.settings.optional
-        made = (replace(one, is_required=one.is_required and one.name not in optional) for one in checks)
-        return Diagnosis(cli_type=cli_type.name, checks=tuple(made), checked_at=now)
-
-    async def _looked_at(
-        self, settings: Sequence[Setting], now: datetime, *, was_full: bool = False
-    ) -> list[Check]:
-        name = settings[0].cli_type.name
-        looks = looks_at(settings, self.home, now=now, was_full=was_full)
-        return await asyncio.gather(*(self._seen(name, check, look) for check, look in looks.items()))
-
-    async def _seen(self, cli_type: str, name: str, look: Look) -> Check:
-        patience = self.settings.timeout.total_seconds()
-        try:
-            return await self._threads.run(f"{cli_type} {name}", look, patience)
-        except TimeoutError:
-            return Check(
-                name=name,
-                passed=False,
-                message=f"could not be looked at within {patience:g} s: a disk or network folder hangs",
-            )
 
     async def _tried(self, settings: Sequence[Setting]) -> tuple[Check, ...]:
         """The dry run, and the version that it tells."""
@@ -108,6 +74,9 @@ class Examiner:
 
     async def _asked(self, cli_type: str) -> Check:
         """A prompt has a deadline of its own from its start on: one that is later waits for its turn."""
+        if self.ask is None:
+            serve = f"kokino serve --home {shlex.quote(str(self.home))}"
+            return trial.unmade("a prompt takes a broker that runs, then ask again", mend=serve)
         try:
             async with asyncio.timeout(TURN):
                 return trial.judge_answer(await self.ask(cli_type))
@@ -123,9 +92,9 @@ class Examiner:
             except TimeoutError:
                 return trial.late(errand.argv, errand.patience), None
             except CommandNotFound:
-                return trial.failed("not started: its program is missing"), None
+                return trial.failed("not started: its program is missing, see binary"), None
             except DirectoryNotFound:
-                return trial.failed("not started: its working directory is missing"), None
+                return trial.failed("not started: its working directory is missing, see environment"), None
             except (KokinoError, OSError) as error:
                 return trial.failed(f"could not be started: {error}"), None
         return trial.judge(errand.argv, report, watch.seconds, setting.env), report
@@ -159,6 +128,6 @@ class Examiner:
 
 
 def _version(setting: Setting, report: Report | None) -> Check | None:
-    driver = driver_named(setting.cli_type.driver)
+    cli_type = setting.cli_type
     told = version_in(report.stdout) if report is not None and report.ended.code == 0 else None
-    return trial.check_version(driver, setting.cli_type.command[0], told)
+    return check_version(driver_named(cli_type.driver), program_of(cli_type, setting.env), told)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from kokino.agents.drivers.needs import InFile, InVariable, Login, Needs, ReadFile, home_of
+from kokino.agents.drivers.registry import driver_named
+from kokino.agents.model import CliType
 from kokino.clock import iso
 from kokino.doctor.model import Check
 
@@ -18,8 +20,9 @@ SOON = timedelta(days=3)
 LARGEST = 1 << 20
 
 
-def check_login(needs: Needs, env: Mapping[str, str], now: datetime, read: ReadFile) -> Check:
+def check_login(cli_type: CliType, env: Mapping[str, str], now: datetime, read: ReadFile) -> Check:
     """Whether one of the CLI's ways leads to a login that has not ended."""
+    needs = driver_named(cli_type.driver).needs
     if not needs.logins:
         message = "not looked for: this driver knows of no login"
         return Check(name="auth", passed=True, message=message, is_tried=False)
@@ -27,18 +30,30 @@ def check_login(needs: Needs, env: Mapping[str, str], now: datetime, read: ReadF
     good = [login for login in found if _fault(login, now) is None]
     if good:
         return _logged_in(good[0], now)
-    said = (
-        f"{found[0].where} {_fault(found[0], now)}"
-        if found
-        else f"nobody is logged in: {_nowhere(needs, env)}"
-    )
+    mend = next((login.mend for login in found if login.mend), None) or logging_in(cli_type, env)
+    said = [_missing(found, needs, env, now)]
+    if mend is None:
+        said.append(_advice(needs, cli_type.command[0], env))
+    if not needs.is_login_needed:
+        said.append("it may answer all the same")
     return Check(
-        name="auth",
-        passed=False,
-        message=said if needs.is_login_needed else f"{said}; it may answer all the same",
-        is_required=needs.is_login_needed,
-        mend=_command(needs, env),
+        name="auth", passed=False, message="; ".join(said), is_required=needs.is_login_needed, mend=mend
     )
+
+
+def logging_in(cli_type: CliType, env: Mapping[str, str]) -> str | None:
+    """The command by which a person logs the agents in; None where another program than the usual one runs.
+
+    With the agent's folders: those of whoever types it may be others.
+    """
+    needs, program = driver_named(cli_type.driver).needs, cli_type.command[0]
+    usual, _, arguments = (needs.login_command or "").partition(" ")
+    if not usual or PurePath(program).name != usual:
+        return None
+    moved = [way.moved_by for way in needs.logins if isinstance(way, InFile) and way.moved_by]
+    folders = {"HOME": str(home_of(env)), **{name: env[name] for name in moved if env.get(name)}}
+    given = [f"{name}={shlex.quote(folder)}" for name, folder in folders.items()]
+    return " ".join([*given, shlex.quote(program), arguments]).rstrip()
 
 
 def read_file(path: Path) -> bytes | None:
@@ -72,15 +87,20 @@ def _fault(login: Login, now: datetime) -> str | None:
     return None
 
 
-def _nowhere(needs: Needs, env: Mapping[str, str]) -> str:
-    """Where it was looked for first; docs/doctor.md lists the other places."""
+def _missing(found: Sequence[Login], needs: Needs, env: Mapping[str, str], now: datetime) -> str:
+    """What is wrong with the first one, or where it was looked for first; docs/doctor.md lists all places."""
+    if found:
+        return f"{found[0].where} {_fault(found[0], now)}"
     files = [f"there is none in {way.file(env)}" for way in needs.logins if isinstance(way, InFile)]
-    variables = [f"{way.name} is not set" for way in needs.logins if isinstance(way, InVariable)]
-    return ", ".join([*files[:1], *variables[:1]]) or "the file of its login is missing"
+    variables = [f"{name} is not set" for name in _variables(needs)]
+    return f"nobody is logged in: {', '.join([*files[:1], *variables[:1]])}"
 
 
-def _command(needs: Needs, env: Mapping[str, str]) -> str | None:
-    """With the agent's HOME: that of whoever types it may be another."""
-    if needs.login_command is None:
-        return None
-    return f"HOME={shlex.quote(str(home_of(env)))} {needs.login_command}"
+def _variables(needs: Needs) -> list[str]:
+    return [way.name for way in needs.logins if isinstance(way, InVariable)]
+
+
+def _advice(needs: Needs, program: str, env: Mapping[str, str]) -> str:
+    """For a program of which nobody knows how it is logged in."""
+    variable = "".join(f", or set {name} in env" for name in _variables(needs)[:1])
+    return f"log in as {program!r} wants it, with HOME={home_of(env)}{variable}"

@@ -20,7 +20,8 @@ class Check:
     message: str
     #: False where all works without it, only dearer or later.
     is_required: bool = True
-    #: The command that mends it; None where it passed, or where none is known.
+    #: The command that mends it, on one line. None where it passed, or where none is known: then the message
+    #: says what to do.
     mend: str | None = None
     #: What works still but soon will not.
     warnings: tuple[str, ...] = ()

@@ -13,14 +13,18 @@ from kokino.agents import store as agent_store
 from kokino.agents.model import Agent, CliType
 from kokino.clock import Clock
 from kokino.doctor import store
-from kokino.doctor.diagnose import chosen
 from kokino.doctor.examiner import Examiner
+from kokino.doctor.looks import chosen
 from kokino.doctor.model import Diagnosis
+from kokino.doctor.trial import untried
 from kokino.errors import KokinoError, Unavailable
 from kokino.storage import Storage
 from kokino.tasks import Tasks
 
 log = structlog.get_logger(__name__)
+
+#: What a look that starts nothing says of the dry run.
+NOT_ASKED_FOR = untried("nobody has asked for it with POST /api/health/environment yet")
 
 
 class Doctor:
@@ -94,7 +98,9 @@ class Doctor:
         if name in self._running:
             [diagnosis] = await self._looked([name], agents)
             return diagnosis
-        return await self._examiner.glance(self._cli_types[name], agents, self._clock.now())
+        return await self._examiner.glance(
+            self._cli_types[name], agents, self._clock.now(), not_tried=NOT_ASKED_FOR
+        )
 
     async def _first_due_at(self, now: datetime) -> datetime:
         if self._settings.at_start:

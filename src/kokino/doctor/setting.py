@@ -58,10 +58,12 @@ def together(found: Iterable[tuple[Setting, Check]]) -> Check:
     return replace(
         first,
         message="; ".join(texts),
-        mend=next((check.mend for _, check in told if check.mend), None),
+        # One line to paste, whatever it takes: what mends it for one mends it for no other.
+        mend=" && ".join(dict.fromkeys(check.mend for _, check in told if check.mend)) or None,
         warnings=tuple(dict.fromkeys(text for _, check in pairs for text in check.warnings)),
     )
 
 
 def _text(setting: Setting, check: Check, *, is_alone: bool) -> str:
-    return check.message if is_alone else f"{setting.names}: {check.message}"
+    whose = f"{setting.names}: "
+    return check.message if is_alone or check.message.startswith(whose) else f"{whose}{check.message}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from pathlib import Path
 
 from kokino.clock import Clock
 from kokino.doctor.model import Check, Supervision
@@ -18,32 +19,35 @@ LASTS = timedelta(minutes=10)
 #: A broker that has control groups. Without DelegateSubgroup=, which systemd refuses here
 #: before version 254: executions are killed with their groups all the same.
 DELEGATE = "systemd-run --user -p Delegate=yes -p KillMode=process -E PATH kokino serve"
-#: What mends a promise that is not kept. The others are the kernel's, the container's or the file system's.
-MENDS = {
-    "socket": "unset XDG_RUNTIME_DIR",
-    "priority": DELEGATE,
-}
+#: There where systemd has started the machine: see sd_booted(3).
+SYSTEMD = Path("/run/systemd/system")
 
 
-def told(found: selfcheck.SelfCheck, now: datetime) -> Supervision:
-    """What was found, with what mends it."""
+def told(found: selfcheck.SelfCheck, now: datetime, *, has_systemd: bool) -> Supervision:
+    """What was found, with what mends it; nothing of that is systemd's where there is none."""
     return Supervision(
-        checks=tuple(_with_mend(check, found.tier) for check in found.checks),
+        checks=tuple(_with_mend(check, found.tier, has_systemd=has_systemd) for check in found.checks),
         tier=found.tier,
         checked_at=now,
     )
 
 
-def _with_mend(check: selfcheck.Check, tier: str) -> Check:
-    # Where there are control groups, the kernel ends in one call what warden and keepers might be late for.
-    is_moot = check.passed or (check.name == "priority" and tier == CGROUP)
+def _with_mend(check: selfcheck.Check, tier: str, *, has_systemd: bool) -> Check:
     return Check(
         name=check.name,
         passed=check.passed,
         message=check.message,
         is_required=check.is_required,
-        mend=None if is_moot else MENDS.get(check.name),
+        mend=None if check.passed else _mend(check.name, tier, has_systemd=has_systemd),
     )
+
+
+def _mend(name: str, tier: str, *, has_systemd: bool) -> str | None:
+    """What mends a promise that is not kept; the others are the kernel's or the file system's."""
+    if name == "socket":
+        return "unset XDG_RUNTIME_DIR"
+    # Where there are control groups, the kernel ends in one call what warden and keepers might be late for.
+    return DELEGATE if name == "priority" and tier != CGROUP and has_systemd else None
 
 
 class SupervisionChecks:
@@ -84,7 +88,8 @@ class SupervisionChecks:
     async def _made(self) -> Supervision:
         try:
             now = self._clock.now()
-            self._last = told(await asyncio.to_thread(self._check), now)
+            found = await asyncio.to_thread(self._check)
+            self._last = told(found, now, has_systemd=await asyncio.to_thread(SYSTEMD.is_dir))
             return self._last
         finally:
             self._running = None

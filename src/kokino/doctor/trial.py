@@ -2,26 +2,15 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 from collections.abc import Mapping, Sequence
-from urllib.parse import unquote
 
-from kokino.agents.drivers.contract import Driver
-from kokino.agents.drivers.text import one_line
-from kokino.doctor.diagnose import installing
+from kokino.doctor.last_words import last_words
 from kokino.doctor.model import Check
 from kokino.executions.errand import Report
 from kokino.executions.model import Execution, State
 from kokino.executions.versions import version_in
 from kokino.storage.redact import redacted
-
-#: Variables that hold what nobody else may read, by a part of their names.
-SECRET = re.compile("KEY|TOKEN|SECRET|PASSWORD|CREDENTIAL|AUTH", re.IGNORECASE)
-#: The shortest value that is hidden: shorter ones would be found in any text.
-SHORTEST = 6
-#: A name and a password in an address: ``http://NAME:PASSWORD@proxy``.
-IN_ADDRESS = re.compile(r"://[^\s/@:]*:(?P<password>[^\s/@]+)@")
 
 
 def judge(argv: Sequence[str], report: Report, seconds: float, env: Mapping[str, str]) -> Check:
@@ -36,26 +25,32 @@ def judge(argv: Sequence[str], report: Report, seconds: float, env: Mapping[str,
         how = f"was ended by signal {ended.signal}"
     else:
         how = f"exited with {ended.code}"
-    return failed(f"{asked} {how}{_last_words(report, env)}", argv)
+    return failed(
+        f"{asked} {how}{last_words(report, env)}; run it to see all that it says, or install it anew"
+    )
 
 
 def late(argv: Sequence[str], patience: float) -> Check:
     """It did not end in time, twice in a row."""
     said = f"`{shlex.join(argv)}` did not end within {patience:g} s and was killed with its processes, twice"
-    return failed(said, argv)
+    return failed(f"{said}; run it to see what it waits for")
 
 
-def failed(message: str, argv: Sequence[str] = ()) -> Check:
-    """A trial that failed, with the command to see it for oneself."""
-    return Check(
-        name="dryrun", passed=False, message=redacted(message), mend=shlex.join(argv) if argv else None
-    )
+def failed(message: str) -> Check:
+    """A trial that failed. No command mends every CLI that does not start: the message says what to do."""
+    return Check(name="dryrun", passed=False, message=redacted(message))
 
 
 def untried(reason: str) -> Check:
-    """Nothing was started."""
+    """Nothing was started, as somebody wants it."""
     message = f"not tried: {reason}"
     return Check(name="dryrun", passed=True, message=message, is_required=False, is_tried=False)
+
+
+def unmade(reason: str, *, mend: str | None = None) -> Check:
+    """Nothing could be started here: a warning, for nobody knows now whether the CLI does."""
+    message = f"not tried: {reason}"
+    return Check(name="dryrun", passed=False, message=message, is_required=False, is_tried=False, mend=mend)
 
 
 def judge_answer(execution: Execution) -> Check:
@@ -65,52 +60,3 @@ def judge_answer(execution: Execution) -> Check:
     kind = execution.kind.value if execution.kind else execution.state.value
     said = f"a prompt failed with kind {kind}: {execution.error or execution.state.value}"
     return failed(f"{said} ({execution.execution_id})")
-
-
-def check_version(driver: Driver, program: str, version: str | None) -> Check | None:
-    """Whether the CLI is at least as new as what its driver was tried with; None where nobody can tell."""
-    oldest = driver.needs.oldest
-    if oldest is None or version is None:
-        return None
-    if _numbers(version) >= _numbers(oldest):
-        return Check(name="version", passed=True, message=f"{version}; {oldest} and later can be used")
-    return Check(
-        name="version",
-        passed=False,
-        message=f"{version} is older than {oldest}, the oldest that its driver was tried with: update it",
-        is_required=False,
-        mend=newest(driver, program),
-    )
-
-
-def newest(driver: Driver, program: str) -> str | None:
-    """The command that updates a driver's own program."""
-    command = installing(driver, program.rpartition("/")[2])
-    return None if command is None else f"{command}@latest"
-
-
-def _numbers(version: str) -> tuple[int, ...]:
-    return tuple(int(number) for number in re.findall(r"\d+", version.partition("-")[0]))
-
-
-def _last_words(report: Report, env: Mapping[str, str]) -> str:
-    said = (report.stderr.strip() or report.stdout.strip()).decode("utf-8", "replace").splitlines()
-    if not said:
-        return ""
-    return f": {one_line(_without_secrets(said[-1], env))}"
-
-
-def _without_secrets(text: str, env: Mapping[str, str]) -> str:
-    """Values that hold a secret by the names of their variables, the longest first; other secrets masked."""
-    passwords = {name: _passwords(value) for name, value in env.items()}
-    hidden = [(value, name) for name, value in env.items() if SECRET.search(name) or passwords[name]]
-    for value, name in sorted(hidden, key=lambda one: len(one[0]), reverse=True):
-        if len(value) >= SHORTEST:
-            text = text.replace(value, f"${name}")
-    return redacted(text, (one for found in passwords.values() for one in found if len(one) >= SHORTEST))
-
-
-def _passwords(value: str) -> tuple[str, ...]:
-    """The password of a value that is an address, as it is written and as it is meant."""
-    found = IN_ADDRESS.search(value)
-    return () if found is None else (found["password"], unquote(found["password"]))

@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from kokino.agents.drivers.needs import InFile, Needs
+from kokino.agents.drivers.needs import InFile
 from kokino.agents.drivers.registry import DRIVERS
+from kokino.agents.model import CliType
 from kokino.doctor.login import LARGEST, check_login, read_file
 from kokino.doctor.model import Check
 
@@ -25,13 +26,18 @@ def at(**ahead: float) -> int:
     return int((NOW + timedelta(**ahead)).timestamp() * 1000)
 
 
-def check(driver: str, files: Mapping[str, Any], **env: str) -> Check:
+def cli(driver: str, *command: str) -> CliType:
+    """A CLI type of a driver, with the driver's own command unless said."""
+    return CliType(name="mine", driver=driver, command=command or DRIVERS[driver].default_command or ("it",))
+
+
+def check(driver: str, files: Mapping[str, Any], *command: str, **env: str) -> Check:
     """What is found where these files are below HOME; a text is a file's content, anything else its JSON."""
     contents = {
         Path(HOME) / path: (held if isinstance(held, str) else json.dumps(held)).encode()
         for path, held in files.items()
     }
-    return check_login(DRIVERS[driver].needs, {"HOME": HOME, **env}, NOW, contents.get)
+    return check_login(cli(driver, *command), {"HOME": HOME, **env}, NOW, contents.get)
 
 
 CLAUDE, CODEX, GEMINI = ".claude/.credentials.json", ".codex/auth.json", ".gemini/oauth_creds.json"
@@ -101,6 +107,41 @@ def test_no_login_fails_with_the_command_that_brings_one(
     assert SECRET not in repr(found)
 
 
+@pytest.mark.parametrize(
+    ("driver", "command", "env", "mend"),
+    [
+        ("claude-code", ("/opt/my node/claude", "--x"), {},
+         f"HOME={HOME} '/opt/my node/claude' auth login"),
+        ("codex", (), {"CODEX_HOME": "/srv/c x"}, f"HOME={HOME} CODEX_HOME='/srv/c x' codex login"),
+        ("gemini", (), {}, f"HOME={HOME} gemini"),
+        ("scripted", (), {"KOKINO_SCRIPTED_LOGIN": "/my word"}, "echo valid > '/my word'"),
+        ("claude-code", ("my-wrapper",), {}, None),
+        ("claude-code", ("npx", "claude"), {}, None),
+    ],
+)  # fmt: skip
+def test_the_command_that_logs_in_is_one_that_does(
+    driver: str, command: tuple[str, ...], env: Mapping[str, str], mend: str | None
+) -> None:
+    """By the program that runs, into the folders that it reads; of another program nobody knows it."""
+    found = check(driver, {}, *command, **env)
+    assert (found.passed, found.mend) == (False, mend)
+    advice = (
+        f"; log in as '{command[0]}' wants it, with HOME={HOME}, or set ANTHROPIC_API_KEY in env"
+        if command
+        else ""
+    )
+    assert found.message.endswith(advice) or mend is not None
+
+
+def test_the_word_of_a_scripted_login_is_told_with_its_file() -> None:
+    """The command writes another one."""
+    found = check("scripted", {"word": "expired"}, KOKINO_SCRIPTED_LOGIN=f"{HOME}/word")
+    assert found.message == f"{HOME}/word has expired: it holds that word"
+    assert found.mend == f"echo valid > {HOME}/word"
+    missing = check("scripted", {}, KOKINO_SCRIPTED_LOGIN=f"{HOME}/word")
+    assert missing.message == f"{HOME}/word does not exist"
+
+
 def test_a_login_that_ends_soon_is_warned_of() -> None:
     """With its date; one that the CLI renews by itself is not."""
     login = {"accessToken": SECRET, "expiresAt": at(days=2)}
@@ -130,12 +171,14 @@ def test_an_end_may_be_written_in_several_ways(value: object) -> None:
     """Seconds, milliseconds, ISO 8601; what is none of them tells nothing."""
     way = InFile(path="login.json", expiry="ends")
 
-    def told(content: object) -> Check:
+    def ends(content: object) -> datetime | None:
         held = {Path(HOME) / "login.json": json.dumps({"ends": content}).encode()}
-        return check_login(Needs(logins=(way,)), {"HOME": HOME}, NOW, held.get)
+        found = way.find({"HOME": HOME}, held.get)
+        assert found is not None
+        return found.expires_at
 
-    assert "has expired at 2026-01-05T08:00:00.000Z" in told(value).message
-    assert [told(odd).passed for odd in ("soon", True, None, 1e300)] == [True] * 4
+    assert ends(value) == NOW - timedelta(hours=1)
+    assert [ends(odd) for odd in ("soon", True, None, 1e300)] == [None] * 4
 
 
 def test_only_a_file_that_can_be_a_login_is_read(tmp_path: Path) -> None:

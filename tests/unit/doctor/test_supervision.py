@@ -107,12 +107,15 @@ async def test_a_stop_waits_for_the_run() -> None:
 )
 def test_what_fails_is_told_with_what_mends_it(check: Check, tier: str, mend: str | None) -> None:
     """Where a command is known."""
-    [shown] = told(found(check, tier=tier), ManualClock().now()).checks
+    now = ManualClock().now()
+    [shown] = told(found(check, tier=tier), now, has_systemd=True).checks
     assert shown.mend == mend
+    [elsewhere] = told(found(check, tier=tier), now, has_systemd=False).checks
+    assert elsewhere.mend == (None if mend == DELEGATE else mend)
 
 
 def test_only_what_is_needed_must_pass() -> None:
     """What makes supervision dearer or later is no failure."""
     now = ManualClock().now()
-    assert told(found(failed("priority", is_required=False)), now).passed
-    assert not told(found(failed("subreaper")), now).passed
+    assert told(found(failed("priority", is_required=False)), now, has_systemd=True).passed
+    assert not told(found(failed("subreaper")), now, has_systemd=True).passed

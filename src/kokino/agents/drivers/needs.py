@@ -32,8 +32,10 @@ class Login:
     expires_at: datetime | None = None
     #: The CLI gets another one by itself when this one ends.
     is_renewed: bool = False
-    #: Why it is none, though it is there.
+    #: Why it is none, though it is there, or should be.
     fault: str | None = None
+    #: The command that mends that, where it is another than the one by which a person logs in.
+    mend: str | None = None
 
 
 class LoginWay(Protocol):

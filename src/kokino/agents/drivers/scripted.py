@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -22,14 +23,21 @@ class LoginWord:
     """The file whose word stands for a login, where a CLI type names one; without it none is needed."""
 
     def find(self, env: Mapping[str, str], read: ReadFile) -> Login | None:
-        """Found unless the file is missing."""
+        """Found, be it with a fault."""
         name = env.get("KOKINO_SCRIPTED_LOGIN")
         if not name:
             return Login(where="itself: no KOKINO_SCRIPTED_LOGIN is set, so none is asked for")
         word = read(Path(name))
         if word is None:
-            return None
-        return Login(where=name, fault="has expired" if b"expired" in word else None)
+            return Login(where=name, fault="does not exist", mend=_writing(name))
+        if b"expired" in word:
+            return Login(where=name, fault="has expired: it holds that word", mend=_writing(name))
+        return Login(where=name)
+
+
+def _writing(name: str) -> str:
+    """The command that makes the file a login."""
+    return f"echo valid > {shlex.quote(name)}"
 
 
 class Scripted:
