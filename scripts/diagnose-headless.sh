@@ -133,7 +133,7 @@ last_errors() { # LOG
 }
 
 without_a_broker() { # WHY COMMAND: what can be seen all the same, and the command that comes next
-    wrapped "$1. This is what can be seen without it."
+    wrapped "$1. This is what can be seen all the same."
     title "This machine"
     programs
     local home=${KOKINO_HOME:-${HOME:-}/.kokino}
