@@ -19,6 +19,7 @@ from benchmarks import (
     durable_events,
     execution_overhead,
     hostile_agents,
+    integrity_check,
     machine,
     many_executions,
     page_latency,
@@ -36,6 +37,7 @@ MODULES = (
     rule_table,
     backtest,
     alert_simulation,
+    integrity_check,
 )
 ALL = {module.BENCHMARK.name: module.BENCHMARK for module in MODULES}
 DIGITS = {
@@ -45,6 +47,7 @@ DIGITS = {
     Unit.PER_MONTH: 3,
     Unit.MINUTES: 1,
     Unit.PERCENT: 2,
+    Unit.MEBIBYTES: 0,
 }
 #: Not a temporary folder of the system, which may lie in memory, where a commit costs nothing.
 BUILD = Path("build")

@@ -20,6 +20,7 @@ class Unit(StrEnum):
     PER_MONTH = "in 30 d"
     MINUTES = "min"
     PERCENT = "%"
+    MEBIBYTES = "MiB"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -31,6 +31,8 @@ DOUBLE = (
     " FROM turns WHERE turn_id = '{}'"
 )
 STRAY = "UPDATE turns SET execution_id = 'gone' WHERE turn_id = '{}'"
+TIMELESS = "UPDATE executions SET error = ended_at, ended_at = NULL WHERE number = 1"
+TIMED = "UPDATE executions SET ended_at = CAST(error AS INTEGER), error = NULL WHERE number = 1"
 ORPHAN = "INSERT INTO turns VALUES ('{}', 'gone', {}, NULL, 'user', 'lost', 0)"
 
 
@@ -81,6 +83,8 @@ def inject(broker: TestBroker, case: DrillCase) -> None:
             )
         case Kind.FOREIGN_TURN:
             plant(broker, STRAY.format(first))
+        case Kind.EXECUTION_WITHOUT_END:
+            plant(broker, TIMELESS)
         case Kind.FILE_DAMAGE:
             tear_page(database(broker), "turns")
 
@@ -112,17 +116,27 @@ async def test_what_may_be_is_put_right_by_the_playbook(broker: TestBroker) -> N
 
 
 async def test_what_may_not_be_is_handed_to_the_data_lead(broker: TestBroker) -> None:
-    """A turn of nobody, and a torn page: nothing is cleaned up, and the next tier hears of it at once."""
-    page, turn = (drill for drill in DRILLS if drill.end is DrillEnd.ESCALATED)
-    for case in (turn, page):
+    """Nothing is cleaned up, and the next tier hears of it at once; what a person does resolves the alert."""
+    page, turn, timeless = (drill for drill in DRILLS if drill.end is DrillEnd.ESCALATED)
+    for case in (turn, timeless, page):
         run = await drilled(broker, case)
         assert (run["state"], await alert_state(broker)) == ("verifying", "firing")
         incident = await broker.get(f"/api/incidents/{run['incidentId']}")
         told = {entry["at"] for entry in incident["timeline"] if "@data-lead" in entry["text"]}
         assert run["startedAt"] in told
         if case is turn:
-            plant(broker, "DELETE FROM turns WHERE execution_id = 'gone'")
+            shown = await kokino(broker, "foreign")
+            assert (shown.returncode, "its execution gone is not there" in shown.stdout) == (0, True)
+            done = await kokino(
+                broker, "accept", "--all", "--yes", "--reason", "we know of it", "--by", "ada"
+            )
+            assert (done.returncode, "1 foreign turn accepted" in done.stdout) == (0, True), done.stderr
+            [one] = (await broker.get("/api/integrity/foreign-turns"))["items"]
+            assert (one["accepted"]["by"], one["accepted"]["reason"]) == ("ada", "we know of it")
+        elif case is timeless:
+            plant(broker, TIMED)
             await broker.get("/api/integrity/check")
+        if case is not page:
             await broker.settle()
             assert await alert_state(broker) == "resolved"
     refused = await broker.http.post("/api/integrity/cleanup")
@@ -186,9 +200,27 @@ async def test_the_command_line_shows_and_cleans(broker: TestBroker) -> None:
     assert (refused.returncode, "--max-delete 11" in " ".join(refused.stderr.split())) == (1, True)
     assert (await kokino(broker, "cleanup", "--yes", "--max-delete", "11")).returncode == 0
     assert (await broker.get("/api/integrity/check"))["passed"]
+    first = turns(broker)[0]
+    plant(broker, STRAY.format(first))
+    shown = await kokino(broker, "foreign")
+    assert max(map(len, shown.stdout.splitlines())) <= 80
+    removed = await kokino(broker, "remove", first, "--yes", "--reason", "a test's")
+    assert (removed.returncode, "The database is whole." in removed.stdout) == (0, True), removed.stderr
+    assert first not in turns(broker)
     stats = await kokino(broker, "stats")
     assert "cleanup" in stats.stdout
     assert max(map(len, stats.stdout.splitlines()[:-1])) <= 80
+
+
+async def looks_without_a_broker(home: Path, backup: Path) -> None:
+    """What is damaged is named and the backups are listed; a restore of nothing asks nobody."""
+    check = await kokino(None, "check", "--home", str(home))
+    assert (check.returncode, check.stdout.startswith("Damaged: ")) == (1, True), check.stderr
+    stats = await kokino(None, "stats", "--home", str(home))
+    assert (stats.returncode, backup.name in stats.stdout) == (0, True), stats.stderr
+    missing = await kokino(None, "restore", str(backup) + ".gone", "--home", str(home))
+    assert (missing.returncode, missing.stdout) == (1, "")
+    assert "there is no such file" in " ".join(missing.stderr.split())
 
 
 async def test_a_damaged_database_is_restored_from_a_backup(broker: TestBroker) -> None:
@@ -201,6 +233,7 @@ async def test_a_damaged_database_is_restored_from_a_backup(broker: TestBroker) 
     await broker.stop()
     tear_page(database(broker), "turns")
     damaged = content(database(broker))
+    await looks_without_a_broker(broker.home, made.path)
     restored = await kokino(None, "restore", str(made.path), "--home", str(broker.home), "--yes")
     assert restored.returncode == 0, restored.stderr
     kept = restored.stdout.splitlines()[1].split()[1]

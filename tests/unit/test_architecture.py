@@ -41,7 +41,8 @@ CLI_STARTERS = frozenset(
         "cli/rules.py",
         "cli/config.py",
         "cli/export.py",
-        "cli/integrity.py",
+        "cli/integrity_files.py",
+        "cli/integrity_looks.py",
     }
 )
 CLI_STARTS = frozenset({"app", "drills", "exports"})
@@ -77,7 +78,7 @@ TABLES = {
         {"agents", "sessions", "agent_locks", "circuits", "fallbacks", "agent_fallbacks", "pauses"}
     ),
     "executions": frozenset({"executions", "records", "idempotency_keys"}),
-    "integrity": frozenset({"integrity_checks"}),
+    "integrity": frozenset({"integrity_checks", "accepted_turns"}),
     "alerts": frozenset({"alerts", "alert_transitions", "received_alerts", "silences"}),
     "doctor": frozenset({"diagnoses"}),
     "shadow": frozenset({"comparisons", "shadow_switch"}),

@@ -15,18 +15,26 @@ from kokino.integrity.settings import IntegritySettings
 from kokino.storage import default_url, file_of, sqlitefile
 from kokino.storage.sqlitefile import Restored
 
+NOT_OURS = "this home's database is a PostgreSQL server's: use pg_dump and pg_restore, see docs/integrity.md"
+
 
 def back_up(home: Path, environment: Mapping[str, str], *, now: datetime) -> Backup:
     """Copy the database of `home`, which a broker may be using. Raises `KokinoError`."""
-    config = load(home)
     faults = Faults()
-    settings = config.section("integrity").read(IntegritySettings, faults) or IntegritySettings()
-    path = _database(config, environment, faults)
+    backups = backups_of(load(home), environment, faults)
     faults.raise_if_any()
-    if not path.exists():
-        raise KokinoError(f"{path} does not exist: there is nothing to back up; name the broker's --home")
-    backups = Backups(database=path, keep=settings.backups, keep_asked=settings.keep_asked)
+    if backups.database is None:
+        raise KokinoError(NOT_OURS)
+    if not backups.database.exists():
+        raise KokinoError(
+            f"{backups.database} does not exist: there is nothing to back up; name the broker's --home"
+        )
     return asyncio.run(backups.make(Why.ASKED, now))
+
+
+def check_backup(backup: Path) -> None:
+    """Raise `StorageError` for what could not be restored: before anybody is asked whether it should be."""
+    sqlitefile.check_whole(backup)
 
 
 def restore(home: Path, backup: Path, environment: Mapping[str, str], *, now: datetime) -> Restored:
@@ -36,17 +44,21 @@ def restore(home: Path, backup: Path, environment: Mapping[str, str], *, now: da
     a restore. Raises `KokinoError`, and then nothing is changed.
     """
     faults = Faults()
-    path = _database(load(home), environment, faults)
+    path = file_of(url_of(load(home), environment, faults))
     faults.raise_if_any()
+    if path is None:
+        raise KokinoError(NOT_OURS)
     return sqlitefile.restore(backup, path, aside=f"before-restore-{now:%Y%m%dT%H%M%SZ}")
 
 
-def _database(config: Config, environment: Mapping[str, str], faults: Faults) -> Path:
+def backups_of(config: Config, environment: Mapping[str, str], faults: Faults) -> Backups:
+    """The backups of a home's database, as its settings keep them."""
+    settings = config.section("integrity").read(IntegritySettings, faults) or IntegritySettings()
+    path = file_of(url_of(config, environment, faults))
+    return Backups(database=path, keep=settings.backups, keep_asked=settings.keep_asked)
+
+
+def url_of(config: Config, environment: Mapping[str, str], faults: Faults) -> str:
+    """Where a home's database is."""
     said = config.section("storage").read(StorageSettings, faults)
-    url = environment.get("KOKINO_DATABASE_URL") or (said and said.url) or default_url(config.home)
-    path = file_of(url)
-    if path is None:
-        raise KokinoError(
-            "this home's database is a PostgreSQL server's: use pg_dump and pg_restore, see docs/integrity.md"
-        )
-    return path
+    return environment.get("KOKINO_DATABASE_URL") or (said and said.url) or default_url(config.home)

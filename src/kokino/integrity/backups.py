@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 
 from kokino.errors import Conflict
-from kokino.integrity.checks import in_thread
+from kokino.integrity.thread import in_thread
 from kokino.storage import sqlitefile
 
 #: Below the database's own folder.

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 
+from kokino.integrity.acceptance_store import Acceptance
+from kokino.integrity.mends import counted
 from kokino.integrity.model import Finding, Kind, Repairs, Report
 from kokino.telemetry.model import Event, EventType
 
-#: Findings whose ids an event names.
+#: Ids that an event names.
 NAMED = 20
 
 
@@ -35,6 +37,7 @@ def of_report(report: Report, *, at: datetime) -> Iterator[Event]:
             "checkId": report.check_id,
             "conversations": report.conversations,
             "faulty": report.affected,
+            "accepted": report.accepted,
             "trigger": report.trigger.value,
         },
     )
@@ -53,6 +56,37 @@ def of_cleanup(repairs: Repairs, *, backup: str, by: str, at: datetime) -> Event
             "restored": repairs.restored,
             "backup": backup,
             "by": by,
+        },
+    )
+
+
+def of_acceptance(turn_ids: Sequence[str], acceptance: Acceptance) -> Event:
+    """Foreign turns are taken as they are."""
+    return Event(
+        type=EventType.INTEGRITY_ACCEPTED,
+        at=acceptance.at,
+        message=f"{counted(len(turn_ids), 'foreign turn')} accepted by {acceptance.by}: {acceptance.reason}",
+        data={
+            "count": len(turn_ids),
+            "turns": list(turn_ids[:NAMED]),
+            "by": acceptance.by,
+            "reason": acceptance.reason,
+        },
+    )
+
+
+def of_removal(turn_ids: Sequence[str], *, reason: str, backup: str, by: str, at: datetime) -> Event:
+    """Foreign turns were deleted."""
+    return Event(
+        type=EventType.INTEGRITY_REMOVED,
+        at=at,
+        message=f"{counted(len(turn_ids), 'foreign turn')} removed by {by}: {reason}",
+        data={
+            "count": len(turn_ids),
+            "turns": list(turn_ids[:NAMED]),
+            "backup": backup,
+            "by": by,
+            "reason": reason,
         },
     )
 

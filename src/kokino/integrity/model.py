@@ -51,6 +51,8 @@ class Trigger(StrEnum):
     NIGHTLY = "nightly"
     ASKED = "asked"
     CLEANUP = "cleanup"
+    #: A person decided about foreign turns.
+    DECISION = "decision"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +102,8 @@ class Report:
     total: int
     #: What could not be looked at, and why.
     not_checked: Sequence[str]
+    #: Foreign turns that somebody accepted: they are no fault.
+    accepted: int = 0
 
     @property
     def passed(self) -> bool:

@@ -1,4 +1,4 @@
-"""Whether the turns of one conversation stand as they were said, and how they would."""
+"""Whether the turns of one conversation are its own and stand as they were said, and how they would."""
 
 from __future__ import annotations
 
@@ -51,6 +51,16 @@ def duplicates(turns: Sequence[Said]) -> list[list[Said]]:
         if turn.execution_id is not None:
             by_side[turn.execution_id, turn.role].append(turn)
     return [same for same in by_side.values() if len(same) > 1]
+
+
+def foreign_among(turns: Sequence[Said], agent_id: str, origins: Mapping[str, Origin]) -> list[Said]:
+    """The turns of an agent's conversation whose execution is not there, or ran for another agent."""
+    return [
+        turn
+        for turn in turns
+        if turn.execution_id
+        and ((origin := origins.get(turn.execution_id)) is None or origin.agent_id != agent_id)
+    ]
 
 
 def _may_follow(one: Said, next_: Said, origins: Mapping[str, Origin]) -> bool:

@@ -6,22 +6,29 @@ None trusts what a check has read before: each looks again, in the transaction i
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from sqlalchemy import Connection
 
 from kokino.agents import session_store
 from kokino.conversations import fault_store as conversation_faults
+from kokino.conversations import orphan_store
 from kokino.executions import fault_store as execution_faults
 from kokino.executions import summary_store
 from kokino.integrity import order
-from kokino.integrity.checks import faulty_portion
 from kokino.integrity.model import Kind, Repairs
+from kokino.integrity.turn_checks import faulty_portion
 from kokino.storage import Storage, constraints
 
 #: Rows that one transaction deletes: a few milliseconds of the writer's time.
 ROWS = 500
+#: Rows that one search finds: a few megabytes of keys.
+FOUND = 50_000
+
+Found = TypeVar("Found")
+Sought_co = TypeVar("Sought_co", covariant=True)
 
 
 async def repair(storage: Storage) -> Repairs:
@@ -29,14 +36,18 @@ async def repair(storage: Storage) -> Repairs:
     deleted: dict[Kind, int] = defaultdict(int)
     # First of all: their turns are orphans until then.
     tellers = execution_faults.tellers()
-    restored = await _until_none(storage, partial(conversation_faults.insert_lost, tellers=tellers))
+    restored = await _until_none(
+        storage, partial(orphan_store.lost, tellers=tellers), orphan_store.insert_again
+    )
     deleted[Kind.ORPHANED_TURN] = await _until_none(
-        storage, partial(conversation_faults.delete_orphans, tellers=tellers)
+        storage, partial(orphan_store.orphan_ids, tellers=tellers), orphan_store.delete_orphans
     )
     for key in constraints.declared():
         if key.goes_with_parent and key.table != "turns":
             deleted[Kind.FOREIGN_KEY] += await _until_none(
-                storage, partial(constraints.delete_broken, key=key)
+                storage,
+                partial(constraints.broken_rows, key=key),
+                partial(constraints.delete_broken, key=key),
             )
     deleted[Kind.DANGLING_SESSION] = await storage.write(forget_dangling)
     doubled, renumbered = await _conversations(storage)
@@ -72,16 +83,30 @@ def mend_turns(conn: Connection, conversation_id: str) -> tuple[int, int]:
     return gone, len(numbers)
 
 
-class _Batch(Protocol):
-    """Inserts or deletes a batch, and tells how many rows it were."""
+class _Find(Protocol[Sought_co]):
+    """Finds rows, at most `limit`."""
 
-    def __call__(self, conn: Connection, *, limit: int) -> int: ...
+    def __call__(self, conn: Connection, *, limit: int) -> Sequence[Sought_co]: ...
 
 
-async def _until_none(storage: Storage, put_right: _Batch) -> int:
+async def _until_none(
+    storage: Storage, find: _Find[Found], put_right: Callable[[Connection, Sequence[Found]], int]
+) -> int:
+    """Read what there is to do, which may take seconds, and write it a batch at a time; how many rows.
+
+    Ends when nothing is found, or when nothing of what was found has to be done any more.
+    """
+
+    async def put(some: Sequence[Found]) -> int:
+        return await storage.write(lambda conn: put_right(conn, some))
+
     done = 0
-    while some := await storage.write(partial(put_right, limit=ROWS)):
-        done += some
+    while found := await storage.read(partial(find, limit=FOUND)):
+        batches = [found[start : start + ROWS] for start in range(0, len(found), ROWS)]
+        put_now = sum([await put(some) for some in batches])
+        if not put_now:
+            break
+        done += put_now
     return done
 
 

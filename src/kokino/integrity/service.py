@@ -1,4 +1,4 @@
-"""Check the database, clean it up, back it up: what people and the nightly run ask for."""
+"""Check the database and back it up, one thing at a time: what people and the nightly run ask for."""
 
 from __future__ import annotations
 
@@ -14,10 +14,9 @@ from sqlalchemy import Connection
 from kokino.clock import Clock, Stopwatch
 from kokino.errors import Conflict, StorageError
 from kokino.ids import Ids
-from kokino.integrity import checks, events, plan, store
+from kokino.integrity import checks, events, store
 from kokino.integrity.backups import Backup, Backups, Why
-from kokino.integrity.model import MOST_FINDINGS, Cleanup, Repairs, Report, Trigger
-from kokino.integrity.repair import repair
+from kokino.integrity.model import Report, Trigger
 from kokino.storage import Storage
 from kokino.tasks import Tasks
 from kokino.telemetry import store as telemetry
@@ -38,8 +37,9 @@ class Integrity:
     backups: Backups
     #: Alerts wait for what a check tells.
     on_change: Callable[[], None]
+    #: Held by whoever looks or changes: `checked` and `secured` are for those.
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
     _tasks: Tasks = field(default_factory=Tasks)
-    _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
     _running: asyncio.Task[Report] | None = None
     #: The last check, where the damaged database took no note of it.
     _untold: Report | None = None
@@ -85,28 +85,39 @@ class Integrity:
             await self.storage.write(lambda conn: store.note_nightly(conn, asked_at))
         return report
 
-    async def cleanup(
-        self, *, is_dry_run: bool, reference: str | None, by: str, max_delete: int | None = None
-    ) -> Cleanup:
-        """Back up, put right what may be, and check again; a dry run only tells what that would be.
-
-        `reference` names a backup that the caller has made of a server's database; `max_delete` says how many
-        rows may go where it is more than goes unasked. Raises `Conflict` where the file is damaged, where
-        more would be deleted, and where such a backup is missing; then nothing is changed.
-        """
-        async with self._turn:
-            before = await self._checked(trigger=Trigger.CLEANUP, by=by)
-            plan.may_clean(before)
-            if is_dry_run or not before.repairable:
-                would = plan.repairs_of(before) if is_dry_run else Repairs(deleted={})
-                return _cleanup(before, None, would, backup=None, is_dry_run=is_dry_run)
-            plan.may_delete(before, max_delete)
-            return await self._cleaned(before, reference=reference, by=by)
-
     async def back_up(self, why: Why = Why.ASKED) -> Backup:
         """Copy the database. Raises as `Backups.make` does."""
-        async with self._turn:
+        async with self.turn:
             return await self.backups.make(why, self.clock.now())
+
+    async def checked(self, *, trigger: Trigger, by: str) -> Report:
+        """As `check`, for one who holds the turn."""
+        started_at, watch = self.clock.now(), Stopwatch()
+        seen = await checks.look(self.storage)
+        report = seen.report(
+            check_id=self.ids.new("check"),
+            trigger=trigger,
+            by=by,
+            started_at=started_at,
+            took=timedelta(seconds=watch.seconds),
+        )
+        await self._tell(report)
+        return report
+
+    async def secured(self, reference: str | None) -> str:
+        """The backup that must be there before anything is deleted; `reference` names a caller's own.
+
+        Raises `Conflict` where a server's database has none, and `StorageError` where none could be made.
+        """
+        if self.backups.database is not None:
+            return str((await self.backups.make(Why.CLEANUP, self.clock.now())).path)
+        if reference is None:
+            raise Conflict(
+                "nothing was deleted: this database is a PostgreSQL server's, which Kokino does not copy."
+                f" Make a backup, for instance with {PG_DUMP}, then name it:"
+                ' {"backup": "kokino.dump on the backup host"}'
+            )
+        return reference
 
     async def history(self, *, limit: int) -> Sequence[Report]:
         """The last checks, the newest first."""
@@ -116,29 +127,8 @@ class Integrity:
         self._running = None
 
     async def _in_turn(self, trigger: Trigger, by: str) -> Report:
-        async with self._turn:
-            return await self._checked(trigger=trigger, by=by)
-
-    async def _checked(self, *, trigger: Trigger, by: str) -> Report:
-        started_at, watch = self.clock.now(), Stopwatch()
-        seen = await checks.look(self.storage)
-        report = Report(
-            check_id=self.ids.new("check"),
-            trigger=trigger,
-            by=by,
-            started_at=started_at,
-            took=timedelta(seconds=watch.seconds),
-            conversations=seen.conversations,
-            turns=seen.turns,
-            affected=len(seen.affected) + seen.more_affected,
-            counts=dict(seen.counts),
-            repairable=dict(seen.repairable),
-            findings=seen.findings,
-            total=seen.total,
-            not_checked=seen.not_checked,
-        )
-        await self._tell(report)
-        return report
+        async with self.turn:
+            return await self.checked(trigger=trigger, by=by)
 
     async def _tell(self, report: Report) -> None:
         """Write it down. A damaged file may not take that: then the engine's module fails until it does."""
@@ -148,6 +138,7 @@ class Integrity:
                 check=report.check_id,
                 counts={kind.value: count for kind, count in report.counts.items()},
                 first=report.findings[0].message,
+                not_checked=report.not_checked,
             )
         try:
             await self._write(report)
@@ -162,28 +153,6 @@ class Integrity:
         await self.storage.write(partial(_record, report=report, now=self.clock.now()))
         self._untold = None
 
-    async def _cleaned(self, before: Report, *, reference: str | None, by: str) -> Cleanup:
-        backup = await self._backed_up(reference)
-        repairs = await repair(self.storage)
-        now = self.clock.now()
-        event = events.of_cleanup(repairs, backup=backup, by=by, at=now)
-        await self.storage.write(lambda conn: telemetry.append(conn, event))
-        log.warning("the database was cleaned up", by=by, backup=backup, deleted=repairs.deleted_count)
-        after = await self._checked(trigger=Trigger.CLEANUP, by=by)
-        return _cleanup(before, after, repairs, backup=backup, is_dry_run=False)
-
-    async def _backed_up(self, reference: str | None) -> str:
-        """Where the backup is that must be there before anything is deleted."""
-        if self.backups.database is not None:
-            return str((await self.backups.make(Why.CLEANUP, self.clock.now())).path)
-        if reference is None:
-            raise Conflict(
-                "nothing was cleaned up: this database is a PostgreSQL server's, which Kokino does not copy."
-                f" Make a backup, for instance with {PG_DUMP}, then name it:"
-                ' {"backup": "kokino.dump on the backup host"}'
-            )
-        return reference
-
 
 def _record(conn: Connection, report: Report, now: datetime) -> None:
     store.record(conn, report)
@@ -191,16 +160,3 @@ def _record(conn: Connection, report: Report, now: datetime) -> None:
         telemetry.append(conn, event)
     if report.trigger is Trigger.NIGHTLY:
         store.note_nightly(conn, report.started_at)
-
-
-def _cleanup(
-    before: Report, after: Report | None, repairs: Repairs, *, backup: str | None, is_dry_run: bool
-) -> Cleanup:
-    return Cleanup(
-        is_dry_run=is_dry_run,
-        before=before,
-        after=after,
-        repairs=repairs,
-        backup=backup,
-        refused=plan.refusals_of(after or before)[:MOST_FINDINGS],
-    )

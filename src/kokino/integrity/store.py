@@ -38,6 +38,7 @@ def record(conn: Connection, report: Report) -> None:
             repairable=_words(report.repairable),
             findings=[asdict(finding) for finding in report.findings[:KEPT_FINDINGS]],
             not_checked=list(report.not_checked),
+            accepted=report.accepted,
         )
     )
 
@@ -92,4 +93,5 @@ def _report(row: Row[Any]) -> Report:
         repairable=_kinds(row.repairable),
         findings=[Finding(**{**finding, "kind": Kind(finding["kind"])}) for finding in row.findings],
         not_checked=row.not_checked,
+        accepted=row.accepted,
     )

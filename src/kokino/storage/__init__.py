@@ -6,7 +6,7 @@ again when the database asks for that, so it has no side effects beyond its rows
 
 from __future__ import annotations
 
-from kokino.storage.base import Storage
-from kokino.storage.open import check_url, default_url, file_of, open_storage
+from kokino.storage.base import Reading, Storage
+from kokino.storage.open import check_url, default_url, file_of, look_into, open_storage
 
-__all__ = ["Storage", "check_url", "default_url", "file_of", "open_storage"]
+__all__ = ["Reading", "Storage", "check_url", "default_url", "file_of", "look_into", "open_storage"]

@@ -13,16 +13,27 @@ from kokino.storage.writes import Writes
 T = TypeVar("T")
 
 
-class Storage(Protocol):
-    """A database that holds everything Kokino must not forget."""
-
-    #: ``sqlite`` or ``postgresql``.
-    dialect: str
+class Reading(Protocol):
+    """A database that can be read."""
 
     @property
     def file(self) -> Path | None:
         """The file that it is in; None for a server's."""
         ...
+
+    async def read(self, fn: Callable[[Connection], T]) -> T:
+        """Run `fn` on a consistent snapshot; it cannot write.
+
+        Raises `StorageError` when the database cannot be read.
+        """
+        ...
+
+
+class Storage(Reading, Protocol):
+    """A database that holds everything Kokino must not forget."""
+
+    #: ``sqlite`` or ``postgresql``.
+    dialect: str
 
     @property
     def writes(self) -> Writes:
@@ -32,13 +43,6 @@ class Storage(Protocol):
     @property
     def waiting(self) -> int:
         """How many writes wait for the next commit."""
-        ...
-
-    async def read(self, fn: Callable[[Connection], T]) -> T:
-        """Run `fn` on a consistent snapshot; it cannot write.
-
-        Raises `StorageError` when the database cannot be read.
-        """
         ...
 
     async def write(self, fn: Callable[[Connection], T]) -> T:

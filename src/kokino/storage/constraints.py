@@ -62,34 +62,34 @@ def broken(conn: Connection, key: Key, *, limit: int) -> Broken | None:
     count = conn.scalar(select(func.count()).select_from(key.child.table).where(_leads_nowhere(key))) or 0
     if not count:
         return None
-    return Broken(key=key, count=count, ids=["/".join(map(str, row)) for row in _rows(conn, key, limit)])
+    return Broken(
+        key=key, count=count, ids=["/".join(map(str, row)) for row in broken_rows(conn, key, limit=limit)]
+    )
 
 
-def delete_broken(conn: Connection, key: Key, *, limit: int) -> int:
-    """Delete at most `limit` rows that outlived their parent; how many there were.
+def broken_rows(conn: Connection, key: Key, *, limit: int) -> Sequence[Row[Any]]:
+    """The primary keys of at most `limit` rows whose key leads nowhere. Only reads, but all of the table."""
+    own = list(_table(key).primary_key.columns)
+    return conn.execute(select(*own).where(_leads_nowhere(key)).order_by(*own).limit(limit)).all()
+
+
+def delete_broken(conn: Connection, rows: Sequence[Row[Any]], *, key: Key) -> int:
+    """Delete those of these `broken_rows` that still have no parent; how many.
 
     Raises `ValueError` for a key whose rows are not to go with their parent.
     """
     if not key.goes_with_parent:
         raise ValueError(f"{key.name}: a row of it stays when its parent goes")
-    rows = _rows(conn, key, limit)
-    if rows:
-        columns = _table(key).primary_key.columns
-        own = [column == bindparam(f"key_{column.name}") for column in columns]
-        names = [f"key_{column.name}" for column in columns]
-        # The condition once more: what has a parent is never deleted, whatever was read before.
-        statement = _table(key).delete().where(*own, _leads_nowhere(key))
-        conn.execute(statement, [dict(zip(names, row, strict=True)) for row in rows])
-    return len(rows)
+    columns = _table(key).primary_key.columns
+    own = [column == bindparam(f"key_{column.name}") for column in columns]
+    names = [f"key_{column.name}" for column in columns]
+    # The condition once more: what has a parent is never deleted, whatever was read before.
+    statement = _table(key).delete().where(*own, _leads_nowhere(key))
+    return conn.execute(statement, [dict(zip(names, row, strict=True)) for row in rows]).rowcount
 
 
 def _table(key: Key) -> Table:
     return metadata.tables[key.table]
-
-
-def _rows(conn: Connection, key: Key, limit: int) -> Sequence[Row[Any]]:
-    own = list(_table(key).primary_key.columns)
-    return conn.execute(select(*own).where(_leads_nowhere(key)).order_by(*own).limit(limit)).all()
 
 
 def _leads_nowhere(key: Key) -> ColumnElement[bool]:

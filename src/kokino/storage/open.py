@@ -17,6 +17,7 @@ from kokino.storage.base import Storage
 from kokino.storage.claim import claim_file
 from kokino.storage.migrate import migrate
 from kokino.storage.postgresql import PostgresqlStorage
+from kokino.storage.reading import LookedInto
 from kokino.storage.sqlite import SqliteStorage
 
 #: How long to wait for another program's lock before saying that it holds one, in seconds.
@@ -41,6 +42,16 @@ async def open_storage(url: str, *, alone: bool = True) -> Storage:
     if parsed.get_backend_name() == "sqlite":
         return await asyncio.to_thread(_open_sqlite, parsed, alone=alone)
     return await asyncio.to_thread(_open_postgresql, parsed, alone=alone)
+
+
+def look_into(url: str) -> LookedInto:
+    """The database at `url`, read as it is. Raises `StorageError` as `check_url` does, and without a file."""
+    opened = LookedInto(_parsed(url))
+    if opened.file is not None and not opened.file.is_file():
+        raise StorageError(
+            f"{opened.file} does not exist: there is nothing to look at; name the broker's --home"
+        )
+    return opened
 
 
 def file_of(url: str) -> Path | None:
@@ -110,10 +121,13 @@ def _probe(conn: sqlite3.Connection, path: Path) -> None:
 
 
 def _restore(path: Path) -> str:
-    backups = path.parent / "backups"
+    """What to do about a damaged file. The names of backups tell when they were made."""
+    folder = path.parent / "backups"
+    latest = max(folder.glob("*.db"), default=None)
+    which = f"{folder} has none" if latest is None else f"the latest is {latest}"
     return (
-        f"put a backup in its place, one of {backups}, with `kokino integrity restore FILE`, same --home,"
-        " or move it aside and start again for an empty one"
+        f"put a backup in its place with `kokino integrity restore FILE`, same --home ({which}), or move it"
+        " aside and start again for an empty one"
     )
 
 

@@ -400,7 +400,25 @@ integrity_checks = Table(
     Column("repairable", Document, nullable=False),
     Column("findings", Document, nullable=False),
     Column("not_checked", Document, nullable=False),
+    # Foreign turns that were left alone, for somebody accepted them.
+    Column("accepted", BigInteger, nullable=False, server_default="0"),
     Index(None, "started_at"),
+)
+
+# Turns that no execution of ours accounts for, and that a person took as they are.
+accepted_turns = Table(
+    "accepted_turns",
+    metadata,
+    Column(
+        "turn_id",
+        String(160),
+        ForeignKey("turns.turn_id", ondelete="CASCADE"),
+        primary_key=True,
+        nullable=False,
+    ),
+    Column("accepted_at", Instant, nullable=False),
+    Column("accepted_by", Text, nullable=False),
+    Column("reason", Text, nullable=False),
 )
 
 # --- shadow ------------------------------------------------------------------------------------------

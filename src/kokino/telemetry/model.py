@@ -58,6 +58,9 @@ class EventType(StrEnum):
     INTEGRITY_CHECK_FAILED = "INTEGRITY_CHECK_FAILED"
     #: A cleanup put rows right, with `data` of ``{"deleted", "renumbered", "backup", "by"}``.
     INTEGRITY_CLEANUP = "INTEGRITY_CLEANUP"
+    #: A person took foreign turns as they are, or deleted them: ``{"count", "turns", "by", "reason"}``.
+    INTEGRITY_ACCEPTED = "INTEGRITY_ACCEPTED"
+    INTEGRITY_REMOVED = "INTEGRITY_REMOVED"
     #: The doctor looked at a CLI type: one check, and what all of them together mean.
     ENV_CHECK_PASSED = "ENV_CHECK_PASSED"
     ENV_CHECK_FAILED = "ENV_CHECK_FAILED"

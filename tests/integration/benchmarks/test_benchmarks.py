@@ -20,6 +20,7 @@ NAMES = [
     "rule-table",
     "backtest",
     "alert-simulation",
+    "integrity-check",
 ]
 
 

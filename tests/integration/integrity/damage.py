@@ -45,3 +45,32 @@ def tear_page(path: Path, table: str) -> None:
     with path.open("r+b") as file:
         file.seek((page - 1) * PAGE)
         file.write(b"\xde\xad" * (PAGE // 4))
+
+
+#: A page of PostgreSQL begins with this header; pointers to its items follow, four bytes each.
+HEADER, POINTER = 24, 4
+
+
+def smash_header(path: Path) -> None:
+    """Overwrite the beginning of a server's table, as a write that went astray does."""
+    _write(path, 0, b"\xde\xad" * (HEADER // 2))
+
+
+def swap_items(path: Path, page: int) -> None:
+    """Let the first two entries of a server's index change places, as an outdated page may have it."""
+    start = page * 2 * PAGE + HEADER
+    with path.open("rb") as file:
+        file.seek(start)
+        first, second = file.read(POINTER), file.read(POINTER)
+    _write(path, start, second + first)
+
+
+def misdirect(path: Path) -> None:
+    """Let the first row of a server's table be looked for where none can begin."""
+    _write(path, HEADER, (9 | 1 << 15 | 60 << 17).to_bytes(POINTER, "little"))
+
+
+def _write(path: Path, start: int, what: bytes) -> None:
+    with path.open("r+b") as file:
+        file.seek(start)
+        file.write(what)

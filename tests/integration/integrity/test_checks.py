@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-import pytest
+from collections.abc import Collection
 
+import pytest
+from sqlalchemy import Connection
+
+from kokino.conversations import fault_store
 from kokino.integrity.model import MOST_FINDINGS, Finding, Kind
 from kokino.integrity.service import Integrity
 from kokino.storage import Storage
@@ -143,15 +147,25 @@ async def test_much_damage_is_counted_in_full_and_told_in_part(integrity: Integr
     assert report.counts == report.repairable == {Kind.ORPHANED_TURN: many}
 
 
+@pytest.mark.parametrize("bound", ["AT_ONCE", "TURNS_AT_ONCE"])
 async def test_conversations_are_looked_through_in_portions(
-    integrity: Integrity, plant: Plant, monkeypatch: pytest.MonkeyPatch
+    integrity: Integrity, plant: Plant, monkeypatch: pytest.MonkeyPatch, bound: str
 ) -> None:
-    """What is wrong in the last of several is found all the same."""
-    monkeypatch.setattr("kokino.integrity.checks.AT_ONCE", 1)
+    """What is wrong in the last is found, however few conversations or turns a portion holds."""
+    monkeypatch.setattr(f"kokino.integrity.turn_checks.{bound}", 1)
+    looked_at = list[set[str]]()
+    said_in = fault_store.said_in
+
+    def noted(conn: Connection, conversation_ids: Collection[str]) -> list[fault_store.Said]:
+        looked_at.append(set(conversation_ids))
+        return said_in(conn, conversation_ids)
+
+    monkeypatch.setattr(fault_store, "said_in", noted)
     plant(*swap("user-3", "assistant-3"))
     report = await integrity.check(by="test")
     assert [one.conversation_id for one in report.findings] == ["c2"]
     assert report.conversations == 2
+    assert looked_at == [{"c1"}, {"c2"}, set()]
 
 
 async def test_a_check_is_told_as_it_was(integrity: Integrity, plant: Plant, whole: Storage) -> None:

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
 from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import Connection, FromClause
 
-from kokino.conversations import fault_store
+from kokino.conversations import fault_store, orphan_store
 from kokino.conversations import store as conversation_store
 from kokino.errors import Conflict, StorageError
 from kokino.integrity.backups import Why
+from kokino.integrity.cleaning import clean_up
 from kokino.integrity.model import Cleanup, Kind, Repairs
 from kokino.integrity.service import Integrity
-from kokino.storage import Storage
+from kokino.integrity.standing import standing
+from kokino.storage import Storage, look_into
 from kokino.telemetry import store as telemetry
 from kokino.testing.clock import ManualClock
 from tests.integration.integrity.conftest import Plant
@@ -31,8 +35,8 @@ async def cleaned(
 ) -> Cleanup:
     """A cleanup, with what each database needs for one."""
     reference = None if integrity.storage.file else REFERENCE
-    return await integrity.cleanup(
-        is_dry_run=is_dry_run, reference=reference, by="test", max_delete=max_delete
+    return await clean_up(
+        integrity, is_dry_run=is_dry_run, reference=reference, by="test", max_delete=max_delete
     )
 
 
@@ -105,14 +109,25 @@ async def test_a_copy_that_says_the_same_goes(integrity: Integrity, whole: Stora
     assert await said(whole) == before
 
 
-async def test_many_orphans_go_in_batches(
+async def test_many_orphans_go_in_batches_and_no_writer_searches(
     integrity: Integrity, plant: Plant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """None is left, and none is counted twice."""
+    """None is left, and none is counted twice; what goes through all turns is a reader."""
+    searched_by = list[str]()
+    search = orphan_store.orphan_ids
+
+    def noted(conn: Connection, tellers: FromClause, *, limit: int) -> list[str]:
+        searched_by.append(threading.current_thread().name)
+        return search(conn, tellers, limit=limit)
+
+    monkeypatch.setattr(orphan_store, "orphan_ids", noted)
     monkeypatch.setattr("kokino.integrity.repair.ROWS", 2)
+    monkeypatch.setattr("kokino.integrity.repair.FOUND", 3)
     plant(*(ORPHAN.format(number, "gone") for number in range(5)))
     done = await cleaned(integrity)
     assert done.repairs.deleted == {Kind.ORPHANED_TURN: 5}
+    assert len(searched_by) == 3
+    assert all(name.startswith("kokino-read") for name in searched_by)
 
 
 async def test_conversations_of_which_executions_tell_are_inserted_again(
@@ -130,7 +145,7 @@ async def test_conversations_of_which_executions_tell_are_inserted_again(
     assert (await said(whole), await said(whole, "c2")) == turns
     assert done.after is not None
     assert done.after.passed
-    kept = await whole.read(lambda conn: fault_store.portion(conn, after="", limit=9))
+    kept = await whole.read(lambda conn: fault_store.portion(conn, after="", limit=9, turns_at_once=99))
     assert kept == {"c1": "writer", "c2": "writer"}
 
 
@@ -154,7 +169,7 @@ async def test_a_servers_database_needs_a_backup_that_is_named(
     plant(ORPHAN.format(1, "gone"))
     if whole.file is None:
         with pytest.raises(Conflict, match="pg_dump"):
-            await integrity.cleanup(is_dry_run=False, reference=None, by="test")
+            await clean_up(integrity, is_dry_run=False, reference=None, by="test")
         assert (await integrity.check(by="test")).counts == {Kind.ORPHANED_TURN: 1}
         assert (await cleaned(integrity)).backup == REFERENCE
         return
@@ -233,3 +248,18 @@ async def test_a_torn_page_is_named_and_never_cleaned(integrity: Integrity, plan
     with pytest.raises(Conflict, match="kokino integrity restore"):
         await cleaned(integrity)
     assert integrity.backups.list() == []
+
+
+async def test_backups_are_listed_though_the_database_cannot_be_read(
+    integrity: Integrity, whole: Storage
+) -> None:
+    """They are what is asked for then."""
+    if whole.file is None:
+        return  # the server's files are not ours to tear
+    made = await integrity.back_up()
+    await integrity.check(by="test")
+    assert (await standing(whole, integrity.backups, limit=1)).unread is None
+    tear_page(whole.file, "integrity_checks")
+    found = await standing(look_into(f"sqlite:///{whole.file}"), integrity.backups, limit=1)
+    assert "malformed" in str(found.unread)
+    assert (found.totals, found.history, [one.path for one in found.backups]) == (None, [], [made.path])

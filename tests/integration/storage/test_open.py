@@ -54,12 +54,18 @@ async def test_an_option_that_no_server_knows_is_told() -> None:
 
 
 async def test_a_file_that_is_no_database_is_damaged(tmp_path: Path) -> None:
-    """It is left as it was, for whoever can save something."""
+    """It is left as it was, for whoever can save something; the latest backup is named, if there is one."""
     path = tmp_path / "kokino.db"
     path.write_bytes(b"this is no database, but somebody's diary" * 100)
     said = await refusal(f"sqlite:///{path}")
     assert said.startswith(f"{path}: the file is damaged (file is not a database)")
-    assert "kokino integrity restore" in said
+    assert f"`kokino integrity restore FILE`, same --home ({tmp_path}/backups has none)" in said
+    backups = tmp_path / "backups"
+    backups.mkdir()
+    for day in (5, 7, 6):
+        (backups / f"kokino-2026010{day}T033000Z-nightly.db").touch()
+    latest = f"(the latest is {backups}/kokino-20260107T033000Z-nightly.db)"
+    assert latest in await refusal(f"sqlite:///{path}")
     assert path.read_bytes().startswith(b"this is no database")
 
 

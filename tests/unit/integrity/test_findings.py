@@ -8,7 +8,8 @@ from kokino.clock import from_ms
 from kokino.conversations.fault_store import Said
 from kokino.conversations.model import Role
 from kokino.executions.fault_store import Origin
-from kokino.integrity import findings
+from kokino.integrity import turn_findings
+from kokino.integrity.order import foreign_among
 
 
 class LookedUp(Mapping[str, Origin]):
@@ -49,7 +50,18 @@ def test_foreign_turns_are_told_by_the_conversations_own_executions() -> None:
         }
     )
     turns = [turn(1, "mine"), turn(2, "other"), turn(3, "gone"), turn(4, None)]
-    found = findings.foreign(turns, "writer", origins)
+    strange = foreign_among(turns, "writer", origins)
+    found = turn_findings.foreign(strange, "writer", origins, accepted=())
     assert found is not None
-    assert (list(found.ids), found.count) == (["turn-3", "turn-2"], 2)
-    assert findings.foreign(turns[:1], "writer", origins) is None
+    assert (list(found.ids), found.count) == (["turn-2", "turn-3"], 2)
+    assert "1 of an execution that is not there and 1 of an execution of another agent" in found.message
+    assert foreign_among(turns[:1], "writer", origins) == []
+
+
+def test_an_accepted_turn_is_no_finding() -> None:
+    """The others of its conversation are."""
+    strange = [turn(1, "gone"), turn(2, "gone")]
+    found = turn_findings.foreign(strange, "writer", {}, accepted={"turn-1"})
+    assert found is not None
+    assert (list(found.ids), found.count) == (["turn-2"], 1)
+    assert turn_findings.foreign(strange, "writer", {}, accepted={"turn-1", "turn-2"}) is None

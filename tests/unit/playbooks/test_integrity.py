@@ -23,6 +23,7 @@ def checked(*kinds: Kind, but_not: tuple[Kind, ...] = (), would_delete: int = 1)
         "wouldDelete": would_delete,
         "mayDelete": 10,
         "counts": {kind.value: int(kind in kinds) for kind in Kind},
+        "issues": [{"kind": kind.value, "repairable": kind not in but_not} for kind in kinds],
     }
 
 
@@ -37,9 +38,18 @@ CASES = {
     "several at once": ("repairable", checked(Kind.ORPHANED_TURN, Kind.TURN_ORDER)),
     "turns that are one too many": ("repairable", checked(Kind.DUPLICATE_TURN)),
     "an order that cannot be told": ("unsafe", checked(Kind.TURN_ORDER, but_not=(Kind.TURN_ORDER,))),
-    "an orphan, and what only a person decides": (
-        "unsafe",
+    "a turn of nobody": ("foreign-turns", checked(Kind.FOREIGN_TURN, but_not=(Kind.FOREIGN_TURN,))),
+    "an orphan, and a turn of nobody": (
+        "foreign-turns",
         checked(Kind.ORPHANED_TURN, Kind.FOREIGN_TURN, but_not=(Kind.FOREIGN_TURN,)),
+    ),
+    "a turn of nobody, and an order that cannot be told": (
+        "unsafe",
+        checked(Kind.TURN_ORDER, Kind.FOREIGN_TURN, but_not=(Kind.TURN_ORDER, Kind.FOREIGN_TURN)),
+    ),
+    "an execution without its end": (
+        "unsafe",
+        checked(Kind.EXECUTION_WITHOUT_END, but_not=(Kind.EXECUTION_WITHOUT_END,)),
     ),
     "a torn page": ("file-damage", checked(Kind.FILE_DAMAGE, but_not=(Kind.FILE_DAMAGE,))),
     "a torn page, and an orphan": (
@@ -48,8 +58,8 @@ CASES = {
     ),
     "as many orphans as may go": ("orphans-only", checked(Kind.ORPHANED_TURN, would_delete=10)),
     "more orphans than may go": ("too-many", checked(Kind.ORPHANED_TURN, would_delete=11)),
-    "too many, and what only a person decides": (
-        "unsafe",
+    "too many, and a turn of nobody": (
+        "foreign-turns",
         checked(Kind.ORPHANED_TURN, Kind.FOREIGN_TURN, but_not=(Kind.FOREIGN_TURN,), would_delete=11),
     ),
     "conversations that are told of": ("repairable", checked(Kind.LOST_CONVERSATION, would_delete=0)),
