@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -13,6 +14,7 @@ import psutil
 import pytest
 
 from kokino.executions import typist
+from kokino.process.tmux.terminal import Terminal
 from kokino.testing.broker import TestBroker
 from tests.acceptance.serving import processes_of, processes_with, serving
 from tests.acceptance.serving import until as until_now
@@ -105,6 +107,19 @@ async def ended(broker: TestBroker, execution_id: str) -> Any:
     return await until(is_over)
 
 
+def terminal_of(broker: TestBroker, agent: str) -> Terminal:
+    """The terminal of an agent that has one."""
+    found = broker.broker.services.executions.runner.workshop.terminals.shown(agent)
+    assert found is not None
+    return found
+
+
+async def failures_of(broker: TestBroker, agent: str) -> int:
+    """How many failures in a row its circuit breaker has counted."""
+    circuits = (await broker.get("/agents/circuits/status"))["circuits"]
+    return sum(one["failures"] for one in circuits if one["agentId"] == agent)
+
+
 def is_there(socket: str) -> bool:
     """The server's socket has a file."""
     return Path(socket).exists()
@@ -170,7 +185,9 @@ async def test_a_cli_of_which_only_the_screen_tells(
 
 
 async def test_how_it_ends_is_told_as_headless(broker: TestBroker) -> None:
-    """A refusal, a crash, too much memory, a terminal that is closed: the same kinds."""
+    """A refusal, a crash, too much memory, a key that stops it: the same kinds. A terminal that is closed is
+    no fault of the CLI's.
+    """
     assert failed(await broker.execute("writer", "script: fail auth"))[:2] == (502, "auth")
     status, kind, error = failed(await broker.execute("writer", "script: crash 3"))
     assert (status, kind) == (502, "crash")
@@ -178,13 +195,26 @@ async def test_how_it_ends_is_told_as_headless(broker: TestBroker) -> None:
     assert "unknown directive 'nonsense'" in failed(await broker.execute("writer", "script: nonsense"))[2]
     assert failed(await broker.execute("small", "script: eat 300MB; hang"))[:2] == (502, "oom")
 
+    before = await failures_of(broker, "writer")
+    execution = await begun(broker, "writer", "tool sleep 600s")
+    await terminal_of(broker, "writer").keys("Escape")
+    stopped = await ended(broker, execution)
+    assert (stopped["state"], stopped["kind"], stopped["exitCode"]) == ("cancelled", "cancelled", 0)
+    assert stopped["error"].startswith("stopped at its terminal by a key; its CLI says: ")
+
     execution = await begun(broker, "writer", "hang")
-    terminals = broker.broker.services.executions.runner.workshop.terminals
-    terminal = terminals.shown("writer")
-    assert terminal is not None
+    terminal = terminal_of(broker, "writer")
     await terminal.client.run("kill-session", "-t", terminal.session)
     closed = await ended(broker, execution)
-    assert (closed["state"], closed["kind"]) == ("failed", "crash")
+    assert (closed["state"], closed["kind"]) == ("lost", "lost")
+    assert closed["error"].startswith("its terminal was closed, by whom is not known")
+
+    execution = await begun(broker, "writer", "hang")
+    os.kill(broker.broker.services.warden.running["tmux"].pid, signal.SIGKILL)
+    closed = await ended(broker, execution)
+    assert (closed["state"], closed["kind"]) == ("lost", "lost")
+    assert closed["error"].startswith("the tmux server ended, and with it every agent's terminal")
+    assert await failures_of(broker, "writer") == before > 0
     assert (await broker.execute("writer")).status_code == 200
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 
 from kokino.testing.broker import TestBroker
-from tests.acceptance.serving import processes_of
+from tests.acceptance.serving import processes_of, processes_with
 from tests.model_server import Answer, Hang, ModelServer, ToolUse
 
 #: Far longer than a real CLI takes for anything, in seconds.
@@ -80,6 +81,19 @@ async def test_two_turns_in_tmux_and_one_headless_are_one_session(
     assert (await asking).json()["content"] == "Made."
     assert (claude.cwd / "made").exists()
 
+    # Who has attached may stop it, also in the middle of a tool: that refuses no permission.
+    model_server.script(ToolUse(tool="Bash", input={"command": f"tail -f /dev/null --pid={os.getpid()}"}))
+    stopping = asyncio.create_task(broker.execute("claude", "Wait."))
+    asked = await until(lambda: waits_for(broker))
+    await broker.post(f"/executions/{asked['executionId']}/permission", optionId="1")
+    await until(lambda: runs(f"--pid={os.getpid()}"))
+    terminal = broker.broker.services.executions.runner.workshop.terminals.shown("claude")
+    assert terminal is not None
+    await terminal.keys("Escape")
+    execution = (await stopping).json()["execution"]
+    assert (execution["state"], execution["kind"]) == ("cancelled", "cancelled")
+    assert "stopped at its terminal by a key; its CLI says: [Request interrupted" in execution["error"]
+
     # It is stopped by its own keys, and nothing of it is left.
     model_server.script(Hang())
     hanging = asyncio.create_task(broker.execute("claude", "Never answer."))
@@ -96,6 +110,11 @@ async def until(condition: Callable[[], Awaitable[Any]]) -> Any:
         while not (found := await condition()):
             await asyncio.sleep(0.05)
     return found
+
+
+async def runs(word: str) -> bool:
+    """A process has that on its command line."""
+    return bool(processes_with(word))
 
 
 async def waits_for(broker: TestBroker) -> Any:

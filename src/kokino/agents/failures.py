@@ -44,7 +44,7 @@ class FailureKind(StrEnum):
     REFUSED = "refused"
     #: The CLI's output gave no proof of success.
     PROTOCOL = "protocol"
-    #: Its process went away with a broker or worker and nobody saw how it ended.
+    #: Its process went away with a broker, a worker or its terminal, by no fault of its own.
     LOST = "lost"
     #: The model's service could not be reached or did not answer.
     NETWORK = "network"

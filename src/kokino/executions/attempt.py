@@ -159,7 +159,8 @@ class Attempt:
     def judge(self) -> Ending:
         """What it came to, now that its tree is gone."""
         ending = decide(self.reader, self._ended, self.follow.stop, self.limits)
-        ending = self._seat.explain(ending, self.follow.stop) if self._seat else ending
+        if self._seat is not None:
+            ending = self._seat.explain(ending, self.follow.stop, is_final=self.reader.is_final)
         cli_type = self.workshop.cli_types.get(self.execution.cli_type)
         return ending if cli_type is None else replace(ending, memory_slo_mb=cli_type.memory_slo_mb)
 

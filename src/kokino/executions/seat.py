@@ -13,24 +13,20 @@ import structlog
 
 from kokino.agents.drivers.contract import Interactive, Invocation, Surroundings
 from kokino.agents.drivers.terminal.registry import form_of
-from kokino.agents.failures import FailureKind
 from kokino.agents.model import Agent, Mode
 from kokino.errors import ProcessError
+from kokino.executions.at_terminal import Seen, explain
 from kokino.executions.ending import Stop
 from kokino.executions.follow import Follow, Source
-from kokino.executions.model import Ending, Execution, State, Waiting
+from kokino.executions.model import Ending, Execution, Waiting
 from kokino.executions.spool import Spool
 from kokino.executions.typist import Typist
 from kokino.executions.workshop import Workshop
 from kokino.process.model import Launch
-from kokino.process.tmux.terminal import Terminal
+from kokino.process.tmux.terminal import Gone, Terminal
 
 log = structlog.get_logger(__name__)
 
-ORPHANED = (
-    "its broker went away, and a CLI that is worked in a terminal ends with who types:"
-    " what it did until then may be done"
-)
 #: What a CLI in a terminal draws for: every system that has tmux knows it.
 TERM = "screen-256color"
 
@@ -48,6 +44,8 @@ class Seat:
     _terminal: Terminal | None = None
     _has_records: bool = False
     _working: asyncio.Task[None] | None = None
+    #: How its terminal was lost, known once its CLI has ended.
+    _gone: Gone | None = None
 
     @classmethod
     def of(cls, workshop: Workshop, execution: Execution, spool: Spool) -> Self | None:
@@ -109,6 +107,7 @@ class Seat:
             return
         if self._working is not None:
             self._working.cancel()
+        self._gone = await self._terminal.gone()
         lines = await self.typist.last_screen()
         try:
             if lines:
@@ -121,18 +120,18 @@ class Seat:
                 reason=str(error),
             )
 
-    def explain(self, ending: Ending, stop: Stop | None) -> Ending:
-        """The end with what only the typist knows: was it typed, and why did it not get on."""
-        # Of what an earlier broker started nobody knows how far it was typed.
-        was_typed = self.typist.was_typed if self.typist else self.spool.session.exists()
-        ending = replace(ending, was_typed=was_typed)
-        if stop is Stop.ORPHANED and ending.state is State.LOST:
-            return replace(ending, error=ORPHANED)
-        trouble = self.typist.trouble if self.typist else None
-        if trouble is None or stop is not Stop.STRANDED or ending.state is State.COMPLETED:
-            return ending
-        kind: FailureKind = trouble.kind
-        return replace(ending, state=State.FAILED, kind=kind, error=trouble.message)
+    def explain(self, ending: Ending, stop: Stop | None, *, is_final: bool) -> Ending:
+        """The end with what is known here alone: was it typed, was it asking, is its terminal there."""
+        typist = self.typist
+        seen = Seen(
+            # Of what an earlier broker started nobody knows how far it was typed.
+            was_typed=typist.was_typed if typist else self.spool.session.exists(),
+            is_final=is_final,
+            was_asking=typist is not None and typist.was_asking,
+            gone=self._gone,
+            trouble=typist.trouble if typist else None,
+        )
+        return explain(ending, stop, seen)
 
     def _follow(self, follow: Follow, records: Path | None, begins_at: int | None) -> None:
         self._has_records = records is not None

@@ -22,6 +22,7 @@ from kokino.agents.failures import FailureKind
 from kokino.agents.model import Permissions
 from kokino.clock import Clock
 from kokino.errors import Conflict, Fault, Invalid
+from kokino.executions.at_terminal import Stranded
 from kokino.executions.ending import Stop
 from kokino.executions.follow import Follow
 from kokino.executions.model import Waiting
@@ -50,15 +51,6 @@ LEAVES, UNTIL_LEFT = 3, 15
 UNTIL_ANSWERED = 50
 #: The last lines of a screen that are quoted where it is the reason.
 QUOTED = 12
-
-
-class Stranded(Exception):
-    """It does not get on; with the kind of failure that it is."""
-
-    def __init__(self, kind: FailureKind, message: str) -> None:
-        super().__init__(message)
-        self.kind = kind
-        self.message = message
 
 
 @dataclass(slots=True)
@@ -98,6 +90,8 @@ class Typist:
     #: Why it did not get on.
     trouble: Stranded | None = None
     waiting: Waiting | None = None
+    #: Its work rests on a question, as far as its screen has told.
+    was_asking: bool = False
     #: The prompt was put in, or may have been: it must not be put in a second time.
     was_typed: bool = False
     _before: Screen | None = None
@@ -121,7 +115,7 @@ class Typist:
         except Stranded as trouble:
             self._give_up(trouble)
         except TmuxFailed as error:
-            self._give_up(Stranded(FailureKind.CRASH, f"its terminal is gone: {error.message}"))
+            self._give_up(Stranded(FailureKind.CRASH, f"its terminal cannot be worked: {error.message}"))
         except OSError as error:  # screens and prompts go by files: a full disk, say
             self._give_up(Stranded(FailureKind.CRASH, f"its terminal cannot be worked: {error}"))
 
@@ -226,6 +220,8 @@ class Typist:
         async for screen, look in self._looks(None):
             if self.follow.is_final.is_set():
                 return
+            if look.sight in {Sight.ASKING, Sight.WORKING}:
+                self.was_asking = look.sight is Sight.ASKING
             await self._note_question(look.asks)
             if screen.text != last:
                 quiet, last = 0, screen.text

@@ -26,6 +26,8 @@ DEFAULT_MODEL = "scripted-1"
 PROMPT_PREFIX = "script:"
 #: Dollars per token, of the order that vendors take: the cost of a turn follows from its text alone.
 INPUT_PRICE, OUTPUT_PRICE = 3e-6, 15e-6
+#: What it says of a turn that somebody stopped.
+INTERRUPTED = "Interrupted by user"
 UUID = r"(?i:[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})"
 DURATION = r"(\d+(?:\.\d+)?)(ms|s|m)"
 SECONDS = {"ms": 0.001, "s": 1, "m": 60}
@@ -102,6 +104,11 @@ class Output:
             self._show("\n".join(f"● {block.get('text') or block.get('input')}" for block in content))
         message = {"role": "assistant", "type": "message", "model": model, "content": list(content)}
         self.record(type="assistant", message=message, parent_tool_use_id=None, **more)
+
+    def note(self, text: str) -> None:
+        """Put a text on the screen alone, where there is one."""
+        if self._show:
+            self._show(text)
 
     def close(self) -> None:
         """Close standard output; what would be written later is lost."""
@@ -594,7 +601,9 @@ def run(options: Options, memory: Memory, prompt: str, out: Output) -> None:
         play(turn, steps)
     except KeyboardInterrupt:
         # SIGINT: Claude Code says so in a result and exits with 0.
-        turn.result(subtype="error_during_execution", is_error=True, terminal_reason="aborted_streaming")
+        out.note(f"⎿ {INTERRUPTED}")
+        ended: dict[str, Any] = {"errors": [INTERRUPTED], "terminal_reason": "aborted_streaming"}
+        turn.result(subtype="error_during_execution", is_error=True, **ended)
 
 
 def play(turn: Turn, steps: list[Callable[[Turn], None]]) -> None:

@@ -17,7 +17,7 @@ from kokino.process.client import Warden
 from kokino.process.model import Launch
 from kokino.process.tmux.client import TmuxClient, TmuxFailed
 from kokino.process.tmux.server import TmuxMissing, TmuxServer
-from kokino.process.tmux.terminal import SIZE, Screen, Terminal
+from kokino.process.tmux.terminal import SIZE, Gone, Screen, Terminal
 from tests.integration.process.box import PATIENCE, Box, ended, is_alive, until
 
 #: Shows each line that comes, with what no terminal prints made visible; asks for pastes to be marked.
@@ -93,8 +93,18 @@ async def test_a_terminal_begins_anew_for_each_cli(box: Box, warden: Warden, tmu
     again = await tmux.terminal("a")
     assert again.session == first.session
     assert (await again.screen()).text == ""
-    other = await tmux.terminal("b")
+    other = await tmux.terminal("b.c")
     assert other.session != first.session
+    assert await first.gone() is None
+
+    # One whose holder was killed makes room for another of the same name.
+    (holder,) = await other.client.run("display-message", "-p", "-t", other.session, "#{pane_pid}")
+    os.kill(int(holder), signal.SIGKILL)
+    await until(lambda: not is_alive(int(holder)))
+    await tmux.terminal("b.c")
+    await tmux.terminal("b_c")
+    listed = theirs(tmux.socket, "-u", "list-sessions", "-F", "#{session_name}").splitlines()
+    assert sorted(listed) == ["kokino", "kokino/a", "kokino/b_c", "kokino/b·c"]
 
 
 async def test_a_screen_cannot_pass_for_an_answer(box: Box, warden: Warden, tmux: TmuxServer) -> None:
@@ -133,7 +143,7 @@ async def test_a_server_that_was_killed_is_replaced(box: Box, warden: Warden, tm
     os.kill(warden.running["tmux"].pid, signal.SIGKILL)
 
     assert (await ended(warden, "e")).signal == signal.SIGHUP
-    assert await terminal.is_dead()
+    assert await terminal.gone() is Gone.SERVER
     with pytest.raises(TmuxFailed, match="gone"):
         await terminal.screen()
     assert (await (await tmux.terminal("a")).screen()).text == ""
@@ -149,6 +159,7 @@ async def test_a_window_that_somebody_closed_is_made_again(
     await terminal.client.run("kill-session", "-t", terminal.session)
 
     assert (await ended(warden, "e")).signal == signal.SIGHUP
+    assert await terminal.gone() is Gone.WINDOW
     await until(lambda: not is_alive(int(holder)))
     assert (await (await tmux.terminal("a")).screen()).text == ""
 

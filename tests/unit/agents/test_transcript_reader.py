@@ -104,12 +104,15 @@ def test_what_came_after_a_refusal_counts() -> None:
     assert read(PROMPT, failed, assistant(text("Well.")), END)[1].kind is None
 
 
-def test_somebody_stopped_it() -> None:
+@pytest.mark.parametrize(
+    "words", ["[Request interrupted by user]", "[Request interrupted by user for tool use]"]
+)
+def test_somebody_stopped_it(words: str) -> None:
     """Whoever watches may press Escape: the turn is over, and no success."""
-    stopped = record("user", {"role": "user", "content": [text("[Request interrupted by user]")]})
+    stopped = record("user", {"role": "user", "content": [text(words)]})
     reader, outcome = read(PROMPT, stopped)
     assert reader.is_final
-    assert outcome.kind is FailureKind.CANCELLED
+    assert (outcome.kind, outcome.error) == (FailureKind.CANCELLED, words)
 
 
 def test_a_prompt_that_reads_like_a_stop_stops_nothing() -> None:

@@ -44,6 +44,9 @@ class Shown:
         """Nothing has scrolled away."""
         return await self.screen()
 
+    async def gone(self) -> None:
+        """It is there."""
+
     async def keys(self, *names: str) -> None:
         """Noted, after a while, as tmux answers."""
         await asyncio.sleep(0)

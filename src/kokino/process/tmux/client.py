@@ -27,6 +27,10 @@ class TmuxFailed(ProcessError):
     code = "tmux_failed"
 
 
+class TmuxSilent(TmuxFailed):
+    """The tmux server is there and does not answer."""
+
+
 class TmuxClient:
     """Made by `attach`, ended by `close`. It ends by itself when this process dies: its input ends then."""
 
@@ -94,7 +98,7 @@ class TmuxClient:
             async with asyncio.timeout(PATIENCE):
                 return await asyncio.shield(answer)
         except TimeoutError as error:
-            raise TmuxFailed(f"tmux did not answer within {PATIENCE:g} s") from error
+            raise TmuxSilent(f"tmux did not answer within {PATIENCE:g} s") from error
 
     async def _read(self) -> None:
         parser, stdout, stderr = Parser(), self._process.stdout, self._process.stderr

@@ -24,7 +24,7 @@ log = structlog.get_logger(__name__)
 
 #: By this name the warden knows it, beside the executions.
 LAUNCH = "tmux"
-#: The session that the broker's client sits in; no agent's.
+#: The session that the broker's client sits in; no agent's. Theirs are named behind it.
 OWN = "kokino"
 NOTICE = "This window is the broker's own. `kokino attach AGENT` shows an agent's.\r\n"
 #: How often its socket is looked for once it runs, and how long that may take.
@@ -86,7 +86,7 @@ class TmuxServer:
             if self._client is None or self._client.gone.is_set():
                 await self._start()
             terminal = self._terminals.get(agent_id)
-            if terminal is not None and not await terminal.is_dead():
+            if terminal is not None and await terminal.gone() is None:
                 await terminal.renew()
                 return terminal
             return await self._open(agent_id)
@@ -106,8 +106,10 @@ class TmuxServer:
     async def _open(self, agent_id: str) -> Terminal:
         client = self._client
         assert client is not None  # noqa: S101 - the caller has started it
-        hold = _holder("")
-        made = ("new-session", "-d", "-P", "-F", "#{session_id}", "-n", agent_id)
+        hold, name = _holder(""), session_name(agent_id)
+        with suppress(TmuxFailed):  # what a holder that ended has left there
+            await client.run("kill-session", "-t", f"={name}")
+        made = ("new-session", "-d", "-P", "-F", "#{session_id}", "-s", name, "-n", agent_id)
         size = ("-x", str(SIZE[0]), "-y", str(SIZE[1]))
         (session,) = await client.run(*made, *size, *hold)
         # For each window: set for all, tmux 3.3a dies of a window that nobody has given a size.
@@ -190,6 +192,14 @@ def why_missing(environment: Mapping[str, str]) -> str | None:
     return (
         f"tmux is not on the broker's PATH ({path}); install it (apt-get install tmux) and restart the broker"
     )
+
+
+def session_name(agent_id: str) -> str:
+    """What `tmux ls` calls an agent's session, another one for each agent.
+
+    tmux takes no full stop in it and would make an underscore of one: ``a.b`` would be ``a_b``'s.
+    """
+    return f"{OWN}/{agent_id.replace('.', chr(0xB7))}"
 
 
 def _holder(text: str) -> tuple[str, ...]:

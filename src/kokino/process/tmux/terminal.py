@@ -4,16 +4,26 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 
 from kokino.process import tree
-from kokino.process.tmux.client import TmuxClient, TmuxFailed
+from kokino.process.tmux.client import TmuxClient, TmuxFailed, TmuxSilent
 
 #: Columns and lines: wide enough for a table, and the same whoever looks.
 SIZE = (160, 50)
 #: How often the holder is asked whether it has let go of its terminal, and how long that may take.
 PAUSE, TRIES = 0.01, 1000
 _FIELDS = "#{pane_id} #{pane_pid} #{pane_tty}"
+
+
+class Gone(StrEnum):
+    """How a terminal was lost. Who did it is not told: tmux says nothing of it."""
+
+    #: Its window was closed; the server goes on, and with it the terminals of all other agents.
+    WINDOW = "window"
+    #: The tmux server went, and with it the terminals of all agents.
+    SERVER = "server"
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,13 +114,16 @@ class Terminal:
         text = shown.decode("utf-8", "replace").removesuffix("\n")
         return Screen(tuple(line.rstrip() for line in text.split("\n")))
 
-    async def is_dead(self) -> bool:
-        """The pane's holder has ended, or the window is gone: nothing can be shown any more."""
+    async def gone(self) -> Gone | None:
+        """How it was lost, so that nothing can be shown in it any more; None as far as anybody knows."""
         try:
-            (line,) = await self.client.run("display-message", "-p", "-t", self._pane, "#{pane_dead}")
-        except (TmuxFailed, ValueError):
-            return True
-        return line != "0"
+            lines = await self.client.run("display-message", "-p", "-t", self._pane, "#{pane_dead}")
+        except TmuxSilent:
+            return None
+        except TmuxFailed:
+            return Gone.SERVER if self.client.gone.is_set() else Gone.WINDOW
+        # Of a pane that is not there it prints nothing; of one whose holder has ended, 1.
+        return None if lines == ("0",) else Gone.WINDOW
 
     async def _leave_modes(self) -> None:
         (line,) = await self.client.run("display-message", "-p", "-t", self._pane, "#{pane_in_mode}")

@@ -70,14 +70,23 @@ class ClaudeCodeTerminal:
         return TranscriptReader(resumes)
 
     def look(self, screen: str) -> Look:
-        """Understand a screen: a question covers the box, and where it works there is a box too."""
-        box = box_in(screen)
-        if box is None:
-            # A tool's question first: what it shows may read like a dialog.
-            if asked := question_in(screen, ASKS):
-                return Look(sight=Sight.ASKING, asks=asked)
-            lowest = "\n".join(screen.rstrip().split("\n")[-LOWEST:])
-            found = next((dialog for dialog in DIALOGS if dialog.sign.search(lowest)), None)
-            return found.look() if found else Look(sight=Sight.UNCLEAR)
-        is_working = WORKS.search(screen.rpartition(MARK)[2]) is not None
-        return Look(sight=Sight.WORKING if is_working else Sight.READY, box=box)
+        """Understand a screen."""
+        return look_at(screen)
+
+
+def look_at(screen: str) -> Look:
+    """Understand a screen: a question covers the box, and where it works there is a box too."""
+    box = box_in(screen)
+    if box is None:
+        return _covered(screen)
+    is_working = WORKS.search(screen.rpartition(MARK)[2]) is not None
+    return Look(sight=Sight.WORKING if is_working else Sight.READY, box=box)
+
+
+def _covered(screen: str) -> Look:
+    # A tool's question first: what it shows may read like a dialog.
+    if asked := question_in(screen, ASKS):
+        return Look(sight=Sight.ASKING, asks=asked)
+    lowest = "\n".join(screen.rstrip().split("\n")[-LOWEST:])
+    found = next((dialog for dialog in DIALOGS if dialog.sign.search(lowest)), None)
+    return found.look() if found else Look(sight=Sight.UNCLEAR)

@@ -7,14 +7,14 @@ from pathlib import Path
 from kokino.agents.drivers.claude_code import session_arguments
 from kokino.agents.drivers.contract import Command, Invocation, Look, Reader, Surroundings
 from kokino.agents.drivers.stream_json import StreamJsonReader
-from kokino.agents.drivers.terminal.claude_code import ClaudeCodeTerminal
+from kokino.agents.drivers.terminal.claude_code import look_at
 
 
 class ScriptedTerminal:
     """Drives the scripted agent's interactive form."""
 
     quit: tuple[str, ...] = ("C-c", "C-c")
-    stop: tuple[str, ...] = ("C-c",)
+    stop: tuple[str, ...] = ("Escape",)
     commands = ""
 
     def command(self, invocation: Invocation) -> Command:
@@ -33,4 +33,4 @@ class ScriptedTerminal:
 
     def look(self, screen: str) -> Look:
         """As Claude Code's."""
-        return ClaudeCodeTerminal().look(screen)
+        return look_at(screen)

@@ -53,7 +53,6 @@ class TranscriptReader(StreamJsonReader):
     """Follows one turn in a session's file; see `contract.Reader`."""
 
     SENTENCES = (
-        Sentence(text=r"request interrupted by user for tool use", kind=FailureKind.PERMISSION),
         Sentence(text=r"request interrupted by user", kind=FailureKind.CANCELLED),
         *SENTENCES,
     )
