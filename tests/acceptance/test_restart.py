@@ -186,6 +186,7 @@ def test_a_caller_who_waits_is_told_and_comes_back_under_its_key(tmp_path: Path)
         again.join()
         told, ended = answers
         assert (told.status_code, told.json()["error"]) == (503, "restarting")
+        assert f"execution {told.json()['executionId']} goes on" in told.json()["detail"]
         assert told.headers["Retry-After"] == "1"
         assert told.headers["Location"] == f"/executions/{told.json()['executionId']}"
         assert (ended.status_code, ended.headers["Idempotent-Replayed"]) == (409, "true")

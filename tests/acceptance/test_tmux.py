@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import subprocess
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ import pytest
 from kokino.executions import typist
 from kokino.process.tmux.terminal import Terminal
 from kokino.testing.broker import TestBroker
-from tests.acceptance.serving import processes_of, processes_with, serving
+from tests.acceptance.serving import KOKINO, Served, processes_of, processes_with, serving
 from tests.acceptance.serving import until as until_now
 
 #: Far longer than anything here takes, in seconds.
@@ -259,8 +260,11 @@ async def test_without_tmux_such_an_agent_is_refused(tmp_path: Path) -> None:
         assert (said.status_code, said.json()["errors"][0]["field"]) == (422, "mode")
 
 
-def test_a_broker_that_dies_leaves_nothing_in_tmux(tmp_path: Path) -> None:
-    """Who typed is gone: what it typed at is ended by the next broker, and told as lost."""
+def test_a_broker_that_dies_or_is_replaced_leaves_nothing_in_tmux(tmp_path: Path) -> None:
+    """Who typed is gone: what it typed at is ended by the next broker, and told as lost.
+
+    Who asks for a restart is shown before what it would end, and after it what it has ended.
+    """
     toml = FLEET.format(memory=tmp_path / "memory", quiet="quiet")
     with serving(tmp_path / "home", toml) as broker:
         execution = broker.accept("writer", "Work.\nscript: emit begun; tool sleep 600s")
@@ -278,3 +282,23 @@ def test_a_broker_that_dies_leaves_nothing_in_tmux(tmp_path: Path) -> None:
         assert psutil.wait_procs(ours, timeout=PATIENCE)[1] == []
         assert broker.execute("writer").status_code == 200
         assert is_there(broker.get("/agents/writer/terminal")["socket"])
+
+        execution = broker.accept("writer", "Work.\nscript: emit begun; hang")
+        until_now(lambda: execution in str(broker.get("/api/about")["bound"]))
+        line = f"  writer  {execution}  in tmux\n"
+        refused = restart(broker)
+        assert refused.returncode == 1
+        assert f"1 execution would end with this broker, as lost:\n{line}" in refused.stdout
+        assert "nothing was restarted, for nobody answered: give --yes" in refused.stderr
+        assert broker.get(f"/executions/{execution}")["state"] == "running"
+        done = restart(broker, "--yes")
+        assert (
+            f"no execution goes on.\n1 execution ended with the earlier one, as lost:\n{line}" in done.stdout
+        )
+        assert broker.ended(execution)["state"] == "lost"
+
+
+def restart(broker: Served, *options: str) -> subprocess.CompletedProcess[str]:
+    """What ``kokino restart`` says to somebody who cannot answer."""
+    argv = [str(KOKINO), "restart", "--wait", "10m", "--url", str(broker.http.base_url).rstrip("/"), *options]
+    return subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)

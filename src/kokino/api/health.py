@@ -30,12 +30,23 @@ class Health(Shape):
     started_at: Time
 
 
+class BoundShape(Shape):
+    """An execution that ends with its broker, as ``lost``."""
+
+    execution_id: str
+    agent_id: str
+    #: ``tmux``, or ``dialogue`` for one that is spoken with.
+    by: str
+
+
 class RestartShape(Shape):
     """The last restart that was asked for."""
 
     at: Time
     #: How many executions went on under this broker.
     executions: int
+    #: What ended with the broker before it.
+    lost: list[BoundShape]
     #: Why it was not done; null when this broker came of it.
     refused: str | None
 
@@ -52,6 +63,8 @@ class About(Shape):
     warden_pid: int
     #: Null when none was asked for since this process began.
     restart: RestartShape | None
+    #: What a restart would end now.
+    bound: list[BoundShape]
 
 
 class Readiness(Shape):
@@ -86,6 +99,7 @@ async def about(given: Given) -> About:
         pid=os.getpid(),
         warden_pid=given.warden.pid,
         restart=None if last is None else RestartShape.model_validate(last),
+        bound=[BoundShape.model_validate(bound) for bound in given.executions.runner.bound],
     )
 
 

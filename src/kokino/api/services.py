@@ -24,6 +24,7 @@ from kokino.engine.loop import Engine
 from kokino.escalation.acknowledge import Acknowledgements
 from kokino.escalation.desk import Desk
 from kokino.escalation.module import Escalations
+from kokino.executions.bound import Bound
 from kokino.executions.probes import Probes
 from kokino.executions.service import Executions
 from kokino.executions.sessions import Sessions
@@ -50,6 +51,8 @@ class Restart:
     at: datetime
     #: How many executions went on under the present broker.
     executions: int
+    #: Those that ended with the one before it.
+    lost: tuple[Bound, ...] = ()
     #: Why it was not done; None when the present broker came of it.
     refused: str | None = None
 
@@ -60,9 +63,9 @@ class Restarts:
 
     last: Restart | None = None
 
-    def done(self, executions: int, *, at: datetime) -> None:
+    def done(self, executions: int, lost: tuple[Bound, ...], *, at: datetime) -> None:
         """This broker has taken over from one before it."""
-        self.last = Restart(at=at, executions=executions)
+        self.last = Restart(at=at, executions=executions, lost=lost)
 
     def refused(self, reason: str, *, at: datetime) -> None:
         """This broker goes on, for what would come after it could not."""

@@ -83,7 +83,7 @@ class Broker:
             )
             broker._will_stop(opened)
             if handover is not None:
-                services.restarts.done(handover.executions, at=world.clock.now())
+                services.restarts.done(handover.executions, handover.lost, at=world.clock.now())
             await broker._begin()
             broker.opened = opened.pop_all()
         log.info("the broker answers", url=broker.url, home=str(config.home))
@@ -127,7 +127,9 @@ class Broker:
         except Exception:  # the next program's start takes away what could not be let go of in order
             log.exception("not everything could be let go of")
         log.info("the broker makes room for the next one", executions=runner.released)
-        return Handover(listener=self.ground.listener, executions=runner.released)
+        for bound in runner.lost:
+            log.warning("an execution ends with this broker", execution=bound.execution_id, by=bound.by.value)
+        return Handover(listener=self.ground.listener, executions=runner.released, lost=runner.lost)
 
     def _will_leave(self, leaving: contextlib.AsyncExitStack) -> None:
         """How each part lets go, the last one first: who waits for an answer is told before all else ends."""

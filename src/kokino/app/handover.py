@@ -9,14 +9,15 @@ import signal
 import socket
 import sys
 from asyncio.subprocess import DEVNULL, PIPE
-from collections.abc import Iterable, MutableMapping
+from collections.abc import Iterable, Mapping, MutableMapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import NoReturn, Self
 
 from kokino.app.server import CannotListen
 from kokino.app.standing import Standing
 from kokino.errors import KokinoError
+from kokino.executions.bound import Bound, Tie
 
 #: Carries the handover to the next broker, which takes it away before anybody can inherit it.
 HANDOVER_VARIABLE = "KOKINO_HANDOVER"
@@ -38,10 +39,13 @@ class RestartRefused(KokinoError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Handover:
-    """What the next broker gets: the open socket, and how many executions it will find running."""
+    """What the next broker gets: the open socket, and what it will find of the executions that ran."""
 
     listener: socket.socket
+    #: How many go on.
     executions: int
+    #: Those that ended with the earlier broker.
+    lost: tuple[Bound, ...] = ()
 
     @classmethod
     def taken(cls, environment: MutableMapping[str, str]) -> Self | None:
@@ -54,7 +58,9 @@ class Handover:
             listener = socket.socket(fileno=fields["listener"])
             listener.set_inheritable(False)
             listener.setblocking(False)
-            return cls(listener=listener, executions=fields["executions"])
+            # A broker of an earlier version has named none.
+            lost = tuple(_bound(one) for one in fields.get("lost", ()))
+            return cls(listener=listener, executions=fields["executions"], lost=lost)
         except (ValueError, KeyError, TypeError, OSError) as error:
             raise CannotListen(
                 f"{HANDOVER_VARIABLE} holds no open socket ({error}): it is for brokers only, unset it"
@@ -63,9 +69,13 @@ class Handover:
     def leave(self, environment: MutableMapping[str, str]) -> None:
         """Put it where the next broker in this process will find it."""
         self.listener.set_inheritable(True)
-        environment[HANDOVER_VARIABLE] = json.dumps(
-            {"listener": self.listener.fileno(), "executions": self.executions}
-        )
+        lost = [asdict(bound) for bound in self.lost]
+        fields = {"listener": self.listener.fileno(), "executions": self.executions, "lost": lost}
+        environment[HANDOVER_VARIABLE] = json.dumps(fields)
+
+
+def _bound(fields: Mapping[str, str]) -> Bound:
+    return Bound(execution_id=fields["execution_id"], agent_id=fields["agent_id"], by=Tie(fields["by"]))
 
 
 async def check_next(standing: Standing) -> None:

@@ -5,19 +5,24 @@ from __future__ import annotations
 import os
 import signal
 import time
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from kokino.cli.asking import ask
 from kokino.cli.client import DEFAULT_URL, Url, get
+from kokino.cli.terminal import counted, plain
 from kokino.cli.words import parsed_length
 from kokino.clock import SystemClock
 from kokino.errors import KokinoError
 
 #: How long the new broker may take. The old one waits for playbook steps, 20 s by default; a start takes two.
 PATIENCE = "60s"
+#: What an execution is that ends with its broker.
+TIES = {"tmux": "in tmux", "dialogue": "a dialogue"}
 #: Between two questions whether it is back, in seconds.
 PAUSE = 0.2
 
@@ -27,16 +32,18 @@ def restart(
     wait: Annotated[
         str, typer.Option("--wait", help="How long to wait for the new broker: 30s, 5m.")
     ] = PATIENCE,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> None:
     """Replace the broker by a new one, with the configuration and the program as they are now on the disk.
 
     Running executions go on, but for dialogues by the Agent Client Protocol and those in tmux, which end
-    with their broker.
+    with their broker: where there are any it shows them and asks first. Exit code 1 when the answer was no.
     No connection is refused, the process stays the same.
     """
     patience = parsed_length("--wait", wait)
     before = get(url, "/api/about")
     pid = _process_of(url, before)
+    _agree_to_lose(before.get("bound", []), yes=yes)
     typer.echo(f"Restarting the broker at {url} (pid {pid}) ...")
     clock = SystemClock()
     began = clock.now()
@@ -49,6 +56,26 @@ def restart(
     after = _replaced(url, before, patience)
     took = (clock.now() - began).total_seconds()
     typer.echo(f"The new broker answers after {took:.1f} s; {_counted(after)}.")
+    if lost := _lost(after):
+        typer.echo(f"{counted(len(lost), 'execution')} ended with the earlier one, as lost:")
+        typer.echo(_listed(lost))
+        typer.echo("Look at what was done before you send such a prompt again.")
+
+
+def _agree_to_lose(bound: Sequence[Mapping[str, str]], *, yes: bool) -> None:
+    """Return when nothing would be lost, or a person has agreed to it."""
+    if not bound or yes:
+        return
+    typer.echo(f"{counted(len(bound), 'execution')} would end with this broker, as lost:")
+    typer.echo(_listed(bound))
+    ask("Restart it now?", yes=yes, unasked="nothing was restarted")
+
+
+def _listed(bound: Sequence[Mapping[str, str]]) -> str:
+    """A line for each: whose it is, its id, and what it is."""
+    wide = max(len(one["agentId"]) for one in bound)
+    lines = (f"  {one['agentId']:{wide}}  {one['executionId']}  {TIES.get(one['by'], '')}" for one in bound)
+    return "\n".join(plain(line).rstrip() for line in lines)
 
 
 def _process_of(url: str, about: Any) -> int:
@@ -107,7 +134,12 @@ def _answer(url: str) -> Any:
 
 def _counted(about: Any) -> str:
     number = about["restart"]["executions"] if about["restart"] else 0
-    return {0: "no execution was running", 1: "1 execution goes on"}.get(number, f"{number} executions go on")
+    none = "no execution goes on" if _lost(about) else "no execution was running"
+    return {0: none, 1: "1 execution goes on"}.get(number, f"{number} executions go on")
+
+
+def _lost(about: Any) -> Sequence[Mapping[str, str]]:
+    return about["restart"].get("lost", []) if about["restart"] else []
 
 
 def _log(about: Any) -> str:

@@ -10,6 +10,7 @@ import typer
 from rich.table import Table
 
 from kokino.cli.answers import Format, Written
+from kokino.cli.asking import ask
 from kokino.cli.client import DEFAULT_URL, Url, pages, post
 from kokino.cli.commands import Command, Group
 from kokino.cli.terminal import ago, console, counted, in_words, plain, table
@@ -74,7 +75,8 @@ def cleanup(
     if dry_run:
         typer.echo("Nothing was forgotten: this was a dry run.")
     elif found["removed"]:
-        _ask(yes=yes, count=len(found["removed"]))
+        question = f"Forget {'it' if len(found['removed']) == 1 else 'them'}?"
+        ask(question, yes=yes, unasked="nothing was forgotten")
         # The age that was shown, also where it was the broker's own.
         done = _clean(url, {**wanted, "maxAge": None, "maxAgeMs": found["maxAgeMs"]}, dry_run=False)
         typer.echo(_told(found["removed"], done))
@@ -108,19 +110,6 @@ def _kept(found: Mapping[str, Any]) -> str:
     kept = f"{counted(found['kept'], 'session')} kept"
     in_use = found["keptInUse"]
     return f"{kept}, {in_use} of them only because an execution uses it." if in_use else f"{kept}."
-
-
-def _ask(*, yes: bool, count: int) -> None:
-    """Return when the answer is yes. Raises `KokinoError` when there is nobody who could be asked."""
-    if yes:
-        return
-    try:
-        is_wanted = typer.confirm(f"Forget {'it' if count == 1 else 'them'}?")
-    except typer.Abort as error:
-        raise KokinoError("nothing was forgotten, for nobody answered: give --yes") from error
-    if not is_wanted:
-        typer.echo("Nothing was forgotten.")
-        raise typer.Exit(1)
 
 
 def _told(shown: Sequence[Mapping[str, Any]], done: Mapping[str, Any]) -> str:

@@ -17,6 +17,7 @@ from kokino.clock import wait_for_either
 from kokino.executions import again, attempts, store
 from kokino.executions.again import Again
 from kokino.executions.attempt import Attempt
+from kokino.executions.bound import Bound, Tie
 from kokino.executions.changes import Repository, changes_of
 from kokino.executions.ending import Stop
 from kokino.executions.holding import Holding
@@ -73,9 +74,13 @@ class Headless:
         )
 
     @property
-    def outlives_broker(self) -> bool:
-        """False for one that is spoken with or typed at: that ends with this broker."""
-        return not isinstance(self.reader, Dialogue) and self.execution.mode != Mode.TMUX
+    def bound(self) -> Bound | None:
+        """What ends it with this broker; None for one that the next broker goes on with."""
+        if self.reader.is_final or self.is_pausing:  # nothing is left to be said or typed in this try
+            return None
+        if self.execution.mode == Mode.TMUX:
+            return self._bound(Tie.TMUX)
+        return self._bound(Tie.DIALOGUE) if isinstance(self.reader, Dialogue) else None
 
     @property
     def session_is_alive(self) -> bool:
@@ -133,6 +138,9 @@ class Headless:
         await self._attempt.settled()
         spool = Spool(self.workshop.spool / self.execution.execution_id)
         await asyncio.to_thread(spool.remove)
+
+    def _bound(self, by: Tie) -> Bound:
+        return Bound(execution_id=self.execution.execution_id, agent_id=self.execution.agent_id, by=by)
 
     def _new_attempt(self, number: int) -> Attempt:
         return Attempt(self.workshop, self.execution, self.limits, number, self.on_records)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -15,6 +15,7 @@ from kokino.agents.failures import FailureKind
 from kokino.agents.model import Agent, Limits
 from kokino.errors import Conflict
 from kokino.executions import lifecycle, lock_watch
+from kokino.executions.bound import Bound
 from kokino.executions.companion import Companion, beside
 from kokino.executions.ending import Stop
 from kokino.executions.headless import Headless
@@ -46,8 +47,9 @@ class Runner:
     on_end: Callable[[Execution], None]
     #: Runs prompts once more; set before anything is started, where there is one.
     companion: Companion | None = None
-    #: How many executions were left to the next broker and go on there.
+    #: How many executions were left to the next broker and go on there; and those that end with this one.
     released: int = 0
+    lost: tuple[Bound, ...] = ()
     _running: dict[str, Headless] = field(default_factory=dict)
     _beside: int = 0
     _tasks: Tasks = field(default_factory=Tasks)
@@ -81,6 +83,11 @@ class Runner:
         attempt = latest_attempt(self.workshop.spool / execution.execution_id)
         process = self._process(execution, agent.limits if agent else Limits(), attempt)
         self._conduct(process, process.adopt(agent))
+
+    @property
+    def bound(self) -> tuple[Bound, ...]:
+        """The executions that would end with this broker."""
+        return _bound(self._running.values())
 
     def activities(self) -> dict[str, Activity]:
         """What each execution that runs here does now, by its id."""
@@ -133,7 +140,8 @@ class Runner:
             await process.release()
         await self.workshop.versions.stop()
         await self.workshop.terminals.close()
-        self.released = sum(process.outlives_broker for process in released)
+        self.lost = _bound(released)
+        self.released = len(released) - len(self.lost)
 
     async def _run(self, process: Headless, agent: Agent) -> Ending:
         execution = process.execution
@@ -203,6 +211,10 @@ class Runner:
             )
 
         return await self.workshop.write(write)
+
+
+def _bound(processes: Iterable[Headless]) -> tuple[Bound, ...]:
+    return tuple(bound for process in processes if (bound := process.bound) is not None)
 
 
 def _tell(ended: Execution) -> None:

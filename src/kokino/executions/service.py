@@ -42,15 +42,16 @@ RECORDS_AT_ONCE = 200
 
 
 class Restarting(Unavailable):
-    """This broker makes room for the next one, which goes on with the execution."""
+    """This broker makes room for the next one, which goes on with the execution or tells its end."""
 
     code = "restarting"
 
-    def __init__(self, execution_id: str) -> None:
+    def __init__(self, execution_id: str, *, goes_on: bool) -> None:
+        becomes = "goes on" if goes_on else "ends with this broker, and is lost"
         super().__init__(
-            f"the broker restarts; execution {execution_id} goes on, unless it is a dialogue or in tmux, and"
-            f" lost: ask for GET /executions/{execution_id}, or send the same request again under its"
-            " Idempotency-Key",
+            f"the broker restarts; execution {execution_id} {becomes}:"
+            f" ask for GET /executions/{execution_id}, or send the same request again under"
+            " its Idempotency-Key",
             retry_after=timedelta(seconds=1),
         )
 
@@ -167,7 +168,8 @@ class Executions:
         with self.watch.listen(execution_id, Topic.END) as bell:
             while not await self._is_over(execution_id):
                 if self.watch.is_closed:
-                    raise Restarting(execution_id)
+                    is_bound = execution_id in {bound.execution_id for bound in self.runner.bound}
+                    raise Restarting(execution_id, goes_on=not is_bound)
                 await _rang(bell)
                 bell.clear()
         return await self.get(execution_id)

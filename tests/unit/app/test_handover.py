@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import socket
 
 import pytest
 
 from kokino.app.handover import HANDOVER_VARIABLE, Handover
 from kokino.app.server import CannotListen
+from kokino.executions.bound import Bound, Tie
+
+LOST = (Bound(execution_id="exec-1", agent_id="writer", by=Tie.TMUX),)
 
 
 def test_the_next_broker_listens_at_the_same_socket() -> None:
@@ -16,16 +20,26 @@ def test_the_next_broker_listens_at_the_same_socket() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         address = listener.getsockname()
         left = listener.dup()
-        Handover(listener=left, executions=3).leave(environment)
+        Handover(listener=left, executions=3, lost=LOST).leave(environment)
         assert left.get_inheritable()
         left.detach()  # as the start of another program does
         taken = Handover.taken(environment)
     assert taken is not None
     with taken.listener:
         assert taken.listener.getsockname() == address
-        assert taken.executions == 3
+        assert (taken.executions, taken.lost) == (3, LOST)
         assert not taken.listener.get_inheritable()
     assert environment == {}
+
+
+def test_an_earlier_version_names_nothing_that_is_lost() -> None:
+    """A restart goes to a new version, too."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        left = json.dumps({"listener": listener.dup().detach(), "executions": 1})
+        taken = Handover.taken({HANDOVER_VARIABLE: left})
+    assert taken is not None
+    with taken.listener:
+        assert (taken.executions, taken.lost) == (1, ())
 
 
 def test_without_an_earlier_broker_there_is_nothing() -> None:
