@@ -8,29 +8,29 @@ import structlog
 
 from kokino.errors import StorageError
 from kokino.executions import holding, notices
-from kokino.executions.headless import Headless
+from kokino.executions.conductor import Conductor
 from kokino.executions.holding import Overdue
 from kokino.tasks import AFTER_FAILURE
 
 log = structlog.get_logger(__name__)
 
 
-async def keep(process: Headless) -> None:
-    """Return when it was told that `process` is overdue; to be cancelled once the lock is free.
+async def keep(conductor: Conductor) -> None:
+    """Return when it was told that the execution is overdue; to be cancelled once the lock is free.
 
-    It runs beside what follows the process: a lock whose follower hangs is told of too.
+    It runs beside what follows the CLI: a lock whose follower hangs is told of too.
     """
-    clock = process.workshop.clock
+    clock = conductor.workshop.clock
     # What an earlier broker recorded of it must have been read: it would look silent since its start.
-    await process.is_known.wait()
-    while (found := holding.decide(process.holding, clock.now())) is None:
-        await clock.sleep_until(holding.next_look(process.holding, clock.now()))
-    await _tell(process, found)
+    await conductor.is_known.wait()
+    while (found := holding.decide(conductor.holding, clock.now())) is None:
+        await clock.sleep_until(holding.next_look(conductor.holding, clock.now()))
+    await _tell(conductor, found)
 
 
-async def _tell(process: Headless, found: Overdue) -> None:
-    workshop = process.workshop
-    execution, now = process.execution, workshop.clock.now()
+async def _tell(conductor: Conductor, found: Overdue) -> None:
+    workshop = conductor.workshop
+    execution, now = conductor.execution, workshop.clock.now()
     while True:
         try:
             is_news = await workshop.storage.write(

@@ -17,8 +17,8 @@ from kokino.errors import Conflict
 from kokino.executions import lifecycle, lock_watch
 from kokino.executions.bound import Bound
 from kokino.executions.companion import Companion, beside
+from kokino.executions.conductor import Conductor
 from kokino.executions.ending import Stop
-from kokino.executions.headless import Headless
 from kokino.executions.lifecycle import Claim
 from kokino.executions.model import Ending, Execution, State
 from kokino.executions.spool import latest_attempt
@@ -50,7 +50,7 @@ class Runner:
     #: How many executions were left to the next broker and go on there; and those that end with this one.
     released: int = 0
     lost: tuple[Bound, ...] = ()
-    _running: dict[str, Headless] = field(default_factory=dict)
+    _running: dict[str, Conductor] = field(default_factory=dict)
     _beside: int = 0
     _tasks: Tasks = field(default_factory=Tasks)
 
@@ -67,13 +67,13 @@ class Runner:
     @property
     def is_idle(self) -> bool:
         """Nothing runs here; what pauses between two tries waits for time to pass alone."""
-        pausing = sum(process.is_pausing for process in self._running.values())
+        pausing = sum(conductor.is_pausing for conductor in self._running.values())
         return self._tasks.in_flight == pausing
 
     def start(self, claim: Claim) -> None:
         """Run it in the background."""
-        process = self._process(claim.execution, claim.agent.limits)
-        self._conduct(process, self._run(process, claim.agent))
+        conductor = self._conductor(claim.execution, claim.agent.limits)
+        self._begin(conductor, self._run(conductor, claim.agent))
 
     def adopt(self, execution: Execution, agent: Agent | None) -> None:
         """Go on with an execution that an earlier broker started, or write the end that nobody saw.
@@ -81,8 +81,8 @@ class Runner:
         `agent` is None when it was removed meanwhile: the default limits hold then.
         """
         attempt = latest_attempt(self.workshop.spool / execution.execution_id)
-        process = self._process(execution, agent.limits if agent else Limits(), attempt)
-        self._conduct(process, process.adopt(agent))
+        conductor = self._conductor(execution, agent.limits if agent else Limits(), attempt)
+        self._begin(conductor, conductor.adopt(agent))
 
     @property
     def bound(self) -> tuple[Bound, ...]:
@@ -91,21 +91,21 @@ class Runner:
 
     def activities(self) -> dict[str, Activity]:
         """What each execution that runs here does now, by its id."""
-        return {execution_id: process.activity for execution_id, process in self._running.items()}
+        return {execution_id: conductor.activity for execution_id, conductor in self._running.items()}
 
     def interrupt(self, execution_id: str, reason: Stop) -> bool:
         """End a running execution's tree and what runs beside it; False when it does not run here."""
         for one in (execution_id, beside(execution_id)):
-            if (process := self._running.get(one)) is not None:
-                process.interrupt(reason)
+            if (conductor := self._running.get(one)) is not None:
+                conductor.interrupt(reason)
         return execution_id in self._running
 
     async def answer(self, execution_id: str, option_id: str, request_id: str | None) -> None:
         """Answer the permission that an execution waits for. Raises `Conflict` and `Invalid`."""
-        process = self._running.get(execution_id)
-        if process is None:
+        conductor = self._running.get(execution_id)
+        if conductor is None:
             raise Conflict(f"execution {execution_id!r} waits for no permission: it does not run here")
-        await process.answer(option_id, request_id)
+        await conductor.answer(option_id, request_id)
 
     async def settled(self) -> None:
         """Return when nothing runs here."""
@@ -114,8 +114,8 @@ class Runner:
 
     async def stop(self) -> None:
         """End every tree, write every end; what cannot be written in time is found by the next broker."""
-        for process in list(self._running.values()):
-            process.interrupt(Stop.SHUTDOWN)
+        for conductor in list(self._running.values()):
+            conductor.interrupt(Stop.SHUTDOWN)
         with suppress(TimeoutError):
             async with asyncio.timeout(LONGEST_STOP):
                 await self._tasks.settled()
@@ -130,29 +130,29 @@ class Runner:
         """
         with suppress(TimeoutError):
             async with asyncio.timeout(LONGEST_STOP):
-                while any(process.is_interrupted for process in self._running.values()):
+                while any(conductor.is_interrupted for conductor in self._running.values()):
                     await asyncio.sleep(LOOK_AGAIN)
         # Cancelled while it asks the warden for a start, a start would be taken back.
         await self.workshop.warden.answered()
         released = list(self._running.values())
         await self._tasks.stop()
-        for process in released:
-            await process.release()
+        for conductor in released:
+            await conductor.release()
         await self.workshop.versions.stop()
         await self.workshop.terminals.close()
         self.lost = _bound(released)
         self.released = len(released) - len(self.lost)
 
-    async def _run(self, process: Headless, agent: Agent) -> Ending:
-        execution = process.execution
+    async def _run(self, conductor: Conductor, agent: Agent) -> Ending:
+        execution = conductor.execution
         if self.companion is not None and execution.label != SHADOW:
-            await self.companion.begin(execution, agent, lambda: not process.is_interrupted)
-            if process.is_interrupted:  # while it began, there was nothing beside it to be ended
+            await self.companion.begin(execution, agent, lambda: not conductor.is_interrupted)
+            if conductor.is_interrupted:  # while it began, there was nothing beside it to be ended
                 self.interrupt(execution.execution_id, Stop.CANCEL)
-        return await process.run(agent)
+        return await conductor.run(agent)
 
-    def _process(self, execution: Execution, limits: Limits, attempt: int = 1) -> Headless:
-        return Headless(
+    def _conductor(self, execution: Execution, limits: Limits, attempt: int = 1) -> Conductor:
+        return Conductor(
             workshop=self.workshop,
             execution=execution,
             limits=limits,
@@ -160,61 +160,61 @@ class Runner:
             attempt=attempt,
         )
 
-    def _conduct(self, process: Headless, work: Coroutine[Any, Any, Ending]) -> None:
-        execution_id = process.execution.execution_id
-        self._running[execution_id] = process
-        is_beside = process.execution.label == SHADOW
+    def _begin(self, conductor: Conductor, work: Coroutine[Any, Any, Ending]) -> None:
+        execution_id = conductor.execution.execution_id
+        self._running[execution_id] = conductor
+        is_beside = conductor.execution.label == SHADOW
         self._beside += is_beside
-        task = self._tasks.start(self._to_its_end(process, work), name=f"execution {execution_id}")
+        task = self._tasks.start(self._to_its_end(conductor, work), name=f"execution {execution_id}")
         task.add_done_callback(lambda _: self._leave(is_beside=is_beside))
 
     def _leave(self, *, is_beside: bool) -> None:
         self._beside -= is_beside
 
-    async def _to_its_end(self, process: Headless, work: Coroutine[Any, Any, Ending]) -> None:
-        execution_id = process.execution.execution_id
-        lock = asyncio.create_task(lock_watch.keep(process), name=f"lock of {execution_id}")
+    async def _to_its_end(self, conductor: Conductor, work: Coroutine[Any, Any, Ending]) -> None:
+        execution_id = conductor.execution.execution_id
+        lock = asyncio.create_task(lock_watch.keep(conductor), name=f"lock of {execution_id}")
         try:
-            ending = _storable(await self._ending(process, work))
-            if self.companion is not None and process.execution.label != SHADOW:
-                await self.companion.tree_is_gone(process.execution)
-            ended = await self._write(process, ending)
+            ending = _storable(await self._ending(conductor, work))
+            if self.companion is not None and conductor.execution.label != SHADOW:
+                await self.companion.tree_is_gone(conductor.execution)
+            ended = await self._write(conductor, ending)
         finally:
             lock.cancel()
-        await process.clear()
+        await conductor.clear()
         _tell(ended)
         self.watch.ring(Topic.END, ended.execution_id)
         self.on_end(ended)
 
-    async def _ending(self, process: Headless, work: Coroutine[Any, Any, Ending]) -> Ending:
+    async def _ending(self, conductor: Conductor, work: Coroutine[Any, Any, Ending]) -> Ending:
         try:
             return await work
         except Exception as error:
             # A full disk, a database that is away, a fault of ours: it must not go on unseen.
-            log.exception("an execution cannot be followed", execution=process.execution.execution_id)
-            await process.abort()
+            log.exception("an execution cannot be followed", execution=conductor.execution.execution_id)
+            await conductor.abort()
             said = f"the broker could not go on with it: {error}"
             return Ending(state=State.LOST, kind=FailureKind.LOST, error=said)
         finally:
-            self._running.pop(process.execution.execution_id, None)
+            self._running.pop(conductor.execution.execution_id, None)
 
-    async def _write(self, process: Headless, ending: Ending) -> Execution:
+    async def _write(self, conductor: Conductor, ending: Ending) -> Execution:
         def write(conn: Connection) -> Execution:
             return lifecycle.end(
                 conn,
-                process.execution,
+                conductor.execution,
                 ending,
                 self.workshop.ids,
                 now=self.workshop.clock.now(),
-                session_id=process.reader.session_id,
-                session_is_alive=process.keeps_session(ending),
+                session_id=conductor.reader.session_id,
+                session_is_alive=conductor.keeps_session(ending),
             )
 
         return await self.workshop.write(write)
 
 
-def _bound(processes: Iterable[Headless]) -> tuple[Bound, ...]:
-    return tuple(bound for process in processes if (bound := process.bound) is not None)
+def _bound(conductors: Iterable[Conductor]) -> tuple[Bound, ...]:
+    return tuple(bound for conductor in conductors if (bound := conductor.bound) is not None)
 
 
 def _tell(ended: Execution) -> None:

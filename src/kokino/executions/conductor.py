@@ -1,4 +1,4 @@
-"""Run one execution headless: its process, another one where a try is worth it, and what it changed."""
+"""Conduct one execution to its end: try after try, and what it changed."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ T = TypeVar("T")
 
 
 @dataclass(slots=True, kw_only=True)
-class Headless:
-    """One execution as processes. `run` or `adopt` it, once; both return its end when its tree is gone."""
+class Conductor:
+    """One execution with all its tries. `run` or `adopt` it, once: both return its end when all is gone."""
 
     workshop: Workshop
     execution: Execution
