@@ -22,7 +22,7 @@ from kokino.executions.local import LocalDispatch
 from kokino.executions.probes import Probes
 from kokino.executions.runner import Runner
 from kokino.executions.service import Executions
-from kokino.executions.versions import Versions
+from kokino.executions.versions import VersionNotes
 from kokino.executions.watch import Watch
 from kokino.executions.workshop import Workshop
 from kokino.incidents.documents import IncidentDocuments
@@ -37,6 +37,7 @@ from kokino.notify.module import Deliveries
 from kokino.playbooks import evidence_store
 from kokino.playbooks.execute import StepRunner
 from kokino.process.tmux.server import TmuxServer
+from kokino.process.versions import Versions
 from kokino.shadow import retention_store as shadow_retention
 from kokino.shadow.companion import Shadows
 from kokino.shadow.module import Comparisons
@@ -64,7 +65,9 @@ def executions(checked: Checked, ground: Ground, bells: Bells) -> Executions:
         spool=folder / "spool",
         logs=folder / "logs" / "agents",
         changes=folder / "changes",
-        versions=Versions(warden=ground.warden, storage=ground.storage, spool=folder / "spool"),
+        versions=VersionNotes(
+            versions=Versions(warden=ground.warden, spool=folder / "spool"), storage=ground.storage
+        ),
         environment=checked.environment,
         on_event=bells.wake,
     )

@@ -22,10 +22,10 @@ from kokino.doctor.program import check_version, program_of
 from kokino.doctor.setting import Setting, together
 from kokino.doctor.settings import DryRun
 from kokino.errors import KokinoError
-from kokino.executions.errand import Errand, Report, send
 from kokino.executions.model import Execution
-from kokino.executions.versions import version_in
 from kokino.process.client import CommandNotFound, DirectoryNotFound, Warden
+from kokino.process.errand import Errand, Report, send
+from kokino.process.versions import version_in
 
 #: CLIs that are started at the same time: some take a second of a whole core to tell their version.
 AT_ONCE = 4

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from urllib.parse import unquote
 
 from kokino.agents.drivers.text import one_line
-from kokino.executions.errand import Report
+from kokino.process.errand import Report
 from kokino.storage.redact import redacted
 
 #: Variables that hold what nobody else may read, by a part of their names.

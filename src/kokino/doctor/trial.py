@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 
 from kokino.doctor.last_words import last_words
 from kokino.doctor.model import Check
-from kokino.executions.errand import Report
 from kokino.executions.model import Execution, State
-from kokino.executions.versions import version_in
+from kokino.process.errand import Report
+from kokino.process.versions import version_in
 from kokino.storage.redact import redacted
 
 

@@ -267,7 +267,7 @@ class Attempt:
             return ending
         command = self.workshop.cli_types[self.execution.cli_type].command
         binary = (command, self._environment(agent), agent.cwd)
-        version = self.workshop.versions.known(*binary)
+        version = self.workshop.versions.versions.known(*binary)
         if version is None:
             self.workshop.versions.note(self.execution.execution_id, *binary)
         return replace(ending, cli_version=version)

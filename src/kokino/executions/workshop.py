@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 from kokino.agents.model import CliType
 from kokino.clock import Clock
 from kokino.errors import StorageError
-from kokino.executions.versions import Versions
+from kokino.executions.versions import VersionNotes
 from kokino.ids import Ids
 from kokino.process.client import Warden
 from kokino.process.tmux.server import TmuxServer
@@ -44,7 +44,7 @@ class Workshop:
     logs: Path
     #: Below it each execution that changed a git repository has a folder with the objects that tell what.
     changes: Path
-    versions: Versions
+    versions: VersionNotes
     #: Called after an event that an alert rule may wait for.
     on_event: Callable[[], None]
     #: What every CLI inherits, before its CLI type's and agent's own variables.

@@ -6,7 +6,7 @@ import pytest
 
 from kokino.doctor import trial
 from kokino.doctor.model import Check
-from kokino.executions.errand import Report
+from kokino.process.errand import Report
 from kokino.process.model import Breach, Ended
 
 ARGV = ("/opt/my tools/codex", "--version")

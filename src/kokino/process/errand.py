@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
-from kokino.executions.spool import Spool
 from kokino.process.client import Warden
 from kokino.process.model import Ended, Launch
 
@@ -43,17 +43,18 @@ async def send(errand: Errand, warden: Warden, spool: Path) -> Report:
 
     Raises `TimeoutError`, `ProcessError` where it cannot be started, and `OSError` for the spool.
     """
-    files = Spool(spool / errand.name)
+    folder = spool / errand.name
+    launch = _launch(errand, folder)
     try:
-        await asyncio.to_thread(files.create, "")
-        ended = await _ended(_launch(errand, files), warden, errand.patience)
+        await asyncio.to_thread(folder.mkdir, mode=0o700, parents=True, exist_ok=True)
+        ended = await _ended(launch, warden, errand.patience)
         return Report(
             ended=ended,
-            stdout=await asyncio.to_thread(_read, files.stdout),
-            stderr=await asyncio.to_thread(_read, files.stderr),
+            stdout=await asyncio.to_thread(_read, launch.stdout),
+            stderr=await asyncio.to_thread(_read, launch.stderr),
         )
     finally:
-        await asyncio.to_thread(files.remove)
+        await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
 
 
 async def _ended(launch: Launch, warden: Warden, patience: float) -> Ended:
@@ -70,16 +71,16 @@ def _read(file: Path) -> bytes:
     return file.read_bytes() if file.exists() else b""
 
 
-def _launch(errand: Errand, files: Spool) -> Launch:
+def _launch(errand: Errand, folder: Path) -> Launch:
     return Launch(
         id=errand.name,
         argv=errand.argv,
         env=errand.env,
         cwd=errand.cwd,
         stdin=None,
-        stdout=files.stdout,
-        stderr=files.stderr,
-        exit_file=files.exit,
+        stdout=folder / "stdout",
+        stderr=folder / "stderr",
+        exit_file=folder / "exit",
         memory_bytes=MEMORY,
         processes=PROCESSES,
         spool_bytes=OUTPUT,
