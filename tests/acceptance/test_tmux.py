@@ -14,7 +14,7 @@ import httpx
 import psutil
 import pytest
 
-from kokino.executions import typist
+from kokino.executions.terminal import startup, typist
 from kokino.process.tmux.terminal import Terminal
 from kokino.testing.broker import TestBroker
 from tests.acceptance.serving import KOKINO, Served, processes_of, processes_with, serving
@@ -177,8 +177,8 @@ async def test_a_cli_of_which_only_the_screen_tells(
     broker: TestBroker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is ready and done when it is quiet; the answer is what came to its screen."""
-    monkeypatch.setattr(typist, "QUIET_START", 5)
-    monkeypatch.setattr(typist, "QUIET_END", 10)
+    monkeypatch.setattr(startup, "QUIET", 5)
+    monkeypatch.setattr(typist, "QUIET", 10)
     answer = (await broker.execute("quiet", "How many letters?")).json()
     assert answer["content"] == "You said 17 letters."
     lines = (await broker.get("/agents/quiet/logs?lines=10"))["lines"]

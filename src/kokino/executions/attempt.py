@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
-from kokino.agents.drivers.contract import Command, Dialogue, Driver, Exit, Invocation, Opening, Reader
+from kokino.agents.drivers.contract import Dialogue, Driver, Exit, Reader
 from kokino.agents.drivers.registry import driver_named
-from kokino.agents.environment import environment_of
 from kokino.agents.failures import FailureKind
-from kokino.agents.model import Agent, CliType, Limits
+from kokino.agents.model import Agent, Limits
 from kokino.errors import Conflict, ProcessError
 from kokino.executions import deadlines, notices, store
 from kokino.executions.agent_log import AgentLog
@@ -20,10 +19,12 @@ from kokino.executions.channel import Channel
 from kokino.executions.ending import Stop, decide
 from kokino.executions.exchange import POLITE, Exchange
 from kokino.executions.follow import Follow
-from kokino.executions.model import MIB, Ending, Execution, State, Waiting
-from kokino.executions.seat import Seat
+from kokino.executions.model import Ending, Execution, State, Waiting
+from kokino.executions.recorder import Recorder
+from kokino.executions.setup import Setup
 from kokino.executions.spool import Spool
 from kokino.executions.stuck import Stuck
+from kokino.executions.terminal.seat import Seat
 from kokino.executions.workshop import Workshop
 from kokino.process.client import CommandNotFound, WardenDied, read_exit_file
 from kokino.process.model import Breach, Ended, Launch
@@ -69,9 +70,8 @@ class Attempt:
             limits=self.limits,
             reader=self.reader,
             spool=self._spool,
-            storage=self.workshop.storage,
+            recorder=self._new_recorder(),
             clock=self.workshop.clock,
-            agent_log=AgentLog(self.workshop.logs / f"{execution.agent_id}.log"),
             stop_tree=self._stop_tree,
             on_records=self.on_records,
             exchange=self.exchange,
@@ -88,18 +88,19 @@ class Attempt:
         """Start the CLI and follow it to its end; one that was interrupted before is not started."""
         if self.follow.stop is not None:
             return self.judge()
+        setup = Setup.of(self.workshop, self.execution, agent)
         try:
             self._spool.create(self.execution.prompt)
             if self.exchange is not None:
                 self.exchange.channel.create()
-            started = await self.workshop.warden.start(await self._launch(agent))
+            started = await self.workshop.warden.start(await self._launch(setup))
         except (ProcessError, OSError) as error:
             self._hang_up()
             return _could_not_start(error)
         if self.exchange is not None and self.follow.stop is None:
-            self.exchange.open(self._opening(agent))
+            self.exchange.open(setup.opening())
         if self.number > 1:
-            await self.follow.number_on()
+            await self.follow.recorder.number_on()
         if self._seat is not None:
             self._tasks.start(
                 self._seat.work(self.follow, agent, self._note_waiting),
@@ -113,7 +114,7 @@ class Attempt:
             self.follow.interrupt(Stop.CANCEL)
         if self.follow.stop is not None:
             self._stop_tree()  # it was interrupted while it started, when there was no tree to end yet
-        return self._with_version(agent, await self._see_through())
+        return self._with_version(setup, await self._see_through())
 
     async def adopt(self) -> Ending:
         """Go on with what an earlier broker started, or find out how it ended; `follow` has caught up.
@@ -128,7 +129,7 @@ class Attempt:
 
     async def answer(self, option_id: str, request_id: str | None) -> None:
         """Answer the permission that it waits for. Raises `Conflict` and `Invalid`."""
-        partner = self._seat.typist if self._seat else self.exchange
+        partner = self._seat.questions if self._seat else self.exchange
         if partner is None:
             raise Conflict(f"CLI type {self.execution.cli_type!r} asks nobody: it is not spoken with")
         await partner.answer(option_id, request_id)
@@ -194,6 +195,14 @@ class Attempt:
             await asyncio.wait({self._end}, timeout=min(POLITE, grace.total_seconds()))
         await self.workshop.warden.stop(self.execution.execution_id, grace=grace)
 
+    def _new_recorder(self) -> Recorder:
+        return Recorder(
+            execution_id=self.execution.execution_id,
+            attempt=self.number,
+            storage=self.workshop.storage,
+            agent_log=AgentLog(self.workshop.logs / f"{self.execution.agent_id}.log"),
+        )
+
     def _new_exchange(self) -> Exchange:
         assert isinstance(self.reader, Dialogue)  # noqa: S101 - the caller has looked
         return Exchange(
@@ -208,12 +217,6 @@ class Attempt:
         if self.exchange is not None:
             self.exchange.channel.close()
 
-    def _opening(self, agent: Agent) -> Opening:
-        _, _, model = self._configured(agent)
-        return Opening(
-            prompt=self.execution.prompt, cwd=agent.cwd, model=model, permissions=agent.permissions
-        )
-
     async def _tell_stuck(self, found: Stuck) -> None:
         execution, now = self.execution, self.workshop.clock.now()
         await self.workshop.write(lambda conn: notices.tell_stuck(conn, execution, found, now=now))
@@ -224,70 +227,27 @@ class Attempt:
         await self.workshop.write(lambda conn: notices.note_waiting(conn, execution, waiting, now=now))
         self.workshop.on_event()
 
-    async def _launch(self, agent: Agent) -> Launch:
-        cli_type, flags, model = self._configured(agent)
-        invocation = Invocation(
-            agent_id=agent.agent_id,
-            command=cli_type.command,
-            flags=flags,
-            model=model,
-            session_id=str(self.execution.session_id),
-            is_resume=bool(self.execution.is_resume),
-            prompt_file=self._spool.prompt,
-            records_file=self._spool.stdout,
-        )
-        env = self._environment(agent)
+    async def _launch(self, setup: Setup) -> Launch:
+        invocation = setup.invocation(self._spool)
         command = (self._seat.form if self._seat else self._driver).command(invocation)
-        launch = self._launch_of(agent, command, {**env, **command.env})
+        stdin = command.stdin if self.exchange is None else self.exchange.channel.path
+        launch = setup.launch(command, self._spool, self.limits, stdin=stdin)
         if self._seat is None:
             return launch
         return await self._seat.prepare(launch, invocation, self.follow)
 
-    def _configured(self, agent: Agent) -> tuple[CliType, tuple[str, ...], str | None]:
-        """CLI type, flags and model.
-
-        Those of an agent are written for its own CLI, as its environment is; elsewhere they mean nothing.
-        """
-        cli_type = self.workshop.cli_types[self.execution.cli_type]
-        if self.execution.moved_from is not None:
-            return cli_type, cli_type.flags, None
-        return cli_type, (*cli_type.flags, *agent.flags), agent.model
-
-    def _environment(self, agent: Agent) -> dict[str, str]:
-        cli_type = self.workshop.cli_types[self.execution.cli_type]
-        own = agent.env if self.execution.moved_from is None else {}
-        return environment_of(self.workshop.environment, cli_type, own)
-
-    def _with_version(self, agent: Agent, ending: Ending) -> Ending:
+    def _with_version(self, setup: Setup, ending: Ending) -> Ending:
         """What its records do not tell of its version, its binary does, if need be some time later.
 
         A CLI that is spoken with has told whatever it wants to; its command may be any program.
         """
         if ending.cli_version is not None or self.exchange is not None:
             return ending
-        command = self.workshop.cli_types[self.execution.cli_type].command
-        binary = (command, self._environment(agent), agent.cwd)
+        binary = (setup.command, setup.env, setup.agent.cwd)
         version = self.workshop.versions.versions.known(*binary)
         if version is None:
             self.workshop.versions.note(self.execution.execution_id, *binary)
         return replace(ending, cli_version=version)
-
-    def _launch_of(self, agent: Agent, command: Command, env: Mapping[str, str]) -> Launch:
-        return Launch(
-            id=self.execution.execution_id,
-            argv=command.argv,
-            env={**env, "KOKINO_AGENT": agent.agent_id},
-            cwd=agent.cwd,
-            stdin=self.exchange.channel.path if self.exchange is not None else command.stdin,
-            stdout=self._spool.stdout,
-            stderr=self._spool.stderr,
-            exit_file=self._spool.exit,
-            grace=self.limits.grace,
-            memory_bytes=self.limits.memory_mb * MIB,
-            processes=self.limits.processes,
-            spool_bytes=self.limits.output_mb * MIB,
-            title=f"{self.execution.cli_type} {agent.agent_id}",
-        )
 
 
 def _could_not_start(error: Exception) -> Ending:

@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from datetime import datetime
-from pathlib import Path
 from typing import Any, Protocol
 
 import structlog
@@ -14,62 +13,20 @@ import structlog
 from kokino.agents.drivers.contract import Reader, Settling
 from kokino.agents.model import Limits
 from kokino.clock import Clock
-from kokino.errors import StorageError
-from kokino.executions import store
-from kokino.executions.agent_log import AgentLog
 from kokino.executions.ending import Stop
 from kokino.executions.lines import Line
 from kokino.executions.model import MIB, Execution, Record, Waiting
-from kokino.executions.space import Space, is_whole
-from kokino.executions.spool import Spool, Tail, read_line
+from kokino.executions.recorder import Recorder
+from kokino.executions.space import is_whole
+from kokino.executions.spool import Spool, read_line
+from kokino.executions.streams import Source, Stream
 from kokino.executions.stuck import Activity
-from kokino.storage import Storage
-from kokino.storage.text import storable
-from kokino.tasks import AFTER_FAILURE
 
 log = structlog.get_logger(__name__)
 
-#: A record keeps this much of its line, in characters; its `size` tells how long the line was.
-KEPT = 64 * 1024
 #: How long to wait before looking at a silent stream again, in seconds. The end itself is told by the keeper,
 #: so this delays only what people watch: half of what an eye notices.
 LOOK_AGAIN = 0.05
-#: Records that are read back at a time. Each may hold `KEPT` characters, and forty executions may be adopted
-#: at once: megabytes for each of them, not a hundred.
-RECORDS_AT_ONCE = 64
-
-
-@dataclass(slots=True)
-class Stream:
-    """One of the two outputs."""
-
-    name: str
-    tail: Tail
-    take: Callable[[bytes], None]
-    space: Space
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Source:
-    """A file that lines are read from."""
-
-    #: As the records are marked: ``stdout``, ``stderr``, ``session`` for a CLI's own file, ``screen``.
-    name: str
-    path: Path
-    take: Callable[[bytes], None]
-    #: Where this execution's lines begin, in bytes.
-    begins_at: int = 0
-    #: Space may be given back: nobody else reads it.
-    is_ours: bool = True
-
-    def stream(self) -> Stream:
-        """To be read from its beginning."""
-        return Stream(
-            self.name,
-            Tail(self.path, self.begins_at, floor=self.begins_at),
-            self.take,
-            Space(self.path, is_kept=not self.is_ours),
-        )
 
 
 class Partner(Protocol):
@@ -91,10 +48,8 @@ class Follow:
     limits: Limits
     reader: Reader
     spool: Spool
-    storage: Storage
+    recorder: Recorder
     clock: Clock
-    #: Where people read what it writes.
-    agent_log: AgentLog
     #: Asks the keeper to end the tree.
     stop_tree: Callable[[], object]
     #: Called after records were added.
@@ -109,8 +64,6 @@ class Follow:
     has_moved: asyncio.Event = field(default_factory=asyncio.Event)
     _tool: tuple[int, str | None] = (0, None)
     _tool_since: datetime | None = None
-    _number: int = 0
-    _recorded_bytes: int = 0
     _is_dropping: bool = False
     _streams: tuple[Stream, ...] = ()
 
@@ -160,27 +113,10 @@ class Follow:
         """Record nothing more: what is left of a flood says nothing new and would take minutes to write."""
         self._is_dropping = True
 
-    async def number_on(self) -> None:
-        """Number its records behind those of earlier tries."""
-        execution_id = self.execution.execution_id
-        self._number = await self.storage.read(lambda conn: store.last_number(conn, execution_id))
-
     async def catch_up(self) -> None:
         """Read again what has been recorded of this process, and begin behind it."""
-        execution_id, attempt = self.execution.execution_id, self.spool.attempt
-        while True:
-            after = self._number
-            batch = await self.storage.read(
-                lambda conn, after=after: store.records_after(
-                    conn, execution_id, after, limit=RECORDS_AT_ONCE
-                )  # type: ignore[misc]
-            )
-            if not batch:
-                return
-            for record in batch:
-                self._number = record.number
-                if record.attempt == attempt:
-                    self._read_again(record)
+        async for record in self.recorder.recorded():
+            self._read_again(record)
 
     async def until(
         self, ended: asyncio.Future[Any] | asyncio.Task[Any], *, deadlines: Coroutine[Any, Any, None]
@@ -210,7 +146,6 @@ class Follow:
             self.reader.look()
         self._take(stream, body)
         self._note_tool(record.written_at)
-        self._recorded_bytes += len(record.body)
         self.last_output_at = record.written_at
         stream.tail.resume(record.begins_at, record.size, body)
 
@@ -253,17 +188,18 @@ class Follow:
         added = []
         for stream, line in found:
             self._take(stream, line.body)
-            self._number += 1
-            added.append(_record(self._number, stream.name, line, now, self.spool.attempt))
+            added.append(self.recorder.number(stream.name, line, now))
         self._note_tool(now)
         if self.exchange is not None:
             self.exchange.speak()
         if self.reader.is_final:
             self.is_final.set()
-        await self._write(added)
+        await self.recorder.write(added)
         for (stream, _), record in zip(found, added, strict=True):
             stream.space.recorded(record)
-        self._count(added)
+        if self.recorder.size > self.limits.output_mb * MIB:
+            self.interrupt(Stop.OUTPUT)
+            self.drop_rest()
         self.has_moved.set()
         self.on_records(self.execution.execution_id)
 
@@ -278,40 +214,3 @@ class Follow:
         if (tools.count, tools.running) != self._tool:
             self._tool = (tools.count, tools.running)
             self._tool_since = now if tools.running is not None else None
-
-    def _count(self, added: list[Record]) -> None:
-        self._recorded_bytes += sum(len(record.body) for record in added)
-        if self._recorded_bytes > self.limits.output_mb * MIB:
-            self.interrupt(Stop.OUTPUT)
-            self.drop_rest()
-
-    async def _write(self, added: list[Record]) -> None:
-        """Write them, again and again while the database is away: the spool keeps what is said meanwhile."""
-        execution_id = self.execution.execution_id
-        while True:
-            try:
-                await self.storage.write(lambda conn: store.add_records(conn, execution_id, added))
-                break
-            except StorageError as error:
-                log.warning(
-                    "records cannot be written; trying again", execution=execution_id, reason=error.message
-                )
-            await asyncio.sleep(AFTER_FAILURE)
-        try:
-            self.agent_log.write(execution_id, added)
-        except OSError as error:  # the records are safe; a copy for people is not worth an execution
-            log.warning("an agent's log cannot be written", path=str(self.agent_log.path), reason=str(error))
-
-
-def _record(number: int, stream: str, line: Line, now: datetime, attempt: int) -> Record:
-    # A few bytes make a character at the most: no need to decode 50 MB to keep 64 kB.
-    text = storable(line.body[: KEPT * 4].decode("utf-8", "replace"))[:KEPT]
-    return Record(
-        number=number,
-        stream=stream,
-        body=text,
-        size=line.size,
-        written_at=now,
-        attempt=attempt,
-        begins_at=line.begins_at,
-    )

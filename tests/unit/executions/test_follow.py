@@ -10,8 +10,9 @@ from typing import Any, cast
 
 from kokino.agents.drivers.terminal.transcript import TranscriptReader
 from kokino.executions.ending import Stop
-from kokino.executions.follow import Follow, Source
+from kokino.executions.follow import Follow
 from kokino.executions.spool import Spool
+from kokino.executions.streams import Source
 from kokino.testing.clock import ManualClock
 
 NOW = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
@@ -27,9 +28,8 @@ async def test_an_earlier_turns_end_ends_no_later_one(tmp_path: Path) -> None:
         limits=cast("Any", None),
         reader=reader,
         spool=Spool(tmp_path / "spool"),
-        storage=cast("Any", None),
+        recorder=cast("Any", None),
         clock=ManualClock(NOW),
-        agent_log=cast("Any", None),
         stop_tree=lambda: stopped.append(True),
         on_records=lambda execution_id: None,
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import errno
 from pathlib import Path
 from typing import Any, cast
@@ -11,11 +10,10 @@ import pytest
 
 from kokino.agents.drivers.contract import Look, Sight
 from kokino.agents.failures import FailureKind
-from kokino.errors import Conflict
 from kokino.executions.ending import Stop
-from kokino.executions.seat import Seat
 from kokino.executions.spool import Spool
-from kokino.executions.typist import UNTIL_ANSWERED, Answered
+from kokino.executions.terminal.seat import Seat
+from kokino.executions.terminal.startup import UNTIL_ANSWERED, Answered
 from tests.unit.executions.worked import Shown, typist
 
 TRUST = Look(sight=Sight.DIALOG, keys=("1",), says="trust the folder")
@@ -48,7 +46,7 @@ def test_what_is_no_dialog_is_not_answered() -> None:
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Looks that follow each other at once."""
     for name in ("LOOK_AGAIN", "PACE"):
-        monkeypatch.setattr(f"kokino.executions.typist.{name}", 0.0)
+        monkeypatch.setattr(f"kokino.executions.terminal.looks.{name}", 0.0)
 
 
 TRUST_GEMINI = """╭──────────────────────────────────────────────────────────╮
@@ -121,42 +119,10 @@ async def test_a_last_screen_that_cannot_be_kept_changes_no_end(tmp_path: Path) 
         workshop=cast("Any", None),
         execution=cast("Any", working.follow.execution),
         spool=spool,
-        form=working.form,
+        form=working.looks.form,
         typist=working,
-        _terminal=working.terminal,
+        _terminal=working.looks.terminal,
     )
     assert await working.last_screen() == [b"out of memory"]
     await seat.leave()
     assert spool.screen.is_symlink()
-
-
-def question(command: str) -> str:
-    """A permission, as Claude Code asks for it."""
-    return f"{'─' * 40}\n Bash command\n {command}\n Do you want to proceed?\n \u276f 1. Yes\n   2. No"
-
-
-async def test_an_answer_is_given_to_no_other_question() -> None:
-    """Somebody answers by hand between two looks: then the key would allow what nobody has seen."""
-    screens = [question("ls")]
-    shown = Shown(lambda done: screens[-1])
-    working = typist(shown, "claude-code", screen_file=None)
-    await working._note_question(working.form.look(screens[-1]).asks)
-    assert working.waiting is not None
-    asked = working.waiting.request
-    screens.append(question("rm -r /"))
-    with pytest.raises(Conflict, match="does not wait any more"):
-        await working.answer("1", asked.id)
-    assert shown.done == []
-    screens.pop()
-    await working.answer("1", asked.id)
-    assert shown.done == ["1"]
-
-
-async def test_of_two_answers_at_once_one_is_given() -> None:
-    """The other key would answer whatever is asked next."""
-    shown = Shown(lambda done: question("ls"))
-    working = typist(shown, "claude-code", screen_file=None)
-    await working._note_question(working.form.look(question("ls")).asks)
-    given = await asyncio.gather(working.answer("1", None), working.answer("2", None), return_exceptions=True)
-    assert shown.done == ["1"]
-    assert [type(one) for one in given] == [type(None), Conflict]

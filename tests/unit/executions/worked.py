@@ -16,7 +16,9 @@ from kokino.agents.model import Permissions
 from kokino.executions.ending import Stop
 from kokino.executions.follow import Follow
 from kokino.executions.model import Waiting
-from kokino.executions.typist import Typist
+from kokino.executions.terminal.looks import Looks
+from kokino.executions.terminal.questions import Questions
+from kokino.executions.terminal.typist import Typist
 from kokino.process.tmux.terminal import Screen, Terminal
 from kokino.testing.clock import ManualClock
 
@@ -83,21 +85,31 @@ def typist(
     driver: str = "gemini",
     *,
     screen_file: Path | None = Path("/nonexistent/screen"),
-    permissions: Permissions = Permissions.ASK,
 ) -> Typist:
     """Who types "Say hello." there."""
+    follow = cast("Follow", cast("Any", Followed(driver)))
+    looks = Looks(cast("Terminal", shown), cast("Interactive", form_of(driver)))
+    return Typist(
+        looks=looks,
+        questions=questions(looks),
+        follow=follow,
+        prompt="Say hello.",
+        screen_file=screen_file,
+        processes=lambda: None,
+    )
+
+
+def questions(looks: Looks) -> Questions:
+    """What is asked there, of people."""
 
     async def note(waiting: Waiting | None) -> None:
         """Nobody is told."""
 
-    return Typist(
-        terminal=cast("Terminal", shown),
-        form=cast("Interactive", form_of(driver)),
-        follow=cast("Follow", cast("Any", Followed(driver))),
-        prompt="Say hello.",
-        permissions=permissions,
+    return Questions(
+        terminal=looks.terminal,
+        form=looks.form,
+        permissions=Permissions.ASK,
         clock=ManualClock(NOW),
-        screen_file=screen_file,
-        processes=lambda: None,
         note=note,
+        woke=lambda: None,
     )

@@ -15,12 +15,15 @@ from kokino.agents.drivers.contract import Interactive, Invocation, Surroundings
 from kokino.agents.drivers.terminal.registry import form_of
 from kokino.agents.model import Agent, Mode
 from kokino.errors import ProcessError
-from kokino.executions.at_terminal import Seen, explain
 from kokino.executions.ending import Stop
-from kokino.executions.follow import Follow, Source
+from kokino.executions.follow import Follow
 from kokino.executions.model import Ending, Execution, Waiting
 from kokino.executions.spool import Spool
-from kokino.executions.typist import Typist
+from kokino.executions.streams import Source
+from kokino.executions.terminal.ending import Seen, explain
+from kokino.executions.terminal.looks import Looks
+from kokino.executions.terminal.questions import Questions
+from kokino.executions.terminal.typist import Typist
 from kokino.executions.workshop import Workshop
 from kokino.process.model import Launch
 from kokino.process.tmux.terminal import Gone, Terminal
@@ -81,20 +84,30 @@ class Seat:
     ) -> None:
         """Type the prompt and leave when it is done."""
         assert self._terminal is not None  # noqa: S101 - it was prepared
-        self.typist = Typist(
+        questions = Questions(
             terminal=self._terminal,
             form=self.form,
-            follow=follow,
-            prompt=self.execution.prompt,
             permissions=agent.permissions,
             clock=self.workshop.clock,
+            note=note,
+            woke=follow.woke,
+        )
+        self.typist = Typist(
+            looks=Looks(self._terminal, self.form),
+            questions=questions,
+            follow=follow,
+            prompt=self.execution.prompt,
             screen_file=None if self._has_records else self.spool.screen,
             processes=self._processes,
-            note=note,
         )
-        follow.exchange = self.typist
+        follow.exchange = questions
         self._working = asyncio.current_task()
         await self.typist.work()
+
+    @property
+    def questions(self) -> Questions | None:
+        """What its CLI asks; None before it runs, and for what an earlier broker started."""
+        return self.typist.questions if self.typist else None
 
     async def halt(self) -> None:
         """Have the CLI stop by itself, by its own keys."""
@@ -127,7 +140,7 @@ class Seat:
             # Of what an earlier broker started nobody knows how far it was typed.
             was_typed=typist.was_typed if typist else self.spool.session.exists(),
             is_final=is_final,
-            was_asking=typist is not None and typist.was_asking,
+            was_asking=typist is not None and typist.questions.was_asking,
             gone=self._gone,
             trouble=typist.trouble if typist else None,
         )

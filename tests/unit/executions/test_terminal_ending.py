@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 import pytest
 
 from kokino.agents.failures import FailureKind
-from kokino.executions.at_terminal import ORPHANED, Seen, Stranded, explain
 from kokino.executions.ending import Stop
 from kokino.executions.model import Ending, State
+from kokino.executions.terminal.ending import ORPHANED, Seen, explain
+from kokino.executions.terminal.stranded import Stranded
 from kokino.process.tmux.terminal import Gone
 
 HUNG_UP = Ending(state=State.FAILED, kind=FailureKind.CRASH, error="exited with code 129")

@@ -8,16 +8,8 @@ from dataclasses import dataclass, replace
 from kokino.agents.failures import FailureKind
 from kokino.executions.ending import Stop
 from kokino.executions.model import Ending, State
+from kokino.executions.terminal.stranded import Stranded
 from kokino.process.tmux.terminal import Gone
-
-
-class Stranded(Exception):
-    """Who types does not get on; with the kind of failure that it is."""
-
-    def __init__(self, kind: FailureKind, message: str) -> None:
-        super().__init__(message)
-        self.kind = kind
-        self.message = message
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

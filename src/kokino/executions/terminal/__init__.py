@@ -1,0 +1,1 @@
+"""Executions whose CLI is worked in a terminal, as a person would."""
