@@ -16,8 +16,7 @@ from kokino.agents.model import Agent, Lock, Session
 from kokino.api.services import Given
 from kokino.api.shapes import Shape, Time, WaitingShape, megabytes
 from kokino.clock import MILLISECOND
-from kokino.executions import store as execution_store
-from kokino.executions import stuck, summary_store
+from kokino.executions import queue_store, stuck, summary_store
 from kokino.executions.companion import lockers, owner_of
 from kokino.executions.stuck import Activity
 from kokino.executions.summary_store import Summary
@@ -87,7 +86,7 @@ async def sessions(given: Given) -> list[SessionStatus]:
     def read(conn: Connection) -> list[SessionStatus]:
         now, doing = given.clock.now(), given.executions.runner.activities()
         known = {(session.agent_id, session.cli_type): session for session in session_store.everyone(conn)}
-        locks, waiting = lock_store.held(conn), execution_store.queue_lengths(conn)
+        locks, waiting = lock_store.held(conn), queue_store.lengths(conn)
         asked = {one.execution_id: one.waiting for one in summary_store.running(conn)}
         return [
             _session_status(

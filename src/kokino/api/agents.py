@@ -32,7 +32,7 @@ from kokino.api.shapes import Body, Cursor, Page, Shape, Time
 from kokino.clock import MILLISECOND
 from kokino.conversations import store as conversation_store
 from kokino.errors import Fault, Invalid
-from kokino.executions import store as execution_store
+from kokino.executions import record_store
 
 router = APIRouter(tags=["agents"])
 
@@ -207,7 +207,7 @@ async def logs(agent_id: str, given: Given, lines: Annotated[int, Query(ge=1, le
 
     def read(conn: Connection) -> Logs:
         required(conn, agent_id)
-        latest = execution_store.latest_records(conn, agent_id, limit=lines)
+        latest = record_store.latest(conn, agent_id, limit=lines)
         return Logs(
             agent_id=agent_id,
             lines=[

@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from kokino.agents import store as agent_store
 from kokino.agents.model import Agent, CliType
 from kokino.agents.routing import Route, Way, route
-from kokino.executions import store
+from kokino.executions import queue_store, store
 from kokino.executions.lifecycle import end, refused, traffic_now
 from kokino.executions.model import Execution, State
 from kokino.executions.spending import within_limit
@@ -56,5 +56,5 @@ def retry_after(
 def _way(conn: Connection, agent: Agent, cli_types: Mapping[str, CliType], now: datetime) -> Route:
     """The way of a prompt that comes at this instant."""
     traffic = traffic_now(conn, cli_types, now)
-    ahead = store.queued_count(conn, agent.agent_id) if traffic.circuits else 0
+    ahead = queue_store.length(conn, agent.agent_id) if traffic.circuits else 0
     return within_limit(conn, agent, route(agent, traffic, ahead=ahead), now, is_new=True)

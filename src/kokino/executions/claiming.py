@@ -14,7 +14,7 @@ from kokino.agents.failures import FailureKind
 from kokino.agents.model import CliType, Lock
 from kokino.agents.routing import Traffic, Way, route
 from kokino.clock import iso
-from kokino.executions import notices, store
+from kokino.executions import notices, queue_store
 from kokino.executions.companion import lockers, owner_of
 from kokino.executions.lifecycle import Claim, begin, end, refused, traffic_now
 from kokino.executions.model import Ending, Execution, State
@@ -48,13 +48,13 @@ def claim(
     """
     claimed = Claimed()
     traffic, held = traffic_now(conn, cli_types, now), lock_store.held(conn)
-    for execution in store.overdue(conn, now):
+    for execution in queue_store.overdue(conn, now):
         lock = next((held[who] for who in lockers(execution.agent_id) if who in held), None)
         message = _gave_up(conn, execution, traffic, lock)
         notices.tell_gave_up(conn, execution, message, lock, now=now)
         gave_up = Ending(state=State.REFUSED, kind=FailureKind.LOCK_TIMEOUT, error=message)
         claimed.ended.append(end(conn, execution, gave_up, ids, now=now))
-    for execution in store.queue_heads(conn, busy={owner_of(who) for who in held}):
+    for execution in queue_store.heads(conn, busy={owner_of(who) for who in held}):
         if len(claimed.started) < capacity:
             _claim_one(conn, execution, traffic, ids, claimed, now=now)
     return claimed

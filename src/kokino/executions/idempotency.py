@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from sqlalchemy import Connection
+
 from kokino.errors import Fault, Invalid
-from kokino.executions import idempotency_store
-from kokino.executions.model import Execution
+from kokino.executions import idempotency_store, store
+from kokino.executions.model import Execution, State
 from kokino.storage import Storage
 
 #: The header that carries a key.
@@ -66,6 +68,23 @@ def key_of(said: str, body: Mapping[str, Any]) -> IdempotencyKey:
         raise Invalid(f"{HEADER} {message}", [Fault(field=HEADER, message=message)])
     canonical = json.dumps(body, sort_keys=True, separators=(",", ":"))
     return IdempotencyKey(key=said, body_hash=hashlib.sha256(canonical.encode()).hexdigest())
+
+
+def known(conn: Connection, agent_id: str, key: IdempotencyKey) -> Execution | None:
+    """What has this key already. Raises `KeyTaken` when it was asked for with another body.
+
+    A key that was refused is free: nothing has run, and its caller was told to come again.
+    """
+    found = idempotency_store.find(conn, agent_id, key.key)
+    if found is None:
+        return None
+    execution_id, body_hash = found
+    execution = store.get(conn, execution_id)
+    if execution is None or execution.state is State.REFUSED:
+        return None
+    if body_hash != key.body_hash:
+        raise KeyTaken(key.key, execution_id)
+    return execution
 
 
 class IdempotencyKeys:

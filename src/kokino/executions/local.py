@@ -11,7 +11,7 @@ import structlog
 
 from kokino.agents.model import CliType
 from kokino.clock import Clock, wait_for_either
-from kokino.executions import store
+from kokino.executions import queue_store
 from kokino.executions.claiming import Claimed, claim
 from kokino.executions.model import Execution
 from kokino.executions.recovery import recover
@@ -105,7 +105,7 @@ class LocalDispatch:
 
     async def _until_wanted(self) -> None:
         """Return at the next wake, or when time alone lets an execution start or has let it wait too long."""
-        deadline = await self.storage.read(store.next_queue_deadline)
+        deadline = await self.storage.read(queue_store.next_deadline)
         due = min((instant for instant in (deadline, self._due_at) if instant is not None), default=None)
         self._is_waiting = True
         try:

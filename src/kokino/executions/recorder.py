@@ -10,7 +10,7 @@ from datetime import datetime
 import structlog
 
 from kokino.errors import StorageError
-from kokino.executions import store
+from kokino.executions import record_store
 from kokino.executions.agent_log import AgentLog
 from kokino.executions.lines import Line
 from kokino.executions.model import Record
@@ -44,7 +44,7 @@ class Recorder:
 
     async def number_on(self) -> None:
         """Number its records behind those of earlier tries."""
-        self._number = await self.storage.read(lambda conn: store.last_number(conn, self.execution_id))
+        self._number = await self.storage.read(lambda conn: record_store.last_number(conn, self.execution_id))
 
     async def recorded(self) -> AsyncIterator[Record]:
         """What an earlier broker has recorded of this process, in order; what comes is numbered behind it."""
@@ -82,7 +82,7 @@ class Recorder:
 
     async def _is_written(self, added: list[Record]) -> bool:
         try:
-            await self.storage.write(lambda conn: store.add_records(conn, self.execution_id, added))
+            await self.storage.write(lambda conn: record_store.add(conn, self.execution_id, added))
         except StorageError as error:
             log.warning(
                 "records cannot be written; trying again", execution=self.execution_id, reason=error.message
@@ -93,5 +93,5 @@ class Recorder:
     async def _next_batch(self) -> list[Record]:
         after = self._number
         return await self.storage.read(
-            lambda conn: store.records_after(conn, self.execution_id, after, limit=AT_ONCE)
+            lambda conn: record_store.after(conn, self.execution_id, after, limit=AT_ONCE)
         )

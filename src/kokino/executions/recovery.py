@@ -14,7 +14,7 @@ import structlog
 
 from kokino.agents import store as agent_store
 from kokino.errors import ProcessError
-from kokino.executions import store
+from kokino.executions import queue_store, store
 from kokino.executions.lifecycle import unclaim
 from kokino.executions.model import Execution, State
 from kokino.executions.runner import Runner
@@ -46,7 +46,7 @@ async def recover(runner: Runner) -> None:
             log.info("taking over an execution of an earlier broker", execution=execution.execution_id)
             runner.adopt(execution, agents.get(execution.agent_id))
     now = workshop.clock.now()
-    await workshop.storage.write(lambda conn: store.renew_waits(conn, now))
+    await workshop.storage.write(lambda conn: queue_store.renew_waits(conn, now))
 
 
 async def _end_strangers(warden: Warden, known: Collection[str]) -> None:

@@ -16,14 +16,22 @@ from kokino.agents.failures import FailureKind
 from kokino.agents.model import Agent, Source, shadow_of
 from kokino.agents.service import required
 from kokino.clock import Clock
-from kokino.errors import Conflict, Fault, Invalid, NotFound, QueueFull, TooLarge, Unavailable
-from kokino.executions import admission, idempotency_store, store
+from kokino.errors import Conflict, NotFound, QueueFull, TooLarge, Unavailable
+from kokino.executions import (
+    admission,
+    idempotency,
+    idempotency_store,
+    prompts,
+    queue_store,
+    record_store,
+    store,
+)
 from kokino.executions.attendance import Attendance
 from kokino.executions.changes import changes_of
 from kokino.executions.companion import beside, lockers
 from kokino.executions.ending import Stop
 from kokino.executions.git import GitFailed, TooMuch
-from kokino.executions.idempotency import Accepted, IdempotencyKey, KeyTaken
+from kokino.executions.idempotency import Accepted, IdempotencyKey
 from kokino.executions.lifecycle import end
 from kokino.executions.local import LocalDispatch
 from kokino.executions.model import Ending, Execution, Record, State
@@ -32,9 +40,6 @@ from kokino.executions.watch import Topic, Watch
 from kokino.ids import Ids
 from kokino.storage import Storage
 
-#: The longest prompt, in bytes of UTF-8: where Gemini CLI and Qwen Code cut their standard input and go on
-#: with the rest left out (``MAX_STDIN_SIZE``), the strictest limit we know; Claude Code's is 10 MB.
-LONGEST_PROMPT = 8 * 1024 * 1024
 #: Seconds of silence after which a stream says that it is alive; proxies cut at 30 to 60.
 HEARTBEAT = 15.0
 #: Records read for a stream at a time.
@@ -110,16 +115,16 @@ class Executions:
             raise Unavailable(
                 "the broker is stopping and accepts nothing new", retry_after=timedelta(seconds=5)
             )
-        _check(prompt)
+        prompts.check(prompt)
 
         def accept(conn: Connection) -> Accepted:
-            if key is not None and (known := _known(conn, agent_id, key)) is not None:
+            if key is not None and (known := idempotency.known(conn, agent_id, key)) is not None:
                 return Accepted(execution=known, is_replay=True)
             agent = required(conn, agent_id)
             if agent.source is Source.BROKER:
                 raise Conflict(f"agent {agent_id!r} is the broker's own: it takes no prompts")
             # One may run, and so many may wait behind it.
-            if store.unfinished_count(conn, agent_id) > agent.limits.queue:
+            if queue_store.unfinished_count(conn, agent_id) > agent.limits.queue:
                 raise QueueFull(
                     f"{agent.limits.queue} executions wait for agent {agent_id!r} already;"
                     " come back later, or raise its limits.queue",
@@ -295,7 +300,7 @@ class Executions:
 
     async def _records_after(self, execution_id: str, after: int) -> list[Record]:
         return await self.storage.read(
-            lambda conn: store.records_after(conn, execution_id, after, limit=RECORDS_AT_ONCE)
+            lambda conn: record_store.after(conn, execution_id, after, limit=RECORDS_AT_ONCE)
         )
 
     async def _unfinished(self, agent_id: str) -> list[Execution]:
@@ -352,23 +357,6 @@ class Executions:
         )
 
 
-def _known(conn: Connection, agent_id: str, key: IdempotencyKey) -> Execution | None:
-    """What has this key already. Raises `KeyTaken` when it was asked for with another body.
-
-    A key that was refused is free: nothing has run, and its caller was told to come again.
-    """
-    found = idempotency_store.find(conn, agent_id, key.key)
-    if found is None:
-        return None
-    execution_id, body_hash = found
-    execution = store.get(conn, execution_id)
-    if execution is None or execution.state is State.REFUSED:
-        return None
-    if body_hash != key.body_hash:
-        raise KeyTaken(key.key, execution_id)
-    return execution
-
-
 def _unknown(execution_id: str) -> NotFound:
     return NotFound(f"there is no execution {execution_id!r}; GET /executions lists them")
 
@@ -379,22 +367,3 @@ async def _rang(bell: asyncio.Event) -> bool:
     except TimeoutError:
         return False
     return True
-
-
-def _check(prompt: str) -> None:
-    if not prompt.strip():
-        raise Invalid("the prompt is empty", [Fault(field="prompt", message="must say something")])
-    if "\x00" in prompt:
-        raise Invalid(
-            "the prompt holds a NUL character", [Fault(field="prompt", message="must not hold \\u0000")]
-        )
-    try:
-        size = len(prompt.encode())
-    except UnicodeEncodeError as error:
-        message = f"holds half a surrogate pair at character {error.start}, which is no text"
-        raise Invalid("the prompt is no valid text", [Fault(field="prompt", message=message)]) from error
-    if size > LONGEST_PROMPT:
-        raise TooLarge(
-            f"the prompt has {size:,} bytes, {LONGEST_PROMPT:,} is the most that CLIs take;"
-            " put it in a file and name that"
-        )

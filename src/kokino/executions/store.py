@@ -1,8 +1,8 @@
-"""Executions and their records in the database."""
+"""Executions in the database. How they wait is in `queue_store`, what their CLIs wrote in `record_store`."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any
@@ -12,8 +12,8 @@ from sqlalchemy import Connection, Row, func, insert, select, update
 from kokino.agents.failures import FailureKind
 from kokino.agents.model import shadow_of
 from kokino.clock import MILLISECOND
-from kokino.executions.model import TRANSITIONS, Ending, Execution, Record, State
-from kokino.storage.schema import executions, records
+from kokino.executions.model import TRANSITIONS, Ending, Execution, State
+from kokino.storage.schema import executions
 from kokino.telemetry.model import PROBE, Running
 
 
@@ -27,13 +27,13 @@ def accept(conn: Connection, execution: Execution) -> Execution:
         "queue_ends_at": execution.queued_at + execution.queue_timeout,
     }
     del values["number"], values["timeout"], values["queue_timeout"]
-    return _execution(conn.execute(insert(executions).values(**values).returning(executions)).one())
+    return from_row(conn.execute(insert(executions).values(**values).returning(executions)).one())
 
 
 def get(conn: Connection, execution_id: str) -> Execution | None:
     """The execution, or None."""
     row = conn.execute(select(executions).where(executions.c.execution_id == execution_id)).one_or_none()
-    return None if row is None else _execution(row)
+    return None if row is None else from_row(row)
 
 
 def page(
@@ -47,7 +47,7 @@ def page(
         query = query.where(executions.c.state == state.value)
     if before is not None:
         query = query.where(executions.c.number < before)
-    return [_execution(row) for row in conn.execute(query)]
+    return [from_row(row) for row in conn.execute(query)]
 
 
 def users_running(conn: Connection) -> list[Running]:
@@ -66,7 +66,7 @@ def users_running(conn: Connection) -> list[Running]:
 def in_state(conn: Connection, state: State) -> list[Execution]:
     """Every execution in `state`, in order of acceptance. For the states that few are in at a time."""
     query = select(executions).where(executions.c.state == state.value).order_by(executions.c.number)
-    return [_execution(row) for row in conn.execute(query)]
+    return [from_row(row) for row in conn.execute(query)]
 
 
 def unfinished_of(conn: Connection, agent_id: str) -> list[Execution]:
@@ -76,34 +76,7 @@ def unfinished_of(conn: Connection, agent_id: str) -> list[Execution]:
         executions.c.state.in_([State.QUEUED.value, State.RUNNING.value]),
     )
     # Sorted here: asked for them in order, SQLite walks over all that the agent ever ran, and sorts nothing.
-    return sorted((_execution(row) for row in conn.execute(query)), key=lambda one: one.number)
-
-
-def queue_heads(conn: Connection, *, busy: Collection[str]) -> list[Execution]:
-    """The first queued execution of each agent that is not `busy`, in order of acceptance."""
-    heads = (
-        select(func.min(executions.c.number))
-        .where(executions.c.state == State.QUEUED.value, executions.c.agent_id.not_in(list(busy)))
-        .group_by(executions.c.agent_id)
-    )
-    query = select(executions).where(executions.c.number.in_(heads)).order_by(executions.c.number)
-    return [_execution(row) for row in conn.execute(query)]
-
-
-def queue_lengths(conn: Connection) -> dict[str, int]:
-    """How many executions wait, by agent."""
-    query = (
-        select(executions.c.agent_id, func.count())
-        .where(executions.c.state == State.QUEUED.value)
-        .group_by(executions.c.agent_id)
-    )
-    return dict(conn.execute(query).all())
-
-
-def queued_count(conn: Connection, agent_id: str) -> int:
-    """How many executions wait for one agent."""
-    waiting = (executions.c.agent_id == agent_id, executions.c.state == State.QUEUED.value)
-    return conn.execute(select(func.count()).select_from(executions).where(*waiting)).scalar_one()
+    return sorted((from_row(row) for row in conn.execute(query)), key=lambda one: one.number)
 
 
 def spent_since(conn: Connection, agent_id: str, since: datetime) -> float:
@@ -134,40 +107,6 @@ def _spent_by(conn: Connection, agent_id: str, since: datetime) -> float:
         .where(executions.c.ended_at >= since, executions.c.label.is_distinct_from(PROBE))
     )
     return conn.scalar(query) or 0.0
-
-
-def unfinished_count(conn: Connection, agent_id: str) -> int:
-    """How many executions one agent runs or has waiting."""
-    unfinished = executions.c.state.in_([State.QUEUED.value, State.RUNNING.value])
-    query = select(func.count()).select_from(executions).where(executions.c.agent_id == agent_id, unfinished)
-    return conn.execute(query).scalar_one()
-
-
-def overdue(conn: Connection, now: datetime) -> list[Execution]:
-    """Queued executions that have waited as long as they may."""
-    query = (
-        select(executions)
-        .where(executions.c.state == State.QUEUED.value, executions.c.queue_ends_at <= now)
-        .order_by(executions.c.number)
-    )
-    return [_execution(row) for row in conn.execute(query)]
-
-
-def renew_waits(conn: Connection, now: datetime) -> None:
-    """Give whatever waits its whole queue timeout, from `now` on."""
-    for waiting in in_state(conn, State.QUEUED):
-        conn.execute(
-            update(executions)
-            .where(executions.c.execution_id == waiting.execution_id)
-            .values(queue_ends_at=now + waiting.queue_timeout)
-        )
-
-
-def next_queue_deadline(conn: Connection) -> datetime | None:
-    """When the first queued execution will have waited as long as it may."""
-    earliest = select(func.min(executions.c.queue_ends_at)).where(executions.c.state == State.QUEUED.value)
-    found: datetime | None = conn.scalar(earliest)
-    return found
 
 
 def state_of(conn: Connection, execution_id: str) -> State | None:
@@ -315,54 +254,6 @@ def end(conn: Connection, execution_id: str, ending: Ending, *, now: datetime) -
     return required(conn, execution_id)
 
 
-def add_records(conn: Connection, execution_id: str, added: Sequence[Record]) -> None:
-    """Append to the execution's stream."""
-    rows = [
-        {
-            "execution_id": execution_id,
-            "number": record.number,
-            "stream": record.stream,
-            "body": record.body,
-            "size": record.size,
-            "written_at": record.written_at,
-            "attempt": record.attempt,
-            "begins_at": record.begins_at,
-        }
-        for record in added
-    ]
-    if rows:
-        conn.execute(insert(records), rows)
-
-
-def records_after(conn: Connection, execution_id: str, number: int, *, limit: int) -> list[Record]:
-    """At most `limit` records that come after `number`, in order."""
-    query = (
-        select(records)
-        .where(records.c.execution_id == execution_id, records.c.number > number)
-        .order_by(records.c.number)
-        .limit(limit)
-    )
-    return [_record(row) for row in conn.execute(query)]
-
-
-def latest_records(conn: Connection, agent_id: str, *, limit: int) -> list[tuple[str, Record]]:
-    """The last `limit` records over the agent's executions, oldest first, each with its execution's id."""
-    query = (
-        select(records)
-        .join(executions, executions.c.execution_id == records.c.execution_id)
-        .where(executions.c.agent_id == agent_id)
-        .order_by(executions.c.number.desc(), records.c.number.desc())
-        .limit(limit)
-    )
-    return [(row.execution_id, _record(row)) for row in conn.execute(query)][::-1]
-
-
-def last_number(conn: Connection, execution_id: str) -> int:
-    """The number of its latest record; 0 where there is none."""
-    last = select(func.max(records.c.number)).where(records.c.execution_id == execution_id)
-    return conn.scalar(last) or 0
-
-
 def _move(conn: Connection, execution_id: str, to: State, **values: Any) -> None:
     """Change the state where `TRANSITIONS` allows it; any other change is a bug."""
     allowed = [state.value for state, following in TRANSITIONS.items() if to in following]
@@ -379,10 +270,11 @@ def _move(conn: Connection, execution_id: str, to: State, **values: Any) -> None
 
 def required(conn: Connection, execution_id: str) -> Execution:
     """The execution, which is known to be there."""
-    return _execution(conn.execute(select(executions).where(executions.c.execution_id == execution_id)).one())
+    return from_row(conn.execute(select(executions).where(executions.c.execution_id == execution_id)).one())
 
 
-def _execution(row: Row[Any]) -> Execution:
+def from_row(row: Row[Any]) -> Execution:
+    """The execution that a row of its table holds."""
     return Execution(
         execution_id=row.execution_id,
         number=row.number,
@@ -423,16 +315,4 @@ def _execution(row: Row[Any]) -> Execution:
         cpu_ms=row.cpu_ms,
         changes=row.changes,
         waiting=row.waiting,
-    )
-
-
-def _record(row: Row[Any]) -> Record:
-    return Record(
-        number=row.number,
-        stream=row.stream,
-        body=row.body,
-        size=row.size,
-        written_at=row.written_at,
-        attempt=row.attempt,
-        begins_at=row.begins_at,
     )

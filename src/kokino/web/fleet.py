@@ -13,8 +13,7 @@ from kokino.agents import store as agent_store
 from kokino.agents import traffic_store
 from kokino.agents.model import Agent, CliType, Fallback, Pause, Scope
 from kokino.agents.routing import Traffic, Way, route
-from kokino.executions import store as execution_store
-from kokino.executions import summary_store
+from kokino.executions import queue_store, summary_store
 from kokino.executions.companion import owner_of
 from kokino.executions.lifecycle import traffic_now
 from kokino.executions.summary_store import Summary
@@ -91,7 +90,7 @@ def read_agents(
     traffic = traffic_now(conn, cli_types, now)
     # Of two sides of one prompt the caller's, which was accepted first.
     since = {owner_of(one.agent_id): one.started_at for one in reversed(running)}
-    queued, last = execution_store.queue_lengths(conn), summary_store.last_ended(conn)
+    queued, last = queue_store.lengths(conn), summary_store.last_ended(conn)
     everyone = agent_store.everyone(conn)
     rows = [
         _row(agent, traffic, since, queued.get(agent.agent_id, 0), last.get(agent.agent_id))

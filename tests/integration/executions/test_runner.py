@@ -14,7 +14,7 @@ import pytest
 from kokino.agents import traffic_store
 from kokino.agents.failures import FailureKind
 from kokino.errors import Conflict, Invalid, NotFound, QueueFull, TooLarge, Unavailable
-from kokino.executions import service, store
+from kokino.executions import prompts, record_store, service, store
 from kokino.executions.model import Execution, Record, State
 from kokino.executions.service import Executions
 from kokino.testing.broker import TestBroker
@@ -63,7 +63,7 @@ class Work:
     async def records(self, execution_id: str) -> Sequence[Record]:
         """All that it wrote."""
         return await self.executions.storage.read(
-            lambda conn: store.records_after(conn, execution_id, 0, limit=1000)
+            lambda conn: record_store.after(conn, execution_id, 0, limit=1000)
         )
 
     async def ended(self, execution: Execution) -> Execution:
@@ -293,7 +293,7 @@ async def test_a_prompt_over_the_longest_is_refused_by_its_bytes(
     work: Work, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What is just as long goes in."""
-    monkeypatch.setattr(service, "LONGEST_PROMPT", 6)
+    monkeypatch.setattr(prompts, "LONGEST", 6)
     with pytest.raises(TooLarge, match="the prompt has 8 bytes, 6 is the most"):
         await work.executions.submit("writer", "åååå")
     assert (await work.ended(await work.executions.submit("writer", "ååå"))).state is State.COMPLETED

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, event, update
 
 from kokino.agents.failures import FailureKind
 from kokino.agents.model import Mode
-from kokino.executions import notices, store, summary_store
+from kokino.executions import notices, queue_store, record_store, store, summary_store
 from kokino.executions.model import TRANSITIONS, Ending, Record, State
 from kokino.executions.stuck import Reason, Stuck
 from kokino.storage import Storage, open_storage
@@ -133,19 +133,19 @@ async def test_the_queue_knows_its_heads_lengths_and_deadlines(queue: Queue, sto
         execution("b", "reviewer", queue_timeout=hurried),
         execution("c", queued_at=at(-1)),
     )
-    heads = await storage.read(lambda conn: store.queue_heads(conn, busy=()))
+    heads = await storage.read(lambda conn: queue_store.heads(conn, busy=()))
     assert [head.execution_id for head in heads] == ["a", "b"]
-    free = await storage.read(lambda conn: store.queue_heads(conn, busy={"writer"}))
+    free = await storage.read(lambda conn: queue_store.heads(conn, busy={"writer"}))
     assert [head.execution_id for head in free] == ["b"]
-    assert await storage.read(store.queue_lengths) == {"writer": 2, "reviewer": 1}
-    assert await storage.read(store.next_queue_deadline) == at(10)
-    late = await storage.read(lambda conn: store.overdue(conn, at(10)))
+    assert await storage.read(queue_store.lengths) == {"writer": 2, "reviewer": 1}
+    assert await storage.read(queue_store.next_deadline) == at(10)
+    late = await storage.read(lambda conn: queue_store.overdue(conn, at(10)))
     assert [one.execution_id for one in late] == ["b"]
 
 
 async def test_an_empty_queue_is_due_never(storage: Storage) -> None:
     """Nothing to wait for but a wake."""
-    assert await storage.read(store.next_queue_deadline) is None
+    assert await storage.read(queue_store.next_deadline) is None
 
 
 async def test_pages_go_back_from_the_newest(queue: Queue, storage: Storage) -> None:
@@ -171,14 +171,14 @@ async def test_records_are_read_in_order_from_any_number(queue: Queue, storage: 
     """And the last number is told, for a further try that numbers on behind it."""
     await queue.accept(execution("a"), execution("b"))
     added = [record(1), record(2, "stderr"), record(3)]
-    await storage.write(lambda conn: store.add_records(conn, "a", added))
-    await storage.write(lambda conn: store.add_records(conn, "a", []))
-    await storage.write(lambda conn: store.add_records(conn, "b", [record(1)]))
-    assert await storage.read(lambda conn: store.records_after(conn, "a", 1, limit=5)) == added[1:]
-    assert await storage.read(lambda conn: store.records_after(conn, "a", 0, limit=1)) == added[:1]
-    assert await storage.read(lambda conn: store.last_number(conn, "a")) == 3
-    assert await storage.read(lambda conn: store.last_number(conn, "c")) == 0
-    latest = await storage.read(lambda conn: store.latest_records(conn, "writer", limit=2))
+    await storage.write(lambda conn: record_store.add(conn, "a", added))
+    await storage.write(lambda conn: record_store.add(conn, "a", []))
+    await storage.write(lambda conn: record_store.add(conn, "b", [record(1)]))
+    assert await storage.read(lambda conn: record_store.after(conn, "a", 1, limit=5)) == added[1:]
+    assert await storage.read(lambda conn: record_store.after(conn, "a", 0, limit=1)) == added[:1]
+    assert await storage.read(lambda conn: record_store.last_number(conn, "a")) == 3
+    assert await storage.read(lambda conn: record_store.last_number(conn, "c")) == 0
+    latest = await storage.read(lambda conn: record_store.latest(conn, "writer", limit=2))
     assert [(owner, one.number) for owner, one in latest] == [("a", 3), ("b", 1)]
 
 
@@ -198,7 +198,7 @@ async def test_summaries_tell_of_what_runs_and_what_ended_last(queue: Queue, sto
     assert (last["writer"].execution_id, last["writer"].duration) == ("a", timedelta(seconds=2))
 
 
-@pytest.mark.parametrize("query", [store.unfinished_count, store.unfinished_of, store.queued_count])
+@pytest.mark.parametrize("query", [queue_store.unfinished_count, store.unfinished_of, queue_store.length])
 async def test_what_an_agent_has_unfinished_is_found_without_a_walk_over_all_it_ever_ran(
     sqlite_url: str, query: Callable[[Connection, str], object]
 ) -> None:
