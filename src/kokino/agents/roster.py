@@ -7,7 +7,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
-from kokino.agents import circuit_store, circuits, detours, store, traffic_store
+from kokino.agents import circuit_store, circuits, fallbacks, store, traffic_store
 from kokino.agents.model import Agent, Source
 from kokino.telemetry import store as telemetry
 from kokino.telemetry.model import Event, EventType
@@ -36,7 +36,7 @@ def put(conn: Connection, agent: Agent, *, now: datetime) -> None:
     """Add an agent, or change the one with its id. What sent it round another CLI type is over."""
     before = store.get(conn, agent.agent_id)
     if before is not None and before.cli_type != agent.cli_type:
-        detours.clear(conn, before, reason=f"it runs on {agent.cli_type} now", by="kokino", now=now)
+        fallbacks.clear(conn, before, reason=f"it runs on {agent.cli_type} now", by="kokino", now=now)
     store.put(conn, agent)
 
 

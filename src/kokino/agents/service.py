@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
-from kokino.agents import circuit_store, circuits, detours, roster, store, traffic_store
-from kokino.agents.breaker import in_tmux
-from kokino.agents.model import Agent, CliType, Fallback, Mode, Pause, Scope
+from kokino.agents import circuit_store, circuits, fallbacks, roster, store, traffic_store
+from kokino.agents.model import Agent, CliType, Fallback, Pause, Scope
 from kokino.agents.parking import pause_event
-from kokino.agents.routing import PARK, TMUX, named_target, target_of
+from kokino.agents.routing import PARK, TMUX, target_of
 from kokino.agents.unasked import Vouch, is_let_loose, loosest
 from kokino.clock import Clock, iso
-from kokino.errors import Conflict, Fault, Invalid, NotFound
+from kokino.errors import Fault, Invalid, NotFound
 from kokino.storage import Storage
 from kokino.telemetry import store as telemetry
-from kokino.telemetry.model import Event, EventType
+from kokino.telemetry.model import EventType
 
 #: As `Agents.first_probe` where nothing else is configured.
 FIRST_PROBE = timedelta(seconds=60)
@@ -79,7 +78,7 @@ class Agents:
             set_by=by,
             probe_due_at=now + self.first_probe,
         )
-        await self.storage.write(lambda conn: _disable(conn, fallback, self.cli_types, vouch))
+        await self.storage.write(lambda conn: fallbacks.disable(conn, fallback, self.cli_types, vouch))
         self.on_change()
         return fallback
 
@@ -92,7 +91,9 @@ class Agents:
         if cli_type not in await self.storage.read(traffic_store.disabled):
             self._known(cli_type, "cliType")
         now = self.clock.now()
-        was_disabled = await self.storage.write(lambda conn: _enable(conn, cli_type, reason, by, now))
+        was_disabled = await self.storage.write(
+            lambda conn: fallbacks.enable(conn, cli_type, reason=reason, by=by, now=now)
+        )
         self.on_change()
         return was_disabled
 
@@ -122,7 +123,7 @@ class Agents:
             moved_to = target_of(agent, fallback)
             if is_let_loose(agent, self.cli_types, moved_to):
                 vouch(f"moving agent {agent_id!r}, which asks, to {moved_to}, which does anything unasked,")
-            detours.force(conn, agent, fallback, self.cli_types)
+            fallbacks.force(conn, agent, fallback, self.cli_types)
             return fallback
 
         fallback = await self.storage.write(write)
@@ -133,7 +134,7 @@ class Agents:
         """Let one agent run where it is meant to; False when it was not sent elsewhere. Raises `NotFound`."""
         now = self.clock.now()
         was_forced = await self.storage.write(
-            lambda conn: detours.clear(conn, required(conn, agent_id), reason=reason, by=by, now=now)
+            lambda conn: fallbacks.clear(conn, required(conn, agent_id), reason=reason, by=by, now=now)
         )
         self.on_change()
         return was_forced
@@ -148,7 +149,7 @@ class Agents:
             were_open = circuits.close(conn, found, f"{by}: reset", now=now)
             forced = traffic_store.forced(conn).get(agent_id)
             if forced is not None and forced.is_automatic:
-                detours.clear(conn, agent, reason="its circuit breaker was reset", by=by, now=now)
+                fallbacks.clear(conn, agent, reason="its circuit breaker was reset", by=by, now=now)
             return were_open
 
         were_open = await self.storage.write(write)
@@ -219,69 +220,3 @@ def _require_somebody(conn: Connection, scope: Scope, scope_id: str) -> None:
         if scope_id not in accounts:
             known = ", ".join(sorted(accounts)) or "none"
             raise NotFound(f"no agent has the account {scope_id!r}; there are: {known}")
-
-
-def _disable(conn: Connection, fallback: Fallback, cli_types: Mapping[str, CliType], vouch: Vouch) -> None:
-    agents = store.everyone(conn)
-    _check_ways(conn, fallback, agents, cli_types)
-    _check_moves(fallback, agents, cli_types, vouch)
-    traffic_store.disable(conn, fallback)
-    telemetry.append(
-        conn,
-        Event(
-            type=EventType.FALLBACK_ENABLED,
-            at=fallback.since,
-            cli_type=fallback.cli_type,
-            message=f"{fallback.set_by}: {fallback.reason}",
-            data={"target": fallback.target},
-        ),
-    )
-
-
-def _check_ways(
-    conn: Connection, fallback: Fallback, agents: Collection[Agent], cli_types: Mapping[str, CliType]
-) -> None:
-    """Raise `Conflict` where agents would be left without a way that is not meant to be."""
-    disabled = traffic_store.disabled(conn)
-    if fallback.target in disabled:
-        raise Conflict(
-            f"CLI type {fallback.target!r} is disabled itself and cannot take over; choose another target"
-        )
-    if leaning := [off.cli_type for off in disabled.values() if off.target == fallback.cli_type]:
-        raise Conflict(f"{fallback.cli_type!r} stands in for {', '.join(leaning)}: enable that first")
-    healthy = {agent.cli_type for agent in agents} - disabled.keys() - {fallback.cli_type}
-    stranded = any(
-        agent.cli_type == fallback.cli_type
-        and target_of(agent, fallback) == TMUX
-        and agent.mode.of_caller is not Mode.TMUX
-        and detours.fault_in(conn, agent, named_target(agent, fallback), cli_types) is not None
-        for agent in agents
-    )
-    if stranded and not healthy:
-        raise Conflict(
-            f"{fallback.cli_type!r} is the only CLI type in use that is enabled; to stop everything,"
-            ' POST /api/pause {"scope": "all", "reason": ...}'
-        )
-
-
-def _check_moves(
-    fallback: Fallback, agents: Collection[Agent], cli_types: Mapping[str, CliType], vouch: Vouch
-) -> None:
-    """Let `vouch` raise for the first agent that asks now and would ask nobody on the fallback's target."""
-    for agent in agents:
-        is_moved = agent.cli_type == fallback.cli_type and agent.fallback is None
-        if is_moved and is_let_loose(agent, cli_types, fallback.target):
-            who = f"agent {agent.agent_id!r}, which asks,"
-            vouch(f"moving {who} to {fallback.target}, which does anything unasked,")
-
-
-def _enable(conn: Connection, cli_type: str, reason: str, by: str, now: datetime) -> bool:
-    if not traffic_store.enable(conn, cli_type):
-        return False
-    telemetry.append(
-        conn, Event(type=EventType.FALLBACK_DISABLED, at=now, cli_type=cli_type, message=f"{by}: {reason}")
-    )
-    for way in (cli_type, in_tmux(cli_type)):
-        found = circuit_store.not_closed(conn, cli_type=way)
-        circuits.close(conn, found.values(), f"{by}: {cli_type} is enabled again", now=now)
-    return True

@@ -1,8 +1,7 @@
-"""``/api/fallback`` and ``/api/pause``: take a CLI type out of use, or keep executions waiting."""
+"""``/api/fallback``: send agents elsewhere, and see what is out of use or waits."""
 
 from __future__ import annotations
 
-from datetime import datetime
 from functools import partial
 from typing import Annotated
 
@@ -12,18 +11,18 @@ from sqlalchemy import Connection
 
 from kokino.agents import store as agent_store
 from kokino.agents import traffic_store
-from kokino.agents.model import Agent, Fallback, Pause, Scope
+from kokino.agents.model import Agent, Fallback, Pause
 from kokino.agents.names import CliTypeName
 from kokino.agents.routing import TMUX, target_of
 from kokino.api.executions import ExecutionShape
 from kokino.api.executions import shape as execution_shape
 from kokino.api.guard import check_admin
 from kokino.api.services import Caller, Given
-from kokino.api.shapes import Body, Shape, Time, utc
-from kokino.errors import Fault, Invalid
+from kokino.api.shapes import Body, Shape, Time
 
-router = APIRouter(prefix="/api", tags=["fallback"])
+router = APIRouter(prefix="/api/fallback", tags=["fallback"])
 
+#: Why, for those who wonder.
 Reason = Annotated[str, Field(min_length=1, max_length=500)]
 
 
@@ -70,21 +69,6 @@ class ProbeAgentBody(Body):
     """An agent that is sent elsewhere, to ask."""
 
     agent_id: str
-
-
-class ResumeBody(Body):
-    """Whose executions shall run again."""
-
-    scope: Scope
-    id: str = ""
-    reason: Reason = "by hand"
-
-
-class PauseBody(ResumeBody):
-    """Whose executions shall wait."""
-
-    #: When it lifts itself, as ISO 8601; where it is left out, somebody has to resume it.
-    until: datetime | None = None
 
 
 class ProbesShape(Shape):
@@ -144,7 +128,7 @@ class FallbackStatus(Shape):
     pauses: list[PauseShape]
 
 
-@router.get("/fallback/status")
+@router.get("/status")
 async def status(given: Given) -> FallbackStatus:
     """What is disabled, who is sent elsewhere, and what is paused."""
 
@@ -163,7 +147,7 @@ async def status(given: Given) -> FallbackStatus:
     return await given.storage.read(read)
 
 
-@router.post("/fallback/cli/disable")
+@router.post("/cli/disable")
 async def disable(body: DisableBody, given: Given, caller: Caller) -> FallbackStatus:
     """Run the CLI type's agents elsewhere until it is enabled.
 
@@ -179,20 +163,20 @@ async def disable(body: DisableBody, given: Given, caller: Caller) -> FallbackSt
     return await status(given)
 
 
-@router.post("/fallback/cli/enable")
+@router.post("/cli/enable")
 async def enable(body: EnableBody, given: Given, caller: Caller) -> FallbackStatus:
     """Use the CLI type again; also when it was not disabled."""
     await given.agents.enable(body.cli_type, reason=body.reason, by=caller.subject)
     return await status(given)
 
 
-@router.post("/fallback/cli/probe", status_code=202)
+@router.post("/cli/probe", status_code=202)
 async def probe(body: ProbeBody, given: Given) -> ExecutionShape:
     """Start a labelled execution that asks whether a disabled CLI type works again."""
     return execution_shape(await given.probes.probe(body.cli_type))
 
 
-@router.post("/fallback/agent/force")
+@router.post("/agent/force")
 async def force(body: ForceBody, given: Given, caller: Caller) -> FallbackStatus:
     """Send one agent elsewhere until it is cleared, while its CLI type goes on working for the others.
 
@@ -208,43 +192,17 @@ async def force(body: ForceBody, given: Given, caller: Caller) -> FallbackStatus
     return await status(given)
 
 
-@router.post("/fallback/agent/clear")
+@router.post("/agent/clear")
 async def clear(body: ClearBody, given: Given, caller: Caller) -> FallbackStatus:
     """Let the agent run where it is meant to, its circuit breaker closed; also when it was not sent away."""
     await given.agents.clear(body.agent_id, reason=body.reason, by=caller.subject)
     return await status(given)
 
 
-@router.post("/fallback/agent/probe", status_code=202)
+@router.post("/agent/probe", status_code=202)
 async def probe_agent(body: ProbeAgentBody, given: Given) -> ExecutionShape:
     """Start a labelled execution that asks whether an agent works again where it is meant to run."""
     return execution_shape(await given.probes.probe_agent(body.agent_id))
-
-
-@router.post("/pause")
-async def pause(body: PauseBody, given: Given, caller: Caller) -> FallbackStatus:
-    """Keep the executions of everything, an account, an agent or a pool in their queues.
-
-    Up to the instant ``until``, or until somebody resumes them.
-    """
-    _check(body)
-    until = None if body.until is None else utc(body.until)
-    await given.agents.pause(body.scope, body.id, reason=body.reason, by=caller.subject, until=until)
-    return await status(given)
-
-
-@router.post("/resume")
-async def resume(body: ResumeBody, given: Given, caller: Caller) -> FallbackStatus:
-    """Let them run again; also when nothing was paused."""
-    _check(body)
-    await given.agents.resume(body.scope, body.id, reason=body.reason, by=caller.subject)
-    return await status(given)
-
-
-def _check(body: ResumeBody) -> None:
-    if (body.scope is Scope.ALL) == bool(body.id):
-        message = "must be left out for the scope all" if body.id else f"must name the {body.scope.value}"
-        raise Invalid(f"id: {message}", [Fault(field="id", message=message)])
 
 
 def _disabled(fallback: Fallback, wanted: int) -> DisabledShape:

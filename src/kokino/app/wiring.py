@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 from fastapi import FastAPI
 
 from kokino import web
-from kokino.agents.detours import BreakerFallbacks
+from kokino.agents.breaker_fallback import BreakerFallbacks
 from kokino.agents.parking import Parking
 from kokino.agents.service import Agents
 from kokino.alerts.module import AlertRules

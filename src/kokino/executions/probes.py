@@ -11,8 +11,9 @@ from pathlib import Path
 import structlog
 from sqlalchemy import Connection
 
-from kokino.agents import detours, session_store, traffic_store
+from kokino.agents import fallbacks, session_store, traffic_store
 from kokino.agents import store as agent_store
+from kokino.agents.breaker_fallback import BREAKER
 from kokino.agents.model import PROBE_AGENT, Agent, CliType, Fallback, Limits, Scope, Source, account_of
 from kokino.clock import Clock
 from kokino.errors import Conflict, Invalid, NotFound
@@ -167,7 +168,7 @@ class Probes:
         if agent is None or present is None or not present.is_automatic:
             return False
         reason = f"{self.wanted} probes in a row succeeded"
-        return detours.clear(conn, agent, reason=reason, by=detours.BREAKER, now=now)
+        return fallbacks.clear(conn, agent, reason=reason, by=BREAKER, now=now)
 
     def _agent(self, conn: Connection, cli_type: str, agent_id: str | None, cwd: Path) -> Agent:
         """The broker's own agent that asks: like that agent, or one of them; in a folder of its own."""
