@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -39,12 +40,23 @@ def in_words(detail: Mapping[str, Any]) -> str:
     if detail["type"] == "too_short":
         least = detail["ctx"]["min_length"]
         return "must hold at least one" if least == 1 else f"must hold at least {least}"
+    if detail["type"] == "string_too_short":
+        least = detail["ctx"]["min_length"]
+        return "must not be empty" if least == 1 else f"must have at least {least} characters"
+    if detail["type"] == "string_too_long":
+        return f"must have at most {detail['ctx']['max_length']} characters"
     for name, value in detail.get("ctx", {}).items():
         # pydantic gives a length as Python would write it.
         if name in _BOUNDS and (found := _WRITTEN.fullmatch(str(value))):
             parts = {part: int(number) for part, number in _PART.findall(found[1])}
             return f"must be {_BOUNDS[name]} {_length(timedelta(**parts))}"
     return plain(str(detail["msg"]))
+
+
+def hint(name: str, known: Collection[str]) -> str:
+    """What somebody may have meant by a name that is none of these."""
+    near = [repr(one) for one in difflib.get_close_matches(name, known, n=2)]
+    return f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(sorted(known)) or 'none'}"
 
 
 def plain(message: str) -> str:

@@ -165,7 +165,7 @@ async def test_one_alert_is_silenced_until_it_is_resolved(broker: TestBroker) ->
             ("alerts", "silence", "--match", "agent=~(", "--for", "0s", "-m", "x"),
             "matchers[0].value: is no regular expression (RE2): missing ): (; endsAt: must lie ahead",
         ),
-        (("alerts", "silence", P1, "--for", "2h", "-m", "  "), "comment: String should have at least 1"),
+        (("alerts", "silence", P1, "--for", "2h", "-m", "  "), "comment: must not be empty"),
         (("alerts", "unsilence", "nope"), "there is no silence 'nope': `kokino alerts silences --all` lists"),
         (("alerts", "ack", "lock-timeout"), "Lock timeout (lock-timeout) has never fired, for any agent"),
         (("alerts", "silence", "--match", "agent", "-m", "x"), "write name=value, or !=, =~ or !~"),

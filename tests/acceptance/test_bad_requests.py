@@ -123,7 +123,7 @@ CASES = (
         body={"agentId": "new", "cliType": "scripted", "cwd": "/tmp", "modle": "opus"},
         status=422,
         error="invalid",
-        says=("modle", "is no field of this request"),
+        says=("modle", "is no field of this request; did you mean 'mode' or 'model'?"),
         fields=("modle",),
     ),
     Case(
@@ -461,7 +461,7 @@ CASES = (
         body={"cliType": "scripted", "reason": ""},
         status=422,
         error="invalid",
-        says=("reason", "at least 1 character"),
+        says=("reason", "must not be empty"),
         fields=("reason",),
     ),
     Case(

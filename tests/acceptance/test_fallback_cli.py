@@ -26,8 +26,8 @@ async def test_an_agent_is_sent_elsewhere_watched_and_brought_back(tmp_path: Pat
         assert "writer goes to tmux. `kokino fallback clear writer` undoes it." in forced
         assert (await broker.execute("writer")).status_code == 200
         shown = await kokino(broker, "fallback", "status")
-        assert "agent writer -> tmux  (0 of 3 probes good)" in shown
-        assert "it hangs  (local, since " in shown
+        assert "agent writer -> tmux\n  it hangs\n  by local since " in shown
+        assert "\n  first probed at " in shown
         assert "attach-session -r -t" in await kokino(broker, "attach", "writer")
         assert " -r " not in await kokino(broker, "attach", "writer", "--write", "--print")
         await kokino(broker, "fallback", "clear", "writer")

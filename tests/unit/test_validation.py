@@ -19,6 +19,7 @@ class Shown(Settings):
     beats: Annotated[Length, Field(ge=timedelta(seconds=90))] = timedelta(minutes=2)
     numbers: Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1)] = (1,)
     names: Annotated[tuple[str, ...], Field(min_length=2)] = ("a", "b")
+    reason: Annotated[str, Field(min_length=1, max_length=5)] = "why"
 
 
 @pytest.mark.parametrize(
@@ -28,6 +29,8 @@ class Shown(Settings):
         ({"waits": "3d"}, ["must be shorter than 2d"]),
         ({"beats": "1s"}, ["must be at least 90s"]),
         ({"waits": "soon"}, ['must be a length of time such as "30s", "5m" or "1h"']),
+        ({"reason": ""}, ["must not be empty"]),
+        ({"reason": "because"}, ["must have at most 5 characters"]),
         ({"numbers": []}, ["must hold at least one"]),
         ({"numbers": [0]}, ["must be greater than or equal to 1"]),
         (

@@ -62,9 +62,9 @@ class Agents:
         Raises `NotFound` for an unknown name, `Conflict` for a target that is disabled itself, and what
         `vouch` raises where agents that ask would be moved to a CLI that asks nobody.
         """
-        self._known(cli_type, "cliType")
+        self._check_name(cli_type)
         if target not in {None, TMUX, PARK}:
-            self._known(str(target), "target")
+            self._check_name(str(target))
         if target == cli_type:
             raise Invalid(
                 "a CLI type cannot stand in for itself", [Fault(field="target", message="name another")]
@@ -89,7 +89,7 @@ class Agents:
         configuration names no more can be enabled, too. Raises `NotFound` for a name that is none.
         """
         if cli_type not in await self.storage.read(traffic_store.disabled):
-            self._known(cli_type, "cliType")
+            self._check_name(cli_type)
         now = self.clock.now()
         was_disabled = await self.storage.write(
             lambda conn: fallbacks.enable(conn, cli_type, reason=reason, by=by, now=now)
@@ -106,7 +106,7 @@ class Agents:
         where an agent that asks would be moved to a CLI that asks nobody.
         """
         if target not in {None, TMUX, PARK}:
-            self._known(str(target), "target")
+            self._check_name(str(target))
         now = self.clock.now()
 
         def write(conn: Connection) -> Fallback:
@@ -195,10 +195,10 @@ class Agents:
         self.on_change()
         return was_paused
 
-    def _known(self, name: str, field: str) -> None:
+    def _check_name(self, name: str) -> None:
         if name not in self.cli_types:
             known = ", ".join(sorted(self.cli_types))
-            raise NotFound(f"{field}: there is no CLI type {name!r}; known: {known}")
+            raise NotFound(f"there is no CLI type {name!r}; known: {known}")
 
 
 def required(conn: Connection, agent_id: str) -> Agent:

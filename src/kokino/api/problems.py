@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -11,10 +11,11 @@ import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
 from kokino.errors import Invalid, KokinoError
-from kokino.validation import causes, in_words
+from kokino.validation import causes, hint, in_words
 
 log = structlog.get_logger(__name__)
 
@@ -71,8 +72,8 @@ def install(app: FastAPI) -> None:
         return of_error(error)
 
     @app.exception_handler(RequestValidationError)
-    async def of_request(_request: Request, error: RequestValidationError) -> JSONResponse:
-        return _of_validation(error)
+    async def of_request(request: Request, error: RequestValidationError) -> JSONResponse:
+        return _of_validation(error, _fields_of(request))
 
     @app.exception_handler(HTTPException)
     async def of_http(request: Request, error: HTTPException) -> JSONResponse:
@@ -112,8 +113,17 @@ def _of_framework(request: Request, error: HTTPException) -> tuple[str, str]:
     return HTTPStatus(error.status_code).name.lower(), detail
 
 
-def _of_validation(error: RequestValidationError) -> JSONResponse:
-    faults = [_fault(detail) for detail in causes(error.errors())]
+def _fields_of(request: Request) -> Collection[str]:
+    """The fields that the body of a request to this route has."""
+    body = getattr(request.scope.get("route"), "body_field", None)
+    model = body and body.field_info.annotation
+    if not (isinstance(model, type) and issubclass(model, BaseModel)):
+        return ()
+    return [field.alias or name for name, field in model.model_fields.items()]
+
+
+def _of_validation(error: RequestValidationError, fields: Collection[str]) -> JSONResponse:
+    faults = [_fault(detail, fields) for detail in causes(error.errors())]
     if any(detail["type"] == "json_invalid" for detail in error.errors()):
         detail = error.errors()[0]
         at = detail["loc"][-1] if len(detail["loc"]) > 1 else 0
@@ -128,12 +138,14 @@ def _of_validation(error: RequestValidationError) -> JSONResponse:
     return problem(422, "invalid", named, errors=faults)
 
 
-def _fault(detail: Mapping[str, Any]) -> dict[str, str]:
+def _fault(detail: Mapping[str, Any], fields: Collection[str]) -> dict[str, str]:
     # "[key]" is pydantic's own word for a key that is wrong.
     place, *path = (part for part in detail["loc"] if part != "[key]")
     message = in_words(detail)
     if detail["type"] == "extra_forbidden":
         message = "is no field of this request"
+        if len(path) == 1 and fields:
+            message += f"; {hint(str(path[0]), fields)}"
     elif detail["type"] == "missing":
         message = "is missing"
     elif detail["type"] in {"model_attributes_type", "model_type", "dict_type"}:

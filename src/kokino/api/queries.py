@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
-
 from fastapi import Request
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 
 from kokino.errors import Fault, Invalid
+from kokino.validation import hint
 
 
 async def refuse_unknown(request: Request) -> None:
@@ -32,6 +31,4 @@ def known_to(dependant: Dependant) -> set[str]:
 
 
 def _fault(name: str, known: set[str]) -> Fault:
-    near = difflib.get_close_matches(name, known, n=1)
-    hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(sorted(known)) or 'none'}"
-    return Fault(field=name[:100], message=f"is no parameter of this request; {hint}")
+    return Fault(field=name[:100], message=f"is no parameter of this request; {hint(name, known)}")

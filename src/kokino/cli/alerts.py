@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 from rich.padding import Padding
 from rich.table import Table
+from rich.text import Text
 
 from kokino.cli import rules, silences
 from kokino.cli.answers import Format, Written, age_ms, instant
@@ -157,20 +158,27 @@ def _table(found: list[Any], rules: Sequence[Any] = ()) -> Table:
     shown.add_column("Sev", no_wrap=True)
     shown.add_column("State", no_wrap=True)
     shown.add_column("Since", no_wrap=True)
-    shown.add_column("Alert", overflow="fold")
-    shown.add_column("Why", overflow="fold")
+    shown.add_column("Alert, and why", overflow="fold")
     for one in found:
         shown.add_row(
             one["severity"] if one["severity"] not in {None, "none"} else "-",
             _state(one),
             ago(age_ms(one["since"])),
-            plain(one["title"] + (f" ({_labels(one)})" if _labels(one) else "")),
-            plain((one["quiet"] or {}).get("reason") or one["measured"].get("reason", "")),
+            _named(
+                one["title"] + (f" ({_labels(one)})" if _labels(one) else ""),
+                (one["quiet"] or {}).get("reason") or one["measured"].get("reason", ""),
+            ),
         )
     for rule in rules:
         severity = rule["severity"] if rule["severity"] != "none" else "-"
-        shown.add_row(severity, "inactive", "-", plain(rule["title"]), "it has never fired")
+        shown.add_row(severity, "inactive", "-", _named(rule["title"], "it has never fired"))
     return shown
+
+
+def _named(title: str, reason: str) -> Text:
+    """Below each other: side by side, both would be narrow."""
+    named = Text(plain(title), style="bold")
+    return named.append(f"\n{plain(reason)}", style="not bold") if reason else named
 
 
 def _state(alert: Mapping[str, Any]) -> str:

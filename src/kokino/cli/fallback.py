@@ -6,14 +6,20 @@ import json
 from typing import Annotated, Any
 
 import typer
+from rich.console import Group
+from rich.padding import Padding
+from rich.text import Text
 
+from kokino.cli import commands
 from kokino.cli.answers import Format, Written, instant
 from kokino.cli.client import DEFAULT_URL, Url, get, post
-from kokino.cli.commands import Command, Group
-from kokino.cli.terminal import plain
+from kokino.cli.commands import Command
+from kokino.cli.terminal import console, counted, plain
 
 app = typer.Typer(
-    cls=Group, help="Send agents round what does not work: to tmux, to another CLI.", no_args_is_help=True
+    cls=commands.Group,
+    help="Send agents round what does not work: to tmux, to another CLI.",
+    no_args_is_help=True,
 )
 
 CliType = Annotated[str, typer.Argument(metavar="CLI_TYPE", help="The CLI type.")]
@@ -39,9 +45,11 @@ def status(*, format: Written = Format.TABLE, url: Url = DEFAULT_URL) -> None:
     else:
         for one in found["disabledCLIs"]:
             target = one["target"] or "each agent's fallback, else tmux"
-            typer.echo(_entry(f"CLI type {plain(one['cli'])}", target, one))
+            undo = f"kokino fallback enable {one['cli']}"
+            console().print(_entry(f"CLI type {one['cli']}", target, one, undo))
         for one in found["forcedFallbacks"]:
-            typer.echo(_entry(f"agent {plain(one['agentId'])}", one["target"], one))
+            undo = f"kokino fallback clear {one['agentId']}"
+            console().print(_entry(f"agent {one['agentId']}", one["target"], one, undo))
 
 
 @app.command(cls=Command)
@@ -78,11 +86,20 @@ def clear(agent_id: AgentId, *, reason: Reason = "cleared by hand", url: Url = D
     typer.echo(f"{plain(agent_id)} runs where it is meant to.")
 
 
-def _entry(what: str, target: str, one: Any) -> str:
-    """Two lines: what goes where and how its probes go; why, by whom and since when."""
-    probes = one["probes"]
-    last = "" if probes["lastOutcome"] is None else f", the last one {plain(probes['lastOutcome'])}"
-    return (
-        f"{what} -> {plain(target)}  ({probes['good']} of {probes['wanted']} probes good{last})\n"
-        f"    {plain(one['reason'])}  ({plain(one['setBy'])}, since {instant(one['since'])})"
+def _entry(what: str, target: str, one: Any, undo: str) -> Group:
+    """What goes where; why; by whom, since when, and how its probes go."""
+    said = (one["reason"], f"by {one['setBy']} since {instant(one['since'])}", _probed(one["probes"], undo))
+    return Group(
+        Text(plain(f"{what} -> {target}"), style="bold"),
+        *(Padding(Text(plain(line)), (0, 0, 0, 2), expand=False) for line in said),
     )
+
+
+def _probed(probes: Any, undo: str) -> str:
+    """What probes have found, and what is to be done where they found enough."""
+    good, wanted, last = probes["good"], probes["wanted"], probes["lastOutcome"]
+    if good >= wanted:
+        return f"the last {counted(good, 'probe')} found it well: `{undo}` ends this"
+    if last is None:
+        return "not probed yet" if probes["dueAt"] is None else f"first probed at {instant(probes['dueAt'])}"
+    return f"{good} of {wanted} good probes in a row, the last one {last}"
