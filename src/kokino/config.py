@@ -7,7 +7,6 @@ line, so that a file with three mistakes is answered with all three.
 from __future__ import annotations
 
 import contextlib
-import difflib
 import re
 import tomllib
 from collections.abc import Collection, Mapping, Sequence
@@ -19,7 +18,7 @@ from typing import Annotated, Any, TypeVar
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
 from kokino.errors import ConfigInvalid, Fault
-from kokino.validation import causes, in_words, place
+from kokino.validation import causes, hint, in_words, place
 
 FILE_NAME = "kokino.toml"
 
@@ -151,18 +150,6 @@ class Section:
                 return self.lines[path]
             path = path[: max(path.rfind("."), path.rfind("["), 0)]
         return None
-
-
-def hint(word: str, known: Collection[str]) -> str:
-    """Which of the `known` words was meant by one that is none of them, else all of them.
-
-    The API's spelling, ``queueTimeoutMs``, leads to the file's.
-    """
-    snake = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", word).lower()
-    near = difflib.get_close_matches(snake, known, n=1) or [
-        one for one in known if snake.startswith(f"{one}_") or snake.endswith(f"_{one}")
-    ]
-    return f"did you mean {near[0]!r}?" if near else f"known: {', '.join(sorted(known))}"
 
 
 def _fields_at(model: type[BaseModel], path: Sequence[str]) -> Collection[str]:

@@ -53,10 +53,16 @@ def in_words(detail: Mapping[str, Any]) -> str:
     return plain(str(detail["msg"]))
 
 
-def hint(name: str, known: Collection[str]) -> str:
-    """What somebody may have meant by a name that is none of these."""
-    near = [repr(one) for one in difflib.get_close_matches(name, known, n=2)]
-    return f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(sorted(known)) or 'none'}"
+def hint(word: str, known: Collection[str]) -> str:
+    """Which of the `known` words was meant by one that is none of them, else all of them.
+
+    The API's spelling, ``queueTimeoutMs``, leads to the file's.
+    """
+    snake = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", word).lower()
+    near = difflib.get_close_matches(snake, known, n=1) or [
+        one for one in known if snake.startswith(f"{one}_") or snake.endswith(f"_{one}")
+    ]
+    return f"did you mean {near[0]!r}?" if near else f"known: {', '.join(sorted(known)) or 'none'}"
 
 
 def plain(message: str) -> str:

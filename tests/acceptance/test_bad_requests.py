@@ -123,7 +123,7 @@ CASES = (
         body={"agentId": "new", "cliType": "scripted", "cwd": "/tmp", "modle": "opus"},
         status=422,
         error="invalid",
-        says=("modle", "is no field of this request; did you mean 'mode' or 'model'?"),
+        says=("modle", "is no field of this request; did you mean 'mode'?"),
         fields=("modle",),
     ),
     Case(

@@ -7,7 +7,8 @@ from typing import Annotated
 from pydantic import BeforeValidator, Field
 
 from kokino.agents.failures import FINAL, FailureKind
-from kokino.config import Whole, hint
+from kokino.config import Whole
+from kokino.validation import hint
 
 _AGAIN = [kind.value for kind in FailureKind if kind not in FINAL]
 
