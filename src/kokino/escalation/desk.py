@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from sqlalchemy import Connection
@@ -13,7 +13,7 @@ from kokino.alerts import episode_store
 from kokino.alerts import rule as alert_rule
 from kokino.alerts import store as alert_store
 from kokino.alerts.rule import Inhibits
-from kokino.escalation import message
+from kokino.escalation import message, store
 from kokino.escalation.model import Escalation, Subject, dedup_key
 from kokino.escalation.policy import Policies, Policy
 from kokino.escalation.tellings import latest_figures, to_follow_up
@@ -27,6 +27,9 @@ from kokino.notify.settings import Routing
 
 #: More than one episode ever needs: tiers times rounds times receivers.
 ALL = 10_000
+#: Before a message that only names others that fire too: in a storm alerts come by the dozen within seconds.
+#: Alertmanager's default for a group's first wait.
+NEWS_EVERY = timedelta(seconds=30)
 
 
 class EscalatedRule(RuleFacts, Protocol):
@@ -115,6 +118,7 @@ class Desk:
         content = message.build(self._page(conn, subject), *escalated, *others)
         key = dedup_key(self.installation, escalation.episode_id, escalation.tier, escalation.round)
         self._enqueue(conn, subject, [(name, key) for name in receivers], Action.TRIGGER, content, now=now)
+        store.told_of(conn, (one.episode_id for one in also if one.episode_id is not None))
         if escalation.incident is not None:
             incident_store.append(
                 conn,
@@ -126,12 +130,15 @@ class Desk:
                 data={"tier": escalation.tier, "round": escalation.round, "receivers": list(receivers)},
             )
 
-    def tell_also(self, conn: Connection, first: Escalation, subject: Subject, *, now: datetime) -> None:
-        """Tell those who were told of `first` that another alert of its rule fires too."""
-        told = replace(Subject.of(alert_store.get(conn, first.alert_id)), episode_id=first.episode_id)
-        self.follow_up(conn, told, Action.UPDATE, now, ("Also firing", self._named(conn, [subject])))
-        if (incident := self.incident(conn, subject)) is not None:
-            with_it = self._named(conn, [told])
+    def tell_also(
+        self, conn: Connection, first: Escalation, others: Sequence[Escalation], *, now: datetime
+    ) -> None:
+        """Tell those who were told of `first` that `others` fire too."""
+        told, *also = (self._of(conn, one) for one in (first, *others))
+        self.follow_up(conn, told, Action.UPDATE, now, ("Also firing", self._named(conn, also)))
+        store.told_of(conn, (one.episode_id for one in others))
+        with_it = self._named(conn, [told])
+        for incident in filter(None, (self.incident(conn, one) for one in also)):
             incident_store.append(
                 conn,
                 incident.number,
@@ -140,6 +147,11 @@ class Desk:
                 author=BROKER,
                 text=f"Told of together with {with_it}",
             )
+
+    def news_at(self, conn: Connection, first: Escalation) -> datetime:
+        """When those who were told of `first` may hear of others: a while after they last heard anything."""
+        sent = self.deliveries(conn, self._of(conn, first))
+        return max(one.queued_at for one in sent) + NEWS_EVERY if sent else first.started_at
 
     def follow_up(
         self, conn: Connection, subject: Subject, action: Action, now: datetime, *lines: tuple[str, str]
@@ -172,6 +184,12 @@ class Desk:
     def incident(self, conn: Connection, subject: Subject) -> Incident | None:
         """The incident that covers the alert's episode."""
         return None if subject.episode_id is None else incident_store.of_episode(conn, subject.episode_id)
+
+    def _of(self, conn: Connection, escalation: Escalation) -> Subject:
+        """The alert of an escalation, in the episode that this is about."""
+        return replace(
+            Subject.of(alert_store.get(conn, escalation.alert_id)), episode_id=escalation.episode_id
+        )
 
     def _named(self, conn: Connection, subjects: Sequence[Subject]) -> str:
         """The titles of some alerts, the first few of many."""

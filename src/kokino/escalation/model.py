@@ -40,7 +40,8 @@ class Escalation:
     policy: str
     incident: int | None
     state: EscalationState
-    #: Number of the tier that was told last, from 0; -1 while nobody was told.
+    #: Number of the tier that was told last, from 0; -1 while nobody was told. Of one that has joined another
+    #: 0 once the other's messages have told of it.
     tier: int
     #: Grows whenever a tier is told again: a receiver that has acknowledged a key is not woken by it again.
     round: int

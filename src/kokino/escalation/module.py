@@ -25,6 +25,9 @@ from kokino.incidents.model import TimelineEntry, incident_id
 from kokino.notify.model import Action
 from kokino.storage import Storage
 
+#: States in which people hear of what happens.
+TELLING = frozenset({EscalationState.ACTIVE, EscalationState.HELD})
+
 
 class Escalations:
     """Tells the first tier of every firing alert at once, and the others when they are due."""
@@ -49,7 +52,23 @@ class Escalations:
             await barrier.each([now], self._pass_on, name=lambda _: "what playbooks have handed over")
             episodes = await self._storage.read(store.unfinished)
             due = await barrier.each(episodes, partial(self._advance, now=now), name=str)
-        return min((instant for instant in due if instant is not None), default=None)
+            joined = await self._storage.read(store.untold)
+            news = await barrier.each(joined, partial(self._tell_also, now=now), name=str)
+        return min((instant for instant in (*due, *news) if instant is not None), default=None)
+
+    async def _tell_also(self, episode_id: str, now: datetime) -> datetime | None:
+        """Tell of what has joined an episode since people heard of it; when, where that was just now."""
+        return await self._storage.write(partial(self._tell_of_joined, episode_id=episode_id, now=now))
+
+    def _tell_of_joined(self, conn: Connection, episode_id: str, now: datetime) -> datetime | None:
+        first, others = store.get(conn, episode_id), store.untold(conn).get(episode_id)
+        if first is None or first.state not in TELLING or not others:
+            return None  # once it is told of again, they are too
+        due_at = self._desk.news_at(conn, first)
+        if due_at > now:
+            return due_at
+        self._desk.tell_also(conn, first, others, now=now)
+        return None
 
     async def _pass_on(self, now: datetime) -> None:
         """Tell people what playbooks have handed over to them."""
@@ -137,11 +156,9 @@ class Escalations:
             return
         if store.get(conn, episode.episode_id) is not None:
             return
-        escalation, first = planning.begin(conn, self._desk, alert, now)
+        escalation = planning.begin(conn, self._desk, alert, now)
         store.start(conn, escalation)
-        if first is not None:
-            self._desk.tell_also(conn, first, subject, now=now)
-        elif escalation.state is EscalationState.ACTIVE:
+        if escalation.state is EscalationState.ACTIVE:
             self._desk.tell(conn, subject, escalation, reason=escalation.reason, now=now)
 
     def _carry_out(self, conn: Connection, episode_id: str, now: datetime) -> None:
@@ -153,8 +170,6 @@ class Escalations:
             self._desk.tell(
                 conn, plan.subject, plan.after, reason=plan.decision.reason, now=now, also=plan.also
             )
-        elif plan.joins is not None:
-            self._desk.tell_also(conn, plan.joins, plan.subject, now=now)
         elif plan.news is not None:
             self._desk.follow_up(conn, plan.subject, Action.UPDATE, now)
         if plan.decision.action is decide.Action.FINISH:

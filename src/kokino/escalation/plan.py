@@ -42,8 +42,6 @@ class Plan:
     before: Escalation
     after: Escalation
     decision: Decision
-    #: The escalation that this one joins now; None for nearly all.
-    joins: Escalation | None
     facts: Facts
     #: The probable cause, found since people were told and not passed on yet.
     news: str | None
@@ -85,21 +83,20 @@ def make(conn: Connection, desk: Desk, episode_id: str, now: datetime) -> Plan |
         before=escalation,
         after=after if joins is None else replace(after, joined_to=joins.episode_id),
         decision=decision,
-        joins=joins,
         facts=facts,
         news=_news(conn, desk, own.subject, deliveries) if firing and facts.quiet is None else None,
     )
 
 
-def begin(conn: Connection, desk: Desk, alert: Alert, now: datetime) -> tuple[Escalation, Escalation | None]:
-    """How the escalation of a firing alert's episode begins, and the one that it joins, if any."""
+def begin(conn: Connection, desk: Desk, alert: Alert, now: datetime) -> Escalation:
+    """How the escalation of a firing alert's episode begins; it may join another one."""
     subject = Subject.of(alert)
     keeps_quiet = quiet(conn, alert, desk.rules, now=now)
     policy = desk.policy(conn, subject).id
     first = None if keeps_quiet else _first_of(conn, policy, subject, now)
     state, reason = _beginning(keeps_quiet, first)
     incident = desk.incident(conn, subject)
-    escalation = Escalation(
+    return Escalation(
         episode_id=str(alert.episode_id),
         alert_id=alert.alert_id,
         policy=policy,
@@ -112,7 +109,6 @@ def begin(conn: Connection, desk: Desk, alert: Alert, now: datetime) -> tuple[Es
         reason=reason,
         joined_to=None if first is None else first.episode_id,
     )
-    return escalation, first
 
 
 def _first_of(conn: Connection, policy: str, subject: Subject, now: datetime) -> Escalation | None:

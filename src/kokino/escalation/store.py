@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
@@ -80,6 +81,23 @@ def joined(conn: Connection, episode_id: str) -> list[Escalation]:
     """The escalations that are told of with this episode's, in the order of their start."""
     query = select(escalations).where(escalations.c.joined_to == episode_id)
     return [_escalation(row) for row in conn.execute(query.order_by(escalations.c.started_at))]
+
+
+def told_of(conn: Connection, episodes: Iterable[str]) -> None:
+    """Note that the messages of the one that these have joined tell of them."""
+    known = escalations.c.episode_id.in_(list(episodes)), escalations.c.joined_to.is_not(None)
+    conn.execute(update(escalations).where(*known, escalations.c.tier < 0).values(tier=0))
+
+
+def untold(conn: Connection) -> dict[str, list[Escalation]]:
+    """What has joined others and was told of by none of their messages yet, by the episode that it joined."""
+    query = select(escalations).where(
+        escalations.c.state == EscalationState.JOINED.value, escalations.c.tier < 0
+    )
+    found: dict[str, list[Escalation]] = {}
+    for row in conn.execute(query.order_by(escalations.c.started_at, escalations.c.episode_id)):
+        found.setdefault(row.joined_to, []).append(_escalation(row))
+    return found
 
 
 def handed_over_up_to(conn: Connection) -> int:

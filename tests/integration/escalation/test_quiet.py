@@ -216,16 +216,14 @@ async def test_a_symptom_that_outlives_its_cause_is_told_of_a_while_after(
 async def test_alerts_of_one_rule_that_come_together_are_told_of_together(
     episodes: Episodes, broker: Quieted
 ) -> None:
-    """One message for the first, a line for each of the others, one end when all are over."""
+    """One message for the first, one for all that join it meanwhile, one end when all are over."""
     first = await episodes.fire(START, rule_id=BREAKER, labels={"agent": "a"})
     await broker.at(0)
     others = [await episodes.fire(after(2), rule_id=BREAKER, labels={"agent": name}) for name in ("b", "c")]
     await broker.at(2)
     assert await broker.triggers() == [f"test:{first}:t0:r0"]
-    assert sorted(await broker.lines("Also firing")) == [
-        "Circuit Breaker Opened (agent b)",
-        "Circuit Breaker Opened (agent c)",
-    ]
+    both = "Circuit Breaker Opened (agent b); Circuit Breaker Opened (agent c)"
+    assert await broker.lines("Also firing") == [both]
     assert {(await broker.escalation(one)).joined_to for one in others} == {first}
 
     await episodes.resolve(first, after(3))
@@ -233,15 +231,46 @@ async def test_alerts_of_one_rule_that_come_together_are_told_of_together(
     assert not [sent for sent in await broker.sent() if sent.action is Action.RESOLVE]
     await broker.at(16)
     assert await broker.triggers() == [f"test:{first}:t0:r0", f"test:{first}:t1:r0"]
-    assert "Circuit Breaker Opened (agent b); Circuit Breaker Opened (agent c)" in await broker.lines(
-        "Also firing"
-    )
+    assert await broker.lines("Also firing") == [both, both]
 
     for one in others:
         await episodes.resolve(one, after(20))
     await broker.at(20)
     assert {(await broker.escalation(one)).state for one in (first, *others)} == {EscalationState.FINISHED}
     assert any("and 2 more with it" in said for said in await broker.lines("Resolved"))
+
+
+async def test_a_storm_is_told_of_in_one_short_message_after_the_first(
+    episodes: Episodes, broker: Quieted
+) -> None:
+    """People hear of the first at once, and half a minute later of how many there are."""
+    await episodes.fire(START, rule_id=BREAKER, labels={"agent": "a0"})
+    await broker.at(0)
+    for number in range(1, 41):
+        await episodes.fire(after(0.1), rule_id=BREAKER, labels={"agent": f"a{number}"})
+    assert await broker.at(0.2) == after(0.5)
+    assert await broker.lines("Also firing") == []
+    for minutes in (0.5, 0.6, 1.1):
+        await broker.at(minutes)
+    [said] = await broker.lines("Also firing")
+    assert said.startswith("Circuit Breaker Opened (agent a")
+    assert (len(said) < 450, said.endswith(" more"), said.count("Opened") + int(said.split()[-2])) == (
+        True,
+        True,
+        40,
+    )
+
+
+async def test_what_a_later_tier_hears_of_is_not_told_again(episodes: Episodes, broker: Quieted) -> None:
+    """A page names all that fire."""
+    first = await episodes.fire(START, rule_id=BREAKER, labels={"agent": "a"})
+    await broker.at(0)
+    await episodes.fire(after(4), rule_id=BREAKER, labels={"agent": "b"})
+    await broker.silence(4, until=5, rule=BREAKER)
+    for minutes in (4, 5, 15, 16):
+        await broker.at(minutes)
+    assert await broker.triggers() == [f"test:{first}:t0:r0", f"test:{first}:t0:r1"]
+    assert await broker.lines("Also firing") == ["Circuit Breaker Opened (agent b)"]
 
 
 async def test_an_alert_of_the_same_rule_that_comes_later_is_told_of_by_itself(
@@ -379,7 +408,10 @@ async def test_what_was_silenced_together_is_told_of_together(episodes: Episodes
     assert len(await broker.triggers()) == 1
     states = [(await broker.escalation(one)).state for one in episodes_of]
     assert states.count(EscalationState.JOINED) == 4
-    assert len(await broker.lines("Also firing")) == 4
+    assert await broker.lines("Also firing") == []
+    await broker.at(60.5)
+    [said] = await broker.lines("Also firing")
+    assert said.count("Circuit Breaker Opened") == 4
 
 
 async def test_a_silence_that_ends_does_not_wake_whoever_looks_after_it(
