@@ -1,0 +1,54 @@
+"""CLIs are tried out without a broker, or it is said why they are not."""
+
+from __future__ import annotations
+
+import tempfile
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from kokino.app.settings import Checked, check
+from kokino.app.tryout import diagnose
+from kokino.config import FILE_NAME, load
+from kokino.doctor.model import Check
+
+NOW = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
+TOOL = '[cli_types.factory-droid]\ncommand = ["{tool}"]\n'
+
+
+@pytest.fixture
+def checked(tmp_path: Path) -> Checked:
+    """A configuration in which Droid is a program that tells its version."""
+    tool = tmp_path / "tool"
+    tool.write_text("#!/bin/sh\necho 0.215.0\n")
+    tool.chmod(0o755)
+    (tmp_path / FILE_NAME).write_text(TOOL.format(tool=tool))
+    return check(load(tmp_path), {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path)}, now=NOW)
+
+
+async def tried(checked: Checked) -> Check:
+    """Its dry run; it is asked for by its short name."""
+    [found] = await diagnose(checked, cli="droid", now=NOW)
+    [dry_run] = [one for one in found.checks if one.name == "dryrun"]
+    return dry_run
+
+
+async def test_a_long_folder_for_temporary_files_keeps_nobody_from_trying(
+    checked: Checked, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A warden's socket would not fit below it."""
+    long = tmp_path / ("long-" * 20)
+    long.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(long))
+    assert "told 0.215.0 in" in (await tried(checked)).message
+
+
+async def test_without_a_warden_it_is_said_that_nothing_was_tried(
+    checked: Checked, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All else is looked at."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
+    found = await tried(checked)
+    assert found.message.startswith("not tried: there is no warden to start it: ")
+    assert (found.passed, found.is_well, found.is_tried) == (False, True, False)
