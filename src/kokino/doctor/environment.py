@@ -12,6 +12,7 @@ from kokino.agents.drivers.needs import home_of
 from kokino.agents.drivers.registry import driver_named
 from kokino.agents.model import Agent, Mode
 from kokino.doctor.model import Check
+from kokino.doctor.reach import is_missing
 from kokino.doctor.setting import Setting
 
 
@@ -48,27 +49,32 @@ def _terminal(setting: Setting) -> Iterator[_Fault]:
 def _folders(agents: Sequence[Agent]) -> Iterator[_Fault]:
     """Working directories that do not exist, or that we may not enter, each once with its agents."""
     for folder in dict.fromkeys(agent.cwd for agent in agents):
-        if folder.is_dir() and os.access(folder, os.X_OK):
+        if _can_use(folder, os.X_OK):
             continue
         names = ", ".join(agent.agent_id for agent in agents if agent.cwd == folder)
-        is_missing = not os.path.lexists(folder)
-        repair = "create it" if is_missing else "mend it"
+        is_gone = is_missing(folder)
+        repair = "create it" if is_gone else "mend it"
         yield _Fault(
             text=f"{names}: {folder} is no folder that can be entered, {repair} or change cwd",
-            missing=folder if is_missing else None,
+            missing=folder if is_gone else None,
         )
 
 
 def _home(setting: Setting) -> Iterator[_Fault]:
     home = home_of(setting.env)
-    if home.is_dir() and os.access(home, os.W_OK | os.X_OK):
+    if _can_use(home, os.W_OK | os.X_OK):
         return
-    if os.path.lexists(home):
-        yield _Fault(text=f"HOME is {home}, where nothing can be written: mend it, or set another in env")
-    else:
+    if is_missing(home):
         yield _Fault(
             text=f"HOME is {home}, which does not exist: create it, or set another in env", missing=home
         )
+    else:
+        yield _Fault(text=f"HOME is {home}, where nothing can be written: mend it, or set another in env")
+
+
+def _can_use(folder: Path, how: int) -> bool:
+    # Not by Path: that raises where a folder above it may not be entered.
+    return os.path.isdir(folder) and os.access(folder, how)  # noqa: PTH112
 
 
 def _making(faults: Sequence[_Fault]) -> str | None:

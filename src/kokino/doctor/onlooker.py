@@ -54,8 +54,7 @@ class Onlooker:
         try:
             return await self._threads.run(f"{cli_type} {name}", look, patience)
         except TimeoutError:
-            return Check(
-                name=name,
-                passed=False,
-                message=f"could not be looked at within {patience:g} s: a disk or network folder hangs",
-            )
+            said = f"within {patience:g} s: a disk or network folder hangs"
+        except OSError as error:
+            said = f"here: {error}"
+        return Check(name=name, passed=False, message=f"could not be looked at {said}")

@@ -13,6 +13,7 @@ from kokino.agents.drivers.contract import Driver
 from kokino.agents.drivers.registry import driver_named
 from kokino.agents.model import CliType
 from kokino.doctor.model import Check
+from kokino.doctor.reach import is_missing
 
 
 def check_binary(cli_type: CliType, env: Mapping[str, str]) -> Check:
@@ -79,13 +80,18 @@ def updating(driver: Driver, program: Path) -> str | None:
 
 def _missing_file(program: str, setting: str) -> Check:
     """What is wrong with a program that is named with its folder: it is looked for there alone."""
-    is_file = Path(program).is_file()
+    # Not by Path: that raises where a folder above it may not be entered.
+    is_file = os.path.isfile(program)  # noqa: PTH113
     if is_file:
         message = f"{program!r} may not be run: make it executable, or {setting}"
-    elif Path(program).exists():
+    elif os.path.exists(program):  # noqa: PTH110
         message = f"{program!r} is no file: {setting}"
-    else:
+    elif is_missing(program):
         message = f"{program!r} does not exist: install it there, or {setting}"
+    else:
+        message = (
+            f"{program!r} cannot be reached, a folder above it may not be entered: mend that, or {setting}"
+        )
     mend = f"chmod +x {shlex.quote(program)}" if is_file else None
     return Check(name="binary", passed=False, message=message, mend=mend)
 

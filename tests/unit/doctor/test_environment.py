@@ -62,6 +62,15 @@ def test_what_is_there_and_of_no_use_has_no_command(tmp_path: Path) -> None:
     assert (found.passed, found.mend) == (False, None)
 
 
+def test_what_is_out_of_reach_is_not_said_to_be_missing(tmp_path: Path) -> None:
+    """Nobody can tell what is there; to make it is no repair. Such a name is as unreachable for root too."""
+    far = tmp_path / ("x" * 300)
+    found = check(CODEX, far, agent("a", far))
+    assert f"a: {far} is no folder that can be entered, mend it" in found.message
+    assert f"HOME is {far}, where nothing can be written" in found.message
+    assert (found.passed, found.mend) == (False, None)
+
+
 def test_agents_that_are_worked_in_tmux_need_one(tmp_path: Path) -> None:
     """All their executions would be refused; the others of the CLI type do not care."""
     without = replace(CODEX, no_terminal="there is no tmux on PATH")

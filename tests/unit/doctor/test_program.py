@@ -72,6 +72,7 @@ def test_a_program_that_is_named_with_its_folder_is_not_looked_for_on_path(tmp_p
         "'/no/such/tool' does not exist: install it there, or set cli_types.codex.command to where it is"
     )
     assert f"'{tmp_path}' is no file" in check_binary(cli(str(tmp_path)), where).message
+    assert "x' cannot be reached" in check_binary(cli("/" + "x" * 300), where).message
 
 
 def test_a_missing_program_comes_with_the_command_that_installs_it() -> None:
