@@ -86,7 +86,7 @@ async def test_a_faulty_body_names_every_field(http: httpx.AsyncClient) -> None:
     said = {fault["field"]: fault["message"] for fault in found["errors"]}
     assert set(said) == {"agentId", "limit", "agentID"}
     assert said["agentId"] == "is missing"
-    assert said["agentID"] == "is no field of this request"
+    assert said["agentID"] == "is no field of this request; did you mean 'agentId'?"
     assert "agentId: is missing" in found["detail"]
 
 
