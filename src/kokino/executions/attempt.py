@@ -27,7 +27,7 @@ from kokino.executions.stuck import Stuck
 from kokino.executions.terminal.seat import Seat
 from kokino.executions.workshop import Workshop
 from kokino.process.client import CommandNotFound, WardenDied, read_exit_file
-from kokino.process.model import Breach, Ended, Launch
+from kokino.process.model import Breach, Ended, Launch, Started
 from kokino.tasks import Tasks
 
 #: Reasons for which a CLI that is spoken with is first asked to stop by itself.
@@ -90,31 +90,41 @@ class Attempt:
             return self.judge()
         setup = Setup.of(self.workshop, self.execution, agent)
         try:
-            self._spool.create(self.execution.prompt)
-            if self.exchange is not None:
-                self.exchange.channel.create()
-            started = await self.workshop.warden.start(await self._launch(setup))
+            started = await self._started(setup)
         except (ProcessError, OSError) as error:
             self._hang_up()
             return _could_not_start(error)
+        await self._begin(setup)
+        await self._note_start(started.pid)
+        if self.follow.stop is not None:
+            self._stop_tree()  # it was interrupted while it started, when there was no tree to end yet
+        return self._with_version(setup, await self._see_through())
+
+    async def _started(self, setup: Setup) -> Started:
+        self._spool.create(self.execution.prompt)
+        if self.exchange is not None:
+            self.exchange.channel.create()
+        return await self.workshop.warden.start(await self._launch(setup))
+
+    async def _begin(self, setup: Setup) -> None:
+        """Speak, or type, now that it runs."""
         if self.exchange is not None and self.follow.stop is None:
             self.exchange.open(setup.opening())
         if self.number > 1:
             await self.follow.recorder.number_on()
         if self._seat is not None:
             self._tasks.start(
-                self._seat.work(self.follow, agent, self._note_waiting),
+                self._seat.work(self.follow, setup.agent, self._note_waiting),
                 name=f"typing for {self.execution.execution_id}",
             )
-        pid, execution_id = started.pid, self.execution.execution_id
+
+    async def _note_start(self, pid: int) -> None:
+        execution_id = self.execution.execution_id
         noted = await self.workshop.write(
             lambda conn: store.note_start(conn, execution_id, pid=pid, attempt=self.number)
         )
         if noted.cancel_requested_at is not None:
             self.follow.interrupt(Stop.CANCEL)
-        if self.follow.stop is not None:
-            self._stop_tree()  # it was interrupted while it started, when there was no tree to end yet
-        return self._with_version(setup, await self._see_through())
 
     async def adopt(self) -> Ending:
         """Go on with what an earlier broker started, or find out how it ended; `follow` has caught up.
@@ -244,7 +254,7 @@ class Attempt:
         if ending.cli_version is not None or self.exchange is not None:
             return ending
         binary = (setup.command, setup.env, setup.agent.cwd)
-        version = self.workshop.versions.versions.known(*binary)
+        version = self.workshop.versions.known(*binary)
         if version is None:
             self.workshop.versions.note(self.execution.execution_id, *binary)
         return replace(ending, cli_version=version)

@@ -25,6 +25,10 @@ class VersionNotes:
     storage: Storage
     _tasks: Tasks = field(default_factory=Tasks)
 
+    def known(self, command: tuple[str, ...], env: Mapping[str, str], cwd: Path) -> str | None:
+        """The version of the program behind `command`, where it has told it before."""
+        return self.versions.known(command, env, cwd)
+
     def note(self, execution_id: str, command: tuple[str, ...], env: Mapping[str, str], cwd: Path) -> None:
         """Write the version of the program behind `command` down, as soon as it is known."""
         noting = self._note(execution_id, command, env, cwd)
