@@ -234,7 +234,7 @@ async def test_a_damaged_database_is_restored_from_a_backup(broker: TestBroker) 
     tear_page(database(broker), "turns")
     damaged = content(database(broker))
     await looks_without_a_broker(broker.home, made.path)
-    restored = await kokino(None, "restore", str(made.path), "--home", str(broker.home), "--yes")
+    restored = await kokino(None, "restore", made.path.name, "--home", str(broker.home), "--yes")
     assert restored.returncode == 0, restored.stderr
     kept = restored.stdout.splitlines()[1].split()[1]
     assert content(Path(kept)) == damaged

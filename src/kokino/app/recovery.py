@@ -10,7 +10,7 @@ from pathlib import Path
 from kokino.app.settings import StorageSettings
 from kokino.config import Config, Faults, load
 from kokino.errors import KokinoError
-from kokino.integrity.backups import Backup, Backups, Why
+from kokino.integrity.backups import FOLDER, Backup, Backups, Why
 from kokino.integrity.settings import IntegritySettings
 from kokino.storage import default_url, file_of, sqlitefile
 from kokino.storage.sqlitefile import Restored
@@ -32,6 +32,12 @@ def back_up(home: Path, environment: Mapping[str, str], *, now: datetime) -> Bac
     return asyncio.run(backups.make(Why.ASKED, now))
 
 
+def found_backup(home: Path, named: Path, environment: Mapping[str, str]) -> Path:
+    """The backup that somebody names: a file, or one of this home's by the name that lists it."""
+    listed = _database(home, environment).parent / FOLDER / named
+    return listed if len(named.parts) == 1 and not named.exists() and listed.exists() else named
+
+
 def check_backup(backup: Path) -> None:
     """Raise `StorageError` for what could not be restored: before anybody is asked whether it should be."""
     sqlitefile.check_whole(backup)
@@ -43,12 +49,17 @@ def restore(home: Path, backup: Path, environment: Mapping[str, str], *, now: da
     Only the setting that names the database is read: a fault elsewhere in the file must not keep anybody from
     a restore. Raises `KokinoError`, and then nothing is changed.
     """
+    path = _database(home, environment)
+    return sqlitefile.restore(backup, path, aside=f"before-restore-{now:%Y%m%dT%H%M%SZ}")
+
+
+def _database(home: Path, environment: Mapping[str, str]) -> Path:
     faults = Faults()
     path = file_of(url_of(load(home), environment, faults))
     faults.raise_if_any()
     if path is None:
         raise KokinoError(NOT_OURS)
-    return sqlitefile.restore(backup, path, aside=f"before-restore-{now:%Y%m%dT%H%M%SZ}")
+    return path
 
 
 def backups_of(config: Config, environment: Mapping[str, str], faults: Faults) -> Backups:

@@ -25,7 +25,7 @@ SAID = 200
 
 Turns = Annotated[
     list[str] | None,
-    typer.Argument(metavar="[TURN]...", help="Ids, as `kokino integrity foreign` lists them."),
+    typer.Argument(metavar="TURN", help="Ids, as `kokino integrity foreign` lists them."),
 ]
 Everything = Annotated[bool, typer.Option("--all", help="All that nobody accepted.")]
 Reason = Annotated[str, typer.Option("--reason", "-m", help="Why; it is kept with the decision.")]
@@ -40,7 +40,7 @@ def show(format: Written = Format.TABLE, url: Url = DEFAULT_URL) -> None:
     no cleanup touches them: `kokino integrity accept` takes them as they are, `kokino integrity remove`
     deletes them.
     """
-    found = list(pages(url, PATH))
+    found = _all(url)
     if format is Format.JSON:
         typer.echo(json.dumps(found, indent=2))
     elif not found:
@@ -101,11 +101,16 @@ def remove(
     _show_after(done)
 
 
+def _all(url: str) -> list[Any]:
+    """In the order in which they stand in their conversations."""
+    return sorted(pages(url, PATH), key=lambda one: (one["conversationId"], one["number"]))
+
+
 def _meant(url: str, turns: Sequence[str], *, everything: bool) -> list[Any]:
     """The turns that are meant. Raises `KokinoError` for none, for names that are none, and for both ways."""
     if bool(turns) == everything:
         raise KokinoError("say which turns: their ids, or --all; `kokino integrity foreign` lists them")
-    found = list(pages(url, PATH))
+    found = _all(url)
     if everything:
         meant = [one for one in found if one["accepted"] is None]
         if not meant:
@@ -139,14 +144,14 @@ def _them(meant: Sequence[Mapping[str, Any]]) -> str:
 def _advise(found: Sequence[Mapping[str, Any]]) -> None:
     left = sum(one["accepted"] is None for one in found)
     if left:
-        way = "kokino integrity accept or remove, with the ids or --all"
-        console().print(f"\n{counted(left, 'turn')} to decide about: {way}.")
+        way = "kokino integrity accept, or remove"
+        console().print(f"\n{counted(left, 'turn')} to decide about, by their ids or --all: {way}.")
 
 
 def _show_after(done: Mapping[str, Any]) -> None:
     if not done["passed"]:
         left = counted(done["check"]["total"], "finding")
-        typer.echo(f"{left} left: kokino integrity cleanup --dry-run shows more.")
+        typer.echo(f"{left} left: kokino integrity check shows what is wrong.")
         raise typer.Exit(1)
     console().print(Text("The database is whole.", style="bold green"))
 

@@ -51,7 +51,8 @@ def cleanup(
         show_cleanup(found)
         max_delete = found["deleted"] if max_delete is None else max_delete
         if dry_run or not changes(found):
-            console().print(f"\n{_unchanged(found, is_dry_run=dry_run)}")
+            if not found["passed"]:
+                console().print(f"\n{_unchanged(found, is_dry_run=dry_run)}")
             raise typer.Exit(0 if found["passed"] else 1)
         ask("\nBack up and clean up?", yes=yes, unasked="nothing was cleaned up")
     done = _clean(url, dry_run=False, backup=backup, max_delete=max_delete)

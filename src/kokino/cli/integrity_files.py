@@ -56,7 +56,8 @@ def restore(
     """
     from kokino.app import recovery  # noqa: PLC0415 - loads what no other command needs
 
-    folder, chosen = chosen_home(home), backup.expanduser()
+    folder = chosen_home(home)
+    chosen = recovery.found_backup(folder, backup.expanduser(), os.environ)
     if not yes:
         recovery.check_backup(chosen)  # nobody is asked about what could not be done
         said = f"The backup is whole. The database of {folder} becomes what it was in {chosen}."

@@ -23,7 +23,7 @@ def show_check(found: Mapping[str, Any]) -> None:
     out = console()
     looked = (
         f"{counted(found['conversations'], 'conversation')} and {counted(found['turns'], 'turn')}"
-        f" looked at in {found['durationMs'] / 1000:.1f} s"
+        f" looked at in {_duration(found['durationMs'])}"
     )
     if found["passed"]:
         out.print(Text("Whole", style="bold green") + Text(f": {looked}, nothing is wrong."))
@@ -37,7 +37,10 @@ def show_check(found: Mapping[str, Any]) -> None:
         out.print(_issues(found["issues"]))
         _show_advice(found)
     if accepted := found["accepted"]:
-        out.print(f"{counted(accepted, 'foreign turn')} accepted: kokino integrity foreign shows them.")
+        apart = "" if found["passed"] else "\n"
+        out.print(
+            f"{apart}{counted(accepted, 'foreign turn')} accepted: kokino integrity foreign shows them."
+        )
     for missed in found["notChecked"]:
         out.print(plain(f"Not checked: {missed}."), style="yellow")
 
@@ -84,9 +87,13 @@ def show_stats(found: Mapping[str, Any]) -> None:
     if found["backupFolder"] is None:
         out.print("\nThe database is a PostgreSQL server's: back it up with pg_dump.")
         return
+    folder = plain(found["backupFolder"])
+    if not found["backups"]:
+        out.print(f"\nNo backup yet; they go to {folder}", soft_wrap=True)
+        return
     out.print(Text("\nBackups\n", style="bold"))
-    out.print(_backups(found["backups"]) if found["backups"] else "None yet.")
-    out.print("\nin " + plain(found["backupFolder"]), style="dim", soft_wrap=True)
+    out.print(_backups(found["backups"]))
+    out.print(f"\nin {folder}", style="dim", soft_wrap=True)
 
 
 def show_cleanup(done: Mapping[str, Any]) -> None:
@@ -119,6 +126,10 @@ def _doings(done: Mapping[str, Any]) -> Iterator[str]:
         yield f"{counted(done['renumbered'], 'turn')} {would}numbered as they were said"
     if done["restored"]:
         yield f"{counted(done['restored'], 'conversation')} {would}inserted again"
+
+
+def _duration(ms: int) -> str:
+    return f"{ms:,} ms" if ms < 1000 else f"{ms / 1000:,.1f} s"
 
 
 def _last(found: Mapping[str, Any]) -> str:

@@ -32,9 +32,9 @@ def broken(found: Broken) -> Finding:
     """Rows whose foreign key leads nowhere."""
     key = found.key
     mend = (
-        "cleanup deletes them, as they were to go with what they belonged to; the backup holds them"
+        "cleanup deletes such rows, which were to go with what they belonged to; the backup holds them"
         if key.goes_with_parent
-        else f"they are to stay when what they belong to goes, so a person decides: {LOOK_UP}"
+        else f"such rows are to stay when what they belong to goes, so a person decides: {LOOK_UP}"
     )
     return Finding(
         kind=Kind.FOREIGN_KEY,

@@ -9,8 +9,8 @@ RESTORE: Final = "stop the broker and put a backup in its place: kokino integrit
 LOOK_UP: Final = "compare with a backup; what it holds can be inserted by hand, or restore it"
 RESTART: Final = "restart the broker (`kokino restart`): it takes over what runs and records the rest as lost"
 DECIDE: Final = (
-    "a person decides: look at them with `kokino integrity foreign`, then take them as they are"
-    " (`kokino integrity accept`) or delete them (`kokino integrity remove`)"
+    "a person decides: `kokino integrity foreign` shows what they say, `kokino integrity accept` takes them"
+    " as they are, `kokino integrity remove` deletes them"
 )
 
 

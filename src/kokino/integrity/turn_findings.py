@@ -18,7 +18,7 @@ def orphaned(orphans: Orphans) -> Finding:
         kind=Kind.ORPHANED_TURN,
         message=f"{counted(orphans.count, 'turn')} of the conversation {orphans.conversation_id},"
         " which is not there, and of which no execution tells",
-        mend="cleanup deletes them; the backup that it makes holds them",
+        mend="cleanup deletes such turns; the backup that it makes holds them",
         is_repairable=True,
         count=orphans.count,
         table="turns",
@@ -104,7 +104,7 @@ def foreign(
     return Finding(
         kind=Kind.FOREIGN_TURN,
         message=f"turns of the conversation {left[0].conversation_id}: {said}",
-        mend=f"they may be the only record of what was said, so {DECIDE}",
+        mend=f"such turns may be the only record of what was said, so {DECIDE}",
         is_repairable=False,
         count=len(left),
         table="turns",

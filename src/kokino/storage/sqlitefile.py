@@ -83,7 +83,9 @@ def back_up(path: Path, target: Path, given_up: threading.Event | None = None) -
 def check_whole(path: Path) -> None:
     """Raise `StorageError` for what is no whole database of Kokino's."""
     if not path.is_file():
-        raise StorageError(f"{path}: there is no such file; `kokino integrity stats` lists the backups")
+        raise StorageError(
+            f"{path}: there is no such file; `kokino integrity stats --home` lists the backups"
+        )
     if faults := faults_in(path):
         raise StorageError(f"{path}: this file is damaged itself ({faults[0]}): use an older backup")
     try:
