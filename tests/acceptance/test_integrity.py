@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from kokino.app import recovery
+from kokino.clock import to_ms
 from kokino.integrity.model import Kind
 from kokino.playbooks.library import load_library
 from kokino.playbooks.model import DrillCase, DrillEnd
@@ -33,6 +34,7 @@ DOUBLE = (
 STRAY = "UPDATE turns SET execution_id = 'gone' WHERE turn_id = '{}'"
 TIMELESS = "UPDATE executions SET error = ended_at, ended_at = NULL WHERE number = 1"
 TIMED = "UPDATE executions SET ended_at = CAST(error AS INTEGER), error = NULL WHERE number = 1"
+TRANSITION = "INSERT INTO alert_transitions VALUES (99, 'x', NULL, {}, '', '', '', '{{}}')"
 ORPHAN = "INSERT INTO turns VALUES ('{}', 'gone', {}, NULL, 'user', 'lost', 0)"
 
 
@@ -183,7 +185,8 @@ async def test_the_command_line_shows_and_cleans(broker: TestBroker) -> None:
     plant(
         broker,
         ORPHAN.format("lost", 1),
-        "INSERT INTO alert_transitions VALUES (99, 'x', NULL, 0, '', '', '', '{}')",
+        # Not an old one, which retention may take away meanwhile.
+        TRANSITION.format(to_ms(broker.clock.now())),
     )
     check = await kokino(broker, "check")
     assert (check.returncode, "orphaned turn" in check.stdout) == (1, True), check.stderr
