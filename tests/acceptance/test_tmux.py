@@ -203,7 +203,7 @@ async def test_how_it_ends_is_told_as_headless(broker: TestBroker) -> None:
     assert (stopped["state"], stopped["kind"], stopped["exitCode"]) == ("cancelled", "cancelled", 0)
     assert stopped["error"].startswith("stopped at its terminal by a key; its CLI says: ")
 
-    execution = await begun(broker, "writer", "hang")
+    execution = await begun(broker, "writer", "ignore SIGHUP; hang")
     terminal = terminal_of(broker, "writer")
     await terminal.client.run("kill-session", "-t", terminal.session)
     closed = await ended(broker, execution)
