@@ -49,7 +49,7 @@ def in_words(detail: Mapping[str, Any]) -> str:
         # pydantic gives a length as Python would write it.
         if name in _BOUNDS and (found := _WRITTEN.fullmatch(str(value))):
             parts = {part: int(number) for part, number in _PART.findall(found[1])}
-            return f"must be {_BOUNDS[name]} {_length(timedelta(**parts))}"
+            return f"must be {_BOUNDS[name]} {as_setting(timedelta(**parts))}"
     return plain(str(detail["msg"]))
 
 
@@ -90,7 +90,7 @@ def _has_inner(detail: Mapping[str, Any], places: Sequence[tuple[Any, ...]]) -> 
     return any(len(place) > len(own) and place[: len(own)] == own for place in places)
 
 
-def _length(length: timedelta) -> str:
+def as_setting(length: timedelta) -> str:
     """As a settings file writes it: ``2h``, ``90s``."""
     seconds = length.total_seconds()
     unit, size = next((one for one in _UNITS if seconds and not seconds % one[1]), _UNITS[-1])

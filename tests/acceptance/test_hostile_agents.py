@@ -60,7 +60,7 @@ CASES = (
         is_overdue=True,
         state="timeout",
         kind="idle_timeout",
-        says="no output for as long as its idle deadline",
+        says="no output for 2m, its idle deadline (limits.idle)",
     ),
     Case(
         why="it leaves a process behind that has no parent, no session and no environment of ours",

@@ -169,7 +169,8 @@ class Attempt:
 
     def judge(self) -> Ending:
         """What it came to, now that its tree is gone."""
-        ending = decide(self.reader, self._ended, self.follow.stop, self.limits)
+        limits = replace(self.limits, timeout=self.execution.timeout)
+        ending = decide(self.reader, self._ended, self.follow.stop, limits)
         if self._seat is not None:
             ending = self._seat.explain(ending, self.follow.stop, is_final=self.reader.is_final)
         cli_type = self.workshop.cli_types.get(self.execution.cli_type)

@@ -9,6 +9,7 @@ from kokino.agents.failures import FailureKind
 from kokino.agents.model import Limits
 from kokino.executions.model import Ending, State
 from kokino.process.model import Breach, Ended
+from kokino.validation import as_setting
 
 
 class Stop(StrEnum):
@@ -31,7 +32,10 @@ class Stop(StrEnum):
 
 
 def decide(reader: Reader, ended: Ended | None, stop: Stop | None, limits: Limits) -> Ending:
-    """The one end of an execution whose tree is gone; `ended` is None when nobody saw how it went."""
+    """The one end of an execution whose tree is gone; `ended` is None when nobody saw how it went.
+
+    `limits` are the execution's: its deadline is the one that its caller asked for.
+    """
     exit_ = _exit_of(ended)
     # It had proved success before we ended it: the signal that it died of is ours, not its fault.
     judged = Exit(code=0) if stop in {Stop.LINGER, Stop.ORPHANED} else exit_ or Exit()
@@ -40,7 +44,7 @@ def decide(reader: Reader, ended: Ended | None, stop: Stop | None, limits: Limit
     is_orphaned = stop is None and ended is not None and ended.was_stopped and ended.breach is None
     breach = _breach(reader, ended, stop)
     state, kind, error = (
-        _verdict(reader, outcome, None if is_orphaned else exit_, stop)
+        _verdict(reader, outcome, None if is_orphaned else exit_, stop, limits)
         if breach is None
         else (State.FAILED, *_over(breach, limits))
     )
@@ -109,19 +113,19 @@ _CUT = (
     " ones; look at what it did before you send the prompt again"
 )
 _OVERDUE = {
-    Stop.TIMEOUT: (FailureKind.TIMEOUT, "still running at its deadline"),
-    Stop.IDLE: (FailureKind.IDLE_TIMEOUT, "no output for as long as its idle deadline"),
+    Stop.TIMEOUT: FailureKind.TIMEOUT,
+    Stop.IDLE: FailureKind.IDLE_TIMEOUT,
 }
 
 
 def _verdict(
-    reader: Reader, outcome: Outcome, exit_: Exit | None, stop: Stop | None
+    reader: Reader, outcome: Outcome, exit_: Exit | None, stop: Stop | None, limits: Limits
 ) -> tuple[State, FailureKind | None, str | None]:
     """What we did goes before what it says: a CLI that is cancelled may exit 0 and claim success."""
     if stop in _CANCELLED:
         return State.CANCELLED, FailureKind.CANCELLED, _CANCELLED[stop]
     if stop in _OVERDUE:
-        return _overdue(reader, stop)
+        return _overdue(reader, stop, limits)
     if stop is Stop.ORPHANED and not reader.is_final:
         return State.LOST, FailureKind.LOST, _ORPHANED
     if stop is Stop.CUT:
@@ -132,8 +136,10 @@ def _verdict(
     return state, outcome.kind, outcome.error
 
 
-def _overdue(reader: Reader, stop: Stop) -> tuple[State, FailureKind, str]:
-    kind, error = _OVERDUE[stop]
+def _overdue(reader: Reader, stop: Stop, limits: Limits) -> tuple[State, FailureKind, str]:
+    kind, error = _OVERDUE[stop], f"still running after {as_setting(limits.timeout)}, its deadline"
+    if stop is Stop.IDLE:
+        error = f"no output for {as_setting(limits.idle)}, its idle deadline (limits.idle)"
     # A CLI that retries a refused login until its deadline has a login problem, not a slow model.
     if reader.early_kind is not None:
         return (

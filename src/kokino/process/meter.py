@@ -213,9 +213,10 @@ class Meter:
 
 def _taken(sample: SampleFields) -> dict[str, int]:
     pss = sample["pss_bytes"]
+    # Processes first: where too many together take too much memory, their number is the cause.
     return {
-        "memory": sample["resident_bytes"] if pss is None else pss,
         "processes": sample["processes"],
+        "memory": sample["resident_bytes"] if pss is None else pss,
         "output": sample["spool_bytes"],
     }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 import pytest
 
@@ -15,7 +16,7 @@ from kokino.executions.model import TRANSITIONS, State
 from kokino.process.model import Breach, Ended
 
 WENT_WELL = Exit(code=0)
-LIMITS = Limits(memory_mb=64, processes=7, output_mb=3)
+LIMITS = Limits(timeout=timedelta(seconds=90), memory_mb=64, processes=7, output_mb=3)
 KILLED = Exit(signal=9)
 
 
@@ -135,7 +136,7 @@ CASES = [
         stop=Stop.TIMEOUT,
         state=State.TIMEOUT,
         kind=FailureKind.TIMEOUT,
-        says="still running at its deadline",
+        says="still running after 90s, its deadline",
     ),
     Case(
         why="over its idle deadline",
@@ -143,7 +144,7 @@ CASES = [
         stop=Stop.IDLE,
         state=State.TIMEOUT,
         kind=FailureKind.IDLE_TIMEOUT,
-        says="no output for as long as its idle deadline",
+        says="no output for 2m, its idle deadline (limits.idle)",
     ),
     Case(
         why="a CLI that retries a refused login until its deadline has a login problem, not a slow model",

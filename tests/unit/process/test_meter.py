@@ -85,6 +85,16 @@ def test_space_that_was_given_back_does_not_count(tmp_path: Path) -> None:
     assert meter.samples()["e"]["spool_bytes"] < 100_000
 
 
+def test_of_too_many_processes_with_too_much_memory_the_number_is_told(tmp_path: Path) -> None:
+    """A tree that runs away takes both between two looks, on a machine that is busy."""
+    gauge = Gauge(fields(tmp_path, processes=1, memory_bytes=1), NOBODY, 100.0)
+    both = [
+        Stat(pid=NOBODY + number, parent=NOBODY, state="S", started_at_ticks=1, resident_bytes=100)
+        for number in (1, 2)
+    ]
+    assert gauge.look({NOBODY: both}, 101.0) == "processes"
+
+
 def test_a_tree_whose_memory_goes_up_and_up_is_told(tmp_path: Path) -> None:
     """All of its processes together, by the readings that the warden passes on."""
     gauge = Gauge(fields(tmp_path), NOBODY, 100.0)
