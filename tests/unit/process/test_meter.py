@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any, cast
 
@@ -89,8 +90,8 @@ def test_of_too_many_processes_with_too_much_memory_the_number_is_told(tmp_path:
     """A tree that runs away takes both between two looks, on a machine that is busy."""
     gauge = Gauge(fields(tmp_path, processes=1, memory_bytes=1), NOBODY, 100.0)
     both = [
-        Stat(pid=NOBODY + number, parent=NOBODY, state="S", started_at_ticks=1, resident_bytes=100)
-        for number in (1, 2)
+        Stat(pid=pid, parent=NOBODY, state="S", started_at_ticks=1, resident_bytes=100)
+        for pid in (os.getpid(), os.getppid())
     ]
     assert gauge.look({NOBODY: both}, 101.0) == "processes"
 
