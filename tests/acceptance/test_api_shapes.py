@@ -103,6 +103,7 @@ CHECKED = {
     "turns": int,
     "affected": int,
     "total": int,
+    "accepted": int,
     "counts": dict,
     "repairable": dict,
     "allRepairable": bool,
@@ -434,9 +435,11 @@ CASES = (
     Case(
         route="GET /api/integrity/stats",
         shape={
-            "conversations": int,
-            "turns": int,
+            "conversations": Null(int),
+            "turns": Null(int),
+            "accepted": Null(int),
             "affected": int,
+            "unread": MAYBE_TEXT,
             "lastCheck": Null(CHECKED),
             "history": list,
             "nextCheckAt": Null(TIME),
@@ -458,6 +461,16 @@ CASES = (
             "passed": bool,
             "check": CHECKED,
         },
+    ),
+    Case(route="GET /api/integrity/foreign-turns", shape={"items": list, "nextCursor": MAYBE_TEXT}),
+    *(
+        Case(
+            route=f"POST /api/integrity/foreign-turns/{decision}",
+            body={"turnIds": ["turn-1"], "reason": "a test's"},
+            status=409,  # an execution accounts for every turn here
+            shape={"error": re.compile("conflict"), "detail": re.compile(".*not a foreign turn.*")},
+        )
+        for decision in ("accept", "remove")
     ),
     Case(route="GET /agents/sessions", shape=page(SESSION)),
     Case(
