@@ -27,8 +27,8 @@ demo: $(RUNTIME) ## watch an outage being noticed, paged, repaired and written d
 
 test: $(DEV) ## run all tests; one that is skipped fails
 	@scripts/install-debian-packages test
-	@# One worker more than a small machine has cores: most tests wait for processes.
-	KOKINO_NO_SKIPS=1 $(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder --junit-xml=build/tests.xml
+	@# Two workers more than there are cores: most tests wait for processes now and then.
+	KOKINO_NO_SKIPS=1 $(BIN)/pytest -n $$(($$(nproc) + 2)) --dist loadfile --no-loadscope-reorder --junit-xml=build/tests.xml
 
 test-nightly: $(DEV) ## what luck may miss, at length: 200 rounds of the kill loop, many examples of each property
 	HYPOTHESIS_PROFILE=nightly $(BIN)/pytest -n 2 tests/unit

@@ -58,9 +58,9 @@ async def broker(tmp_path: Path) -> AsyncIterator[TestBroker]:
         yield running
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 async def browser() -> AsyncIterator[Browser]:
-    """Debian's Chromium."""
+    """Debian's Chromium, started once: each test has a context of its own in it."""
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=list(ARGUMENTS))
         yield browser
@@ -152,16 +152,14 @@ async def test_hostile_text_is_shown_and_runs_nothing(broker: TestBroker, watche
     assert watched.complaints == []
 
 
-@pytest.mark.parametrize(
-    "path", ["/", "/incidents", "/incidents/INC-1", "/playbooks/availability-slo-breach"]
-)
-async def test_a_telephone_scrolls_in_one_direction(broker: TestBroker, watched: Watched, path: str) -> None:
+async def test_a_telephone_scrolls_in_one_direction(broker: TestBroker, watched: Watched) -> None:
     """At 360 pixels no page is wider than the screen."""
     page = watched.page
     await _outage(broker)
     await page.set_viewport_size({"width": 360, "height": 740})
-    await page.goto(f"{broker.url}{path}")
-    assert await page.evaluate("document.documentElement.scrollWidth") <= 360
+    for path in ("/", "/incidents", "/incidents/INC-1", "/playbooks/availability-slo-breach"):
+        await page.goto(f"{broker.url}{path}")
+        assert await page.evaluate("document.documentElement.scrollWidth") <= 360, path
 
 
 async def test_a_page_asks_nobody_but_the_broker(broker: TestBroker, watched: Watched) -> None:
