@@ -8,6 +8,7 @@ import signal
 import subprocess
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -56,6 +57,11 @@ def theirs(socket: Path, *command: str) -> str:
     return subprocess.run(argv, check=True, capture_output=True, text=True).stdout
 
 
+def contains(part: str, text: str) -> bool:
+    """That stands in it."""
+    return part in text
+
+
 async def shows(terminal: Terminal, is_there: Callable[[str], bool]) -> Screen:
     """The screen, once it shows that."""
     async with asyncio.timeout(PATIENCE):
@@ -65,7 +71,7 @@ async def shows(terminal: Terminal, is_there: Callable[[str], bool]) -> Screen:
 
 
 async def test_a_terminal_is_the_clis_own(box: Box, warden: Warden, tmux: TmuxServer) -> None:
-    """Keys become its signals, a paste is one paste whatever is in it, and a copy mode takes no key away."""
+    """Keys become its signals, a paste is one paste whatever is in it, and a mode takes no key away."""
     terminal = await tmux.terminal("a.b")
     assert len(str(tmux.socket)) < 107
     assert tmux.socket.stat().st_mode & 0o077 == 0 or tmux.socket.parent.stat().st_mode & 0o077 == 0
@@ -74,9 +80,10 @@ async def test_a_terminal_is_the_clis_own(box: Box, warden: Warden, tmux: TmuxSe
 
     await terminal.paste("one\x1b[201~\x03\n%end 1 2 3")
     await shows(terminal, lambda text: r"b'\x1b[200~one[201~\n%end 1 2 3\x1b[201~'" in text)
-    await terminal.client.run("copy-mode", "-t", terminal.session)
-    await terminal.keys("x")
-    await shows(terminal, lambda text: "b'x'" in text)
+    for mode, key in (("copy-mode", "x"), ("clock-mode", "y")):
+        await terminal.client.run(mode, "-t", terminal.session)
+        await terminal.keys(key)
+        await shows(terminal, partial(contains, f"b'{key}'"))
 
     await terminal.keys("C-c")
     assert (await ended(warden, "e")).signal == signal.SIGINT
@@ -118,6 +125,8 @@ async def test_a_screen_cannot_pass_for_an_answer(box: Box, warden: Warden, tmux
     # A look takes what is seen; what has scrolled away is asked for.
     assert len(shown.lines) <= SIZE[1] < len(all_of_it.lines)
     assert all_of_it.text == shown.text
+    # Who types looks while somebody's answer to a question looks, too.
+    assert await asyncio.gather(*(terminal.screen() for _ in range(4))) == [shown] * 4
     assert await terminal.client.run("display-message", "-p", "whole") == ("whole",)
     await warden.stop("e", signal=signal.SIGKILL)
     await ended(warden, "e")
@@ -133,6 +142,14 @@ async def test_a_client_that_is_never_answered_is_ended(
     with pytest.raises(TmuxFailed, match="did not answer"):
         await TmuxClient.attach(silent, ("kokino",), {"PATH": os.environ["PATH"]})
     assert not is_alive(int(noted.read_text()))
+
+
+async def test_a_server_that_is_not_there_is_not_started_by_its_client(tmp_path: Path) -> None:
+    """It would be nobody's, and stay."""
+    socket = tmp_path / "t"
+    with pytest.raises(TmuxFailed, match="gone"):
+        await TmuxClient.attach(("tmux", "-S", str(socket)), ("kokino", "sleep 60"), dict(os.environ))
+    assert not socket.exists()
 
 
 async def test_a_server_that_was_killed_is_replaced(box: Box, warden: Warden, tmux: TmuxServer) -> None:

@@ -50,7 +50,8 @@ class TmuxClient:
 
         `session` is its name and the program that it holds.
         """
-        argv = [*tmux, "-C", "new-session", "-f", "no-output", "-s", *session]
+        # Where none listens, tmux would start one itself: a daemon that nobody supervises.
+        argv = [*tmux, "-N", "-C", "new-session", "-f", "no-output", "-s", *session]
         process = await asyncio.create_subprocess_exec(
             *argv, stdin=PIPE, stdout=PIPE, stderr=PIPE, env=dict(environment), start_new_session=True
         )

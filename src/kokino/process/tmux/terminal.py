@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
@@ -52,6 +52,9 @@ class Terminal:
     folder: Path
     _pane: str = ""
     _tty: Path = Path()
+    #: One text on its way at a time: who looks and who answers a question would take each other's file, and a
+    #: screen could be pasted for a prompt.
+    _passing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @property
     def tty(self) -> Path:
@@ -78,41 +81,46 @@ class Terminal:
         raise TmuxFailed("the pane's holder does not let go of its terminal")
 
     async def keys(self, *names: str) -> None:
-        """Press keys, by tmux's names for them; a copy mode that somebody has begun is left first."""
+        """Press keys, by tmux's names for them; a mode that somebody has begun is left first."""
         await self._leave_modes()
         await self.client.run("send-keys", "-t", self._pane, *names)
 
     async def paste(self, text: str) -> None:
         """Put a text in as one bracketed paste, whatever its size; nothing in it can act as a key."""
-        file = self._file("paste")
-        await asyncio.to_thread(_write, file, pasteable(text))
-        try:
-            await self._leave_modes()
-            await self.client.run("load-buffer", "-b", self._name, str(file))
-            await self.client.run("paste-buffer", "-p", "-r", "-d", "-b", self._name, "-t", self._pane)
-        finally:
-            file.unlink(missing_ok=True)
+        async with self._passing:
+            file = self._file("paste")
+            await asyncio.to_thread(_write, file, pasteable(text))
+            try:
+                await self._leave_modes()
+                await self.client.run("load-buffer", "-b", self._name, str(file))
+                await self.client.run("paste-buffer", "-p", "-r", "-d", "-b", self._name, "-t", self._pane)
+            finally:
+                file.unlink(missing_ok=True)
 
     async def screen(self) -> Screen:
         """What it shows now, the part that is seen: looks come ten times a second. Raises `TmuxFailed`."""
-        return await self._captured()
+        return await self._look()
 
     async def history(self) -> Screen:
         """What it shows, beneath all that has scrolled out of it: up to megabytes. Raises `TmuxFailed`."""
-        return await self._captured("-S", "-")
+        return await self._look("-S", "-")
 
-    async def _captured(self, *part: str) -> Screen:
+    async def _look(self, *part: str) -> Screen:
+        async with self._passing:
+            captured = await self._captured(*part)
+        text = captured.decode("utf-8", "replace").removesuffix("\n")
+        return Screen(tuple(line.rstrip() for line in text.split("\n")))
+
+    async def _captured(self, *part: str) -> bytes:
         """By a file: what an agent writes must not come between the answers of tmux."""
         file = self._file("screen")
         await self.client.run("capture-pane", "-J", *part, "-b", self._name, "-t", self._pane)
         try:
             await self.client.run("save-buffer", "-b", self._name, str(file))
             await self.client.run("delete-buffer", "-b", self._name)
-            shown = await asyncio.to_thread(file.read_bytes)
+            return await asyncio.to_thread(file.read_bytes)
         finally:
             file.unlink(missing_ok=True)
-        text = shown.decode("utf-8", "replace").removesuffix("\n")
-        return Screen(tuple(line.rstrip() for line in text.split("\n")))
 
     async def gone(self) -> Gone | None:
         """How it was lost, so that nothing can be shown in it any more; None as far as anybody knows."""
@@ -126,9 +134,8 @@ class Terminal:
         return None if lines == ("0",) else Gone.WINDOW
 
     async def _leave_modes(self) -> None:
-        (line,) = await self.client.run("display-message", "-p", "-t", self._pane, "#{pane_in_mode}")
-        for _ in range(int(line or 0)):
-            await self.client.run("send-keys", "-X", "-t", self._pane, "cancel")
+        """Copy mode, a clock, a list of windows: a key would be theirs. Only copy mode knows ``cancel``."""
+        await self.client.run("copy-mode", "-q", "-t", self._pane)
 
     @property
     def _name(self) -> str:
