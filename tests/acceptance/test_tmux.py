@@ -238,8 +238,11 @@ async def test_it_is_stopped_with_everything_that_it_started(broker: TestBroker)
 
 
 async def test_nothing_is_left_after_a_stop(broker: TestBroker) -> None:
-    """Neither the server, nor a holder, nor the socket."""
-    await broker.execute("writer")
+    """Neither the server, nor a holder, nor the socket; and of an agent that was removed, no terminal."""
+    await asyncio.gather(broker.execute("writer"), broker.execute("small"))
+    session = terminal_of(broker, "small").session
+    assert (await broker.http.delete("/agents/small")).status_code == 204
+    assert session not in await terminal_of(broker, "writer").client.run("list-sessions", "-F", "#{session_id}")
     socket = (await broker.get("/agents/writer/terminal"))["socket"]
     below = psutil.Process(broker.broker.ground.warden.pid).children(recursive=True)
     assert any("tmux" in process.name() for process in below)

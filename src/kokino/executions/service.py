@@ -290,6 +290,7 @@ class Executions:
                 roster.remove(conn, agent, reason="it was removed", now=self.clock.now())
 
         await self.storage.write(forget)
+        await self.runner.workshop.terminals.forget(agent_id)
         self.runner.workshop.on_event()
 
     async def _is_over(self, execution_id: str) -> bool:

@@ -113,6 +113,11 @@ async def test_a_terminal_begins_anew_for_each_cli(box: Box, warden: Warden, tmu
     listed = theirs(tmux.socket, "-u", "list-sessions", "-F", "#{session_name}").splitlines()
     assert sorted(listed) == ["kokino", "kokino/a", "kokino/b_c", "kokino/b·c"]
 
+    await tmux.forget("b.c")
+    await tmux.forget("nobody")
+    listed = theirs(tmux.socket, "-u", "list-sessions", "-F", "#{session_name}").splitlines()
+    assert sorted(listed) == ["kokino", "kokino/a", "kokino/b_c"]
+
 
 async def test_a_screen_cannot_pass_for_an_answer(box: Box, warden: Warden, tmux: TmuxServer) -> None:
     """What an agent writes comes by a file, whatever it looks like."""

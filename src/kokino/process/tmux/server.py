@@ -96,6 +96,14 @@ class TmuxServer:
         is_there = self._client is not None and not self._client.gone.is_set()
         return self._terminals.get(agent_id) if is_there else None
 
+    async def forget(self, agent_id: str) -> None:
+        """End the terminal of an agent that is no more, with whatever runs in it."""
+        async with self._opening:
+            terminal = self._terminals.pop(agent_id, None)
+            if terminal is not None:
+                with suppress(TmuxFailed):  # it is gone already
+                    await terminal.client.run("kill-session", "-t", terminal.session)
+
     async def close(self) -> None:
         """Let go of the server; the warden ends it."""
         client, self._client = self._client, None
