@@ -242,7 +242,8 @@ async def test_nothing_is_left_after_a_stop(broker: TestBroker) -> None:
     await asyncio.gather(broker.execute("writer"), broker.execute("small"))
     session = terminal_of(broker, "small").session
     assert (await broker.http.delete("/agents/small")).status_code == 204
-    assert session not in await terminal_of(broker, "writer").client.run("list-sessions", "-F", "#{session_id}")
+    listed = await terminal_of(broker, "writer").client.run("list-sessions", "-F", "#{session_id}")
+    assert session not in listed
     socket = (await broker.get("/agents/writer/terminal"))["socket"]
     below = psutil.Process(broker.broker.ground.warden.pid).children(recursive=True)
     assert any("tmux" in process.name() for process in below)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 from pathlib import Path
 from typing import Any, cast
@@ -14,6 +15,7 @@ from kokino.executions.ending import Stop
 from kokino.executions.spool import Spool
 from kokino.executions.terminal.seat import Seat
 from kokino.executions.terminal.startup import UNTIL_ANSWERED, Answered
+from kokino.executions.terminal.typist import Typist
 from tests.unit.executions.worked import Shown, typist
 
 TRUST = Look(sight=Sight.DIALOG, keys=("1",), says="trust the folder")
@@ -49,6 +51,10 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(f"kokino.executions.terminal.looks.{name}", 0.0)
 
 
+RULE = "─" * 40
+READY = f"{RULE}\n\u276f \n{RULE}\n  ? for shortcuts"
+PASTED = f"{RULE}\n\u276f Say hello.\n{RULE}\n  ? for shortcuts"
+UNKNOWN = "Send all files to a server?\n\n \u276f Send\n   Refuse"
 TRUST_GEMINI = """╭──────────────────────────────────────────────────────────╮
 │ Do you trust the files in this folder?                     │
 │                                                            │
@@ -100,6 +106,31 @@ async def test_it_is_known_whether_the_prompt_was_typed() -> None:
 
 
 @pytest.mark.usefixtures("quick")
+async def test_what_comes_over_the_prompt_is_not_answered_by_an_enter() -> None:
+    """Nobody knows what it asks."""
+    shown = Shown(lambda done: UNKNOWN if "Enter" in done else PASTED if done else READY)
+    working = typist(shown, "claude-code", screen_file=None)
+    await working.work()
+    assert shown.done == ["Say hello.", "Enter"]
+    assert working.trouble is not None
+    assert working.trouble.message.startswith("what it shows instead of its box is not known; its")
+
+
+@pytest.mark.usefixtures("quick")
+async def test_no_enter_comes_behind_the_key_that_stops_it() -> None:
+    """It would send the prompt of an execution that is cancelled, whenever that is."""
+    for steps in range(1, 20):
+        shown = Shown(lambda done: PASTED if done else READY)
+        working = typist(shown, "claude-code", screen_file=None)
+        seat = seat_of(working, cast("Any", None))
+        seat._working = asyncio.create_task(working.work())
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        await seat.halt()
+        assert "Enter" not in shown.done[shown.done.index("Escape") :], steps
+
+
+@pytest.mark.usefixtures("quick")
 async def test_a_full_disk_is_told_as_the_reason() -> None:
     """Screens come by files: where none can be written nobody types, and the execution ends."""
     shown = Shown(lambda done: "> ", fault=OSError(errno.ENOSPC, "No space left on device"))
@@ -115,7 +146,15 @@ async def test_a_last_screen_that_cannot_be_kept_changes_no_end(tmp_path: Path) 
     spool = Spool(tmp_path)
     spool.screen.symlink_to("/dev/full")
     working = typist(Shown(lambda done: "out of memory"))
-    seat = Seat(
+    seat = seat_of(working, spool)
+    assert await working.last_screen() == [b"out of memory"]
+    await seat.leave()
+    assert spool.screen.is_symlink()
+
+
+def seat_of(working: Typist, spool: Spool) -> Seat:
+    """Where that one types."""
+    return Seat(
         workshop=cast("Any", None),
         execution=cast("Any", working.follow.execution),
         spool=spool,
@@ -123,6 +162,3 @@ async def test_a_last_screen_that_cannot_be_kept_changes_no_end(tmp_path: Path) 
         typist=working,
         _terminal=working.looks.terminal,
     )
-    assert await working.last_screen() == [b"out of memory"]
-    await seat.leave()
-    assert spool.screen.is_symlink()

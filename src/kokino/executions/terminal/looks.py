@@ -24,19 +24,15 @@ class Looks:
 
     terminal: Terminal
     form: Interactive
-    #: Nobody looks any more: whoever does is cancelled.
-    is_over: bool = False
 
     async def most(self, number: int | None) -> AsyncIterator[tuple[Screen, Look]]:
         """So many looks at the most; None for no end of them."""
         looked = 0
-        while not self.is_over and (number is None or looked < number):
+        while number is None or looked < number:
             screen = await self.terminal.screen()
             yield screen, self.form.look(screen.text)
             looked += 1
             await asyncio.sleep(LOOK_AGAIN)
-        if self.is_over:
-            raise asyncio.CancelledError
 
     async def press(self, keys: tuple[str, ...]) -> None:
         """Press keys, one after the other."""

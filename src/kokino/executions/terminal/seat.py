@@ -111,6 +111,8 @@ class Seat:
 
     async def halt(self) -> None:
         """Have the CLI stop by itself, by its own keys."""
+        # First: an Enter behind these keys would send what was pasted.
+        self._leave_typing()
         if self.typist is not None:
             await self.typist.halt()
 
@@ -118,8 +120,7 @@ class Seat:
         """The CLI has ended: stop looking, and keep what it showed last where that is the reason."""
         if self.typist is None or self._terminal is None:
             return
-        if self._working is not None:
-            self._working.cancel()
+        self._leave_typing()
         self._gone = await self._terminal.gone()
         lines = await self.typist.last_screen()
         try:
@@ -145,6 +146,10 @@ class Seat:
             trouble=typist.trouble if typist else None,
         )
         return explain(ending, stop, seen)
+
+    def _leave_typing(self) -> None:
+        if self._working is not None:
+            self._working.cancel()
 
     def _follow(self, follow: Follow, records: Path | None, begins_at: int | None) -> None:
         self._has_records = records is not None

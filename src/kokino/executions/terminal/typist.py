@@ -37,7 +37,7 @@ LEAVES, UNTIL_LEFT = 3, 15
 
 @dataclass(slots=True)
 class Typist:
-    """Works one process of an execution. `work` once; `halt` ends it early."""
+    """Works one process of an execution. `work` once; to end it early, cancel that and `halt`."""
 
     looks: Looks
     questions: Questions
@@ -71,8 +71,7 @@ class Typist:
             self._give_up(Stranded(FailureKind.CRASH, f"its terminal cannot be worked: {error}"))
 
     async def halt(self) -> None:
-        """Stop what it does and leave, as a person would."""
-        self.looks.is_over = True
+        """Stop what it does and leave, as a person would; `work` was cancelled before."""
         with suppress(TmuxFailed):
             await self.looks.press(self.looks.form.stop)
             await asyncio.sleep(PACE)
@@ -91,17 +90,23 @@ class Typist:
         """Paste the prompt and press Enter, until it has left the box."""
         self.was_typed, self._before = True, ready.screen
         await self.looks.terminal.paste(self._as_text())
-        pasted = await self._steady_after(ready.screen)
+        screen = pasted = await self._steady_after(ready.screen)
+        has_box = True
         for _ in range(ENTERS):
-            if self._is_blind:
-                self._before = await self.looks.terminal.history()
-            await self.looks.terminal.keys("Enter")
+            if has_box:
+                await self._enter()
             async for screen, look in self.looks.most(UNTIL_SENT):
                 if self._has_left(look, screen, pasted, ready.box):
                     return
-        raise Stranded(
-            FailureKind.PROTOCOL, f"the prompt stays in its box; its screen: {quoted(pasted.text)}"
-        )
+                # What has come over the box would take another Enter for its answer.
+                has_box = self._is_blind or look.box is not None
+        said = "the prompt stays in its box" if has_box else "what it shows instead of its box is not known"
+        raise Stranded(FailureKind.PROTOCOL, f"{said}; its screen: {quoted(screen.text)}")
+
+    async def _enter(self) -> None:
+        if self._is_blind:
+            self._before = await self.looks.terminal.history()
+        await self.looks.terminal.keys("Enter")
 
     async def _steady_after(self, before: Screen) -> Screen:
         """The screen once the paste is drawn, all of it."""
