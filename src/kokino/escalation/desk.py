@@ -118,7 +118,7 @@ class Desk:
         content = message.build(self._page(conn, subject), *escalated, *others)
         key = dedup_key(self.installation, escalation.episode_id, escalation.tier, escalation.round)
         self._enqueue(conn, subject, [(name, key) for name in receivers], Action.TRIGGER, content, now=now)
-        store.told_of(conn, (one.episode_id for one in also if one.episode_id is not None))
+        self._note_told_with(conn, subject, also, now=now)
         if escalation.incident is not None:
             incident_store.append(
                 conn,
@@ -131,22 +131,12 @@ class Desk:
             )
 
     def tell_also(
-        self, conn: Connection, first: Escalation, others: Sequence[Escalation], *, now: datetime
+        self, conn: Connection, first: Escalation, others: Sequence[Subject], *, now: datetime
     ) -> None:
         """Tell those who were told of `first` that `others` fire too."""
-        told, *also = (self._of(conn, one) for one in (first, *others))
-        self.follow_up(conn, told, Action.UPDATE, now, ("Also firing", self._named(conn, also)))
-        store.told_of(conn, (one.episode_id for one in others))
-        with_it = self._named(conn, [told])
-        for incident in filter(None, (self.incident(conn, one) for one in also)):
-            incident_store.append(
-                conn,
-                incident.number,
-                at=now,
-                kind=EntryKind.PAGED,
-                author=BROKER,
-                text=f"Told of together with {with_it}",
-            )
+        told = self._of(conn, first)
+        self.follow_up(conn, told, Action.UPDATE, now, ("Also firing", self._named(conn, others)))
+        self._note_told_with(conn, told, others, now=now)
 
     def news_at(self, conn: Connection, first: Escalation) -> datetime:
         """When those who were told of `first` may hear of others: a while after they last heard anything."""
@@ -184,6 +174,23 @@ class Desk:
     def incident(self, conn: Connection, subject: Subject) -> Incident | None:
         """The incident that covers the alert's episode."""
         return None if subject.episode_id is None else incident_store.of_episode(conn, subject.episode_id)
+
+    def _note_told_with(
+        self, conn: Connection, first: Subject, others: Sequence[Subject], *, now: datetime
+    ) -> None:
+        """Whoever reads the incident of one that is told of with `first` finds out who was told."""
+        new = store.told_of(conn, (one.episode_id for one in others if one.episode_id is not None))
+        with_it = self._named(conn, [first])
+        told = (self.incident(conn, one) for one in others if one.episode_id in new)
+        for incident in filter(None, told):
+            incident_store.append(
+                conn,
+                incident.number,
+                at=now,
+                kind=EntryKind.PAGED,
+                author=BROKER,
+                text=f"Told of together with {with_it}",
+            )
 
     def _of(self, conn: Connection, escalation: Escalation) -> Subject:
         """The alert of an escalation, in the episode that this is about."""

@@ -61,14 +61,19 @@ class Escalations:
         return await self._storage.write(partial(self._tell_of_joined, episode_id=episode_id, now=now))
 
     def _tell_of_joined(self, conn: Connection, episode_id: str, now: datetime) -> datetime | None:
-        first, others = store.get(conn, episode_id), store.untold(conn).get(episode_id)
-        if first is None or first.state not in TELLING or not others:
+        first = store.get(conn, episode_id)
+        if first is None or first.state not in TELLING:
             return None  # once it is told of again, they are too
         due_at = self._desk.news_at(conn, first)
         if due_at > now:
             return due_at
-        self._desk.tell_also(conn, first, others, now=now)
-        return None
+        # Half a minute is long enough for a silence, or for an alert that inhibits some of them.
+        plans = [planning.make(conn, self._desk, one, now) for one in store.untold(conn).get(episode_id, ())]
+        waiting = [plan for plan in plans if plan is not None and plan.facts.is_firing]
+        if others := [plan.subject for plan in waiting if plan.facts.quiet is None]:
+            self._desk.tell_also(conn, first, others, now=now)
+        ends = (plan.facts.quiet.ends_at for plan in waiting if plan.facts.quiet is not None)
+        return min((end for end in ends if end is not None), default=None)
 
     async def _pass_on(self, now: datetime) -> None:
         """Tell people what playbooks have handed over to them."""

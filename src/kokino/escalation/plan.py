@@ -28,8 +28,9 @@ JOIN_WITHIN = timedelta(minutes=5)
 class _Member:
     """One alert of those that are told of together, as it stands."""
 
-    alert: Alert
     subject: Subject
+    #: Why nobody is told of it now; None where people are, and of one that fires no more.
+    quiet: Quiet | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +38,7 @@ class Plan:
     """What one escalation needs now, and how it stands afterwards."""
 
     subject: Subject
-    #: Others that its messages tell of, and that fire.
+    #: Others that its messages tell of: that fire, and that nothing keeps quiet.
     also: tuple[Subject, ...]
     before: Escalation
     after: Escalation
@@ -57,7 +58,7 @@ def make(conn: Connection, desk: Desk, episode_id: str, now: datetime) -> Plan |
     escalation = store.get(conn, episode_id)
     if escalation is None:
         return None
-    group = _group(conn, escalation)
+    group = _group(conn, desk, escalation, now)
     own, firing = group[0], [one for one in group if one.subject.is_firing]
     # What people say and do is about those that still fire, be they the first or such as joined it.
     present = _least_settled(conn, desk, firing) if firing else own
@@ -67,7 +68,7 @@ def make(conn: Connection, desk: Desk, episode_id: str, now: datetime) -> Plan |
         is_firing=bool(firing),
         incident_state=None if incident is None else incident.state,
         acknowledgement=_acknowledgement(firing),
-        quiet=_quiet(conn, desk, firing, now),
+        quiet=_quiet(firing, now),
         tellings=tellings(deliveries, desk.routing),
     )
     policy = desk.policy(conn, own.subject)
@@ -79,7 +80,7 @@ def make(conn: Connection, desk: Desk, episode_id: str, now: datetime) -> Plan |
     after = _after(escalation, decision, None if incident is None else incident.number, begun)
     return Plan(
         subject=own.subject,
-        also=tuple(one.subject for one in firing if one is not own),
+        also=tuple(one.subject for one in firing if one is not own and one.quiet is None),
         before=escalation,
         after=after if joins is None else replace(after, joined_to=joins.episode_id),
         decision=decision,
@@ -157,9 +158,9 @@ def _acknowledgement(firing: Sequence[_Member]) -> Acknowledgement | None:
     )
 
 
-def _quiet(conn: Connection, desk: Desk, firing: Sequence[_Member], now: datetime) -> Quiet | None:
+def _quiet(firing: Sequence[_Member], now: datetime) -> Quiet | None:
     """What keeps all that fire quiet, with the first end of it; None where one of them is not."""
-    found = [quiet(conn, one.alert, desk.rules, now=now) for one in firing]
+    found = [one.quiet for one in firing]
     if not found or None in found:
         return None
     return min(
@@ -169,24 +170,29 @@ def _quiet(conn: Connection, desk: Desk, firing: Sequence[_Member], now: datetim
 
 
 def _news(conn: Connection, desk: Desk, subject: Subject, deliveries: list[Delivery]) -> str | None:
-    """The probable cause, unless some message has told it."""
+    """The probable cause, unless some message has told it, or an update has told another one."""
     cause = desk.probable_cause(conn, subject)
     is_told = any(delivery.message.probable_cause == cause for delivery in deliveries)
-    was_updated = any(delivery.action is Action.UPDATE for delivery in deliveries)
-    return None if is_told or was_updated or not desk.can_update(deliveries) else cause
+    updates = (delivery.message for delivery in deliveries if delivery.action is Action.UPDATE)
+    was_news = any(message.probable_cause is not None for message in updates)
+    return None if is_told or was_news or not desk.can_update(deliveries) else cause
 
 
-def _group(conn: Connection, escalation: Escalation) -> list[_Member]:
+def _group(conn: Connection, desk: Desk, escalation: Escalation, now: datetime) -> list[_Member]:
     """The escalation's own alert, and those that joined it."""
-    return [_member(conn, one) for one in (escalation, *store.joined(conn, escalation.episode_id))]
+    joined = store.joined(conn, escalation.episode_id)
+    return [_member(conn, desk, one, now) for one in (escalation, *joined)]
 
 
-def _member(conn: Connection, escalation: Escalation) -> _Member:
+def _member(conn: Connection, desk: Desk, escalation: Escalation, now: datetime) -> _Member:
     alert = alert_store.get(conn, escalation.alert_id)
     row = Subject.of(alert)
     # The alert may fire anew by now; this escalation is about the episode before.
     is_firing = row.is_firing and row.episode_id == escalation.episode_id
-    return _Member(alert=alert, subject=replace(row, episode_id=escalation.episode_id, is_firing=is_firing))
+    return _Member(
+        subject=replace(row, episode_id=escalation.episode_id, is_firing=is_firing),
+        quiet=quiet(conn, alert, desk.rules, now=now) if is_firing else None,
+    )
 
 
 def told_again(escalation: Escalation, decision: Decision, *, up_to: int) -> Escalation:

@@ -83,20 +83,21 @@ def joined(conn: Connection, episode_id: str) -> list[Escalation]:
     return [_escalation(row) for row in conn.execute(query.order_by(escalations.c.started_at))]
 
 
-def told_of(conn: Connection, episodes: Iterable[str]) -> None:
-    """Note that the messages of the one that these have joined tell of them."""
+def told_of(conn: Connection, episodes: Iterable[str]) -> set[str]:
+    """Note that the messages of the one that these have joined tell of them; those that are new to people."""
     known = escalations.c.episode_id.in_(list(episodes)), escalations.c.joined_to.is_not(None)
-    conn.execute(update(escalations).where(*known, escalations.c.tier < 0).values(tier=0))
+    change = update(escalations).where(*known, escalations.c.tier < 0).values(tier=0)
+    return set(conn.scalars(change.returning(escalations.c.episode_id)))
 
 
-def untold(conn: Connection) -> dict[str, list[Escalation]]:
+def untold(conn: Connection) -> dict[str, list[str]]:
     """What has joined others and was told of by none of their messages yet, by the episode that it joined."""
-    query = select(escalations).where(
+    query = select(escalations.c.joined_to, escalations.c.episode_id).where(
         escalations.c.state == EscalationState.JOINED.value, escalations.c.tier < 0
     )
-    found: dict[str, list[Escalation]] = {}
-    for row in conn.execute(query.order_by(escalations.c.started_at, escalations.c.episode_id)):
-        found.setdefault(row.joined_to, []).append(_escalation(row))
+    found: dict[str, list[str]] = {}
+    for first, joined in conn.execute(query.order_by(escalations.c.started_at, escalations.c.episode_id)):
+        found.setdefault(first, []).append(joined)
     return found
 
 

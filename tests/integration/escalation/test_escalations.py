@@ -92,9 +92,9 @@ class Broker:
         assert found is not None
         return found
 
-    async def told(self, kind: EntryKind) -> list[str]:
+    async def told(self, kind: EntryKind, *, incident: int = 1) -> list[str]:
         """The timeline's entries of one kind."""
-        entries = await self.storage.read(lambda conn: incident_store.entries(conn, 1))
+        entries = await self.storage.read(lambda conn: incident_store.entries(conn, incident))
         return [entry.text for entry in entries if entry.kind is kind]
 
 
@@ -321,9 +321,12 @@ async def test_a_page_that_nobody_takes_goes_one_tier_ahead(episodes: Episodes, 
 async def test_the_probable_cause_is_posted_once(
     storage: Storage, episodes: Episodes, broker: Broker
 ) -> None:
-    """Found after the page, it is news for those who read; nobody is woken for it."""
+    """Found after the page, and after other news, it is news for those who read; nobody is woken for it."""
     await episodes.fire(START)
     await broker.at(0)
+    await episodes.fire(after(0.1), labels={"agent": "b"})
+    for minutes in (0.1, 0.5):
+        await broker.at(minutes)
     cause = Pattern(pattern="single-cli", cause="the login of claude-code has expired")
     await storage.write(
         lambda conn: incident_store.append(
@@ -340,8 +343,9 @@ async def test_the_probable_cause_is_posted_once(
     await broker.at(2)
 
     updates = [sent for sent in await broker.sent() if sent.action is Action.UPDATE]
-    assert [sent.receiver for sent in updates] == ["headless"]
-    assert updates[0].message.probable_cause == "the login of claude-code has expired"
+    assert [sent.receiver for sent in updates] == ["headless", "headless"]
+    causes = [sent.message.probable_cause for sent in updates]
+    assert causes == [None, "the login of claude-code has expired"]
 
 
 async def test_without_receivers_the_log_hears_it(storage: Storage, episodes: Episodes) -> None:

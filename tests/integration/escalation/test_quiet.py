@@ -33,12 +33,18 @@ class Quieted(Broker):
     """A broker in which an outage keeps circuit breakers quiet, and people make silences."""
 
     async def silence(
-        self, minutes: float, *, until: float, until_resolved: bool = False, rule: str = P1
+        self,
+        minutes: float,
+        *,
+        until: float,
+        until_resolved: bool = False,
+        name: str = "rule",
+        value: str = P1,
     ) -> None:
-        """Silence a rule's alerts."""
+        """Silence the alerts with a label's value; the rule's name is one, too."""
         silence = Silence(
             silence_id=f"silence-{minutes}",
-            matchers=(Matcher(name="rule", value=rule),),
+            matchers=(Matcher(name=name, value=value),),
             comment="a load test",
             created_by="ada",
             created_at=after(minutes),
@@ -161,7 +167,7 @@ async def test_of_alerts_that_are_told_of_together_the_end_of_a_silence_is_told_
 ) -> None:
     """In the thread of the first."""
     await both(episodes, broker)
-    await broker.silence(5, until=65, rule=BREAKER)
+    await broker.silence(5, until=65, value=BREAKER)
     await broker.keep_silences(59)
     assert len(await broker.lines("Silence")) == 1
 
@@ -266,7 +272,7 @@ async def test_what_a_later_tier_hears_of_is_not_told_again(episodes: Episodes, 
     first = await episodes.fire(START, rule_id=BREAKER, labels={"agent": "a"})
     await broker.at(0)
     await episodes.fire(after(4), rule_id=BREAKER, labels={"agent": "b"})
-    await broker.silence(4, until=5, rule=BREAKER)
+    await broker.silence(4, until=5, value=BREAKER)
     for minutes in (4, 5, 15, 16):
         await broker.at(minutes)
     assert await broker.triggers() == [f"test:{first}:t0:r0", f"test:{first}:t0:r1"]
@@ -401,7 +407,7 @@ async def test_a_group_is_held_once_somebody_looks_after_each(
 
 async def test_what_was_silenced_together_is_told_of_together(episodes: Episodes, broker: Quieted) -> None:
     """The end of a silence is no storm."""
-    await broker.silence(0, until=60, rule=BREAKER)
+    await broker.silence(0, until=60, value=BREAKER)
     episodes_of = [await episodes.fire(after(1), rule_id=BREAKER, labels={"agent": name}) for name in "abcde"]
     await broker.at(1)
     await broker.at(60)
@@ -425,7 +431,7 @@ async def test_a_silence_that_ends_does_not_wake_whoever_looks_after_it(
             conn, alert_id_of(BREAKER, {"agent": "a"}), by="ada", at=after(1), ends_at=after(480)
         )
     )
-    await broker.silence(2, until=30, rule=BREAKER)
+    await broker.silence(2, until=30, value=BREAKER)
     for minutes in (2, 30, 31):
         await broker.at(minutes)
     assert await broker.triggers() == [f"test:{episode}:t0:r0"]
@@ -450,12 +456,40 @@ async def test_a_rule_that_disturbs_nobody_any_more_takes_back_what_it_told(
     }
 
 
-async def test_an_incident_of_one_that_joined_says_so(episodes: Episodes, broker: Quieted) -> None:
-    """Whoever reads only this incident finds out who was told."""
+async def test_an_incident_of_one_that_joined_says_so(
+    episodes: Episodes, broker: Quieted, storage: Storage
+) -> None:
+    """Whoever reads only this incident finds out who was told, be it with news or with a page."""
     await episodes.fire(START, rule_id=BREAKER, labels={"agent": "a"})
     await broker.at(0)
-    await episodes.fire(after(1), rule_id=BREAKER, labels={"agent": "b"})
-    await broker.at(1)
-    told = await broker.told(EntryKind.PAGED)
-    assert len(told) == 1
-    assert alert_id_of(BREAKER, {"agent": "b"}) == f"{BREAKER}-b"
+    for incident, minutes in ((2, 1), (3, 1.2)):
+        await episodes.fire(after(minutes), rule_id=BREAKER, labels={"agent": f"b{incident}"})
+        await broker.at(minutes)
+    await storage.write(
+        lambda conn: incident_store.append(
+            conn, 1, at=after(1.3), kind=EntryKind.HANDED_OVER, author="kokino", text="Nothing fits."
+        )
+    )
+    for minutes in (1.3, 3):
+        await broker.at(minutes)
+    said = "Told of together with Circuit Breaker Opened (agent a)"
+    assert [await broker.told(EntryKind.PAGED, incident=incident) for incident in (2, 3)] == [[said], [said]]
+
+
+async def test_what_is_silenced_before_it_is_told_of_waits_for_the_end_of_its_silence(
+    episodes: Episodes, broker: Quieted
+) -> None:
+    """Neither the news of those that joined nor a later tier's page names it."""
+    await episodes.fire(START, rule_id=BREAKER, labels={"agent": "a"})
+    await broker.at(0)
+    for agent in "bc":
+        await episodes.fire(after(0.1), rule_id=BREAKER, labels={"agent": agent})
+    await broker.at(0.1)
+    await broker.silence(0.2, until=30, name="agent", value="c")
+    for minutes in (0.5, 15):
+        await broker.at(minutes)
+    named = "Circuit Breaker Opened (agent b)"
+    assert await broker.lines("Also firing") == [named, named]
+    assert await broker.at(16) == after(30)
+    await broker.at(30)
+    assert set((await broker.lines("Also firing"))[2:]) == {"Circuit Breaker Opened (agent c)"}
