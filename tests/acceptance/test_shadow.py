@@ -240,7 +240,10 @@ async def test_a_slow_shadow_keeps_the_agent_for_a_while_and_the_caller_not_at_a
 
 
 async def test_switched_off_it_stays_off_and_tmux_goes_on(pair: Pair) -> None:
-    """What runs beside an execution is ended; over a restart too nothing is compared, until it is enabled."""
+    """What runs beside an execution is ended; over a restart too nothing is compared, until it is enabled.
+
+    Nor is it while the headless form of its CLI type is disabled.
+    """
     pair.plays("think 300ms; emit Done.", "hang")
     execution = await pair.begin()
     off = await pair.broker.post("/api/shadow-mode/disable-all", reason="too much noise")
@@ -257,10 +260,15 @@ async def test_switched_off_it_stays_off_and_tmux_goes_on(pair: Pair) -> None:
     assert found["notComparedFor"] == {"shadow mode was switched off": 1}
 
     await pair.broker.post("/api/shadow-mode/enable")
+    await pair.broker.post("/api/fallback/cli/disable", cliType="either", reason="it hangs", target="tmux")
+    assert (await pair.broker.execute("writer")).json()["content"] == "Alone."
+    await pair.broker.post("/api/fallback/cli/enable", cliType="either")
     pair.plays("emit Both.", "emit Both.")
     await pair.broker.execute("writer")
     await pair.broker.settle()
-    assert (await pair.metrics())["totals"]["matches"] == 1
+    found = await pair.metrics()
+    assert found["totals"]["matches"] == 1
+    assert found["notComparedFor"]["the headless form of either is disabled"] == 1
 
 
 async def test_a_session_that_cannot_be_copied_is_not_compared_and_leaves_nothing(pair: Pair) -> None:

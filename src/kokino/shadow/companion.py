@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import structlog
 from sqlalchemy import Connection
 
-from kokino.agents import lock_store, session_store
+from kokino.agents import lock_store, session_store, traffic_store
 from kokino.agents import store as agent_store
 from kokino.agents.drivers.session_files import session_file
-from kokino.agents.model import Agent, Mode, Session, Source, shadow_of
+from kokino.agents.model import Agent, Fallback, Mode, Session, Source, shadow_of
 from kokino.agents.routing import Route, Way
 from kokino.conversations import store as conversation_store
 from kokino.executions import lifecycle
@@ -106,7 +106,7 @@ class Shadows:
 
     async def _plan(self, execution: Execution, agent: Agent, made: contextlib.AsyncExitStack) -> Plan:
         """Make all that a shadow side needs; `made` takes it away again. Raises what `_begin` tells of."""
-        self._check(execution)
+        self._check(execution, await self.workshop.storage.read(traffic_store.disabled))
         await self.comparisons.settle(agent.agent_id)
         context = await self._context(execution, agent)
         made.push_async_callback(self.comparisons.snapshots.remove, agent.agent_id)
@@ -120,11 +120,14 @@ class Shadows:
             forked=forked,
         )
 
-    def _check(self, execution: Execution) -> None:
+    def _check(self, execution: Execution, disabled: Mapping[str, Fallback]) -> None:
         if execution.moved_from is not None:
             raise NotComparable(f"it was moved from {execution.moved_from} to {execution.cli_type}")
         if execution.mode != Mode.TMUX:
             raise NotComparable("it does not run in tmux")
+        if execution.cli_type in disabled:
+            # Known to be out of order, it would be a mismatch each time, and page for that.
+            raise NotComparable(f"the headless form of {execution.cli_type} is disabled")
         if not self.has_place():
             raise NotComparable("as many executions run as may (process.executions)")
 
