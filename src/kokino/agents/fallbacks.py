@@ -132,8 +132,7 @@ def _check_ways(
     healthy = {agent.cli_type for agent in agents} - disabled.keys() - {fallback.cli_type}
     stranded = any(
         agent.cli_type == fallback.cli_type
-        and target_of(agent, fallback) == TMUX
-        and agent.mode.of_caller is not Mode.TMUX
+        and not _goes_on(agent, fallback)
         and fault_in(conn, agent, named_target(agent, fallback), cli_types) is not None
         for agent in agents
     )
@@ -142,6 +141,11 @@ def _check_ways(
             f"{fallback.cli_type!r} is the only CLI type in use that is enabled; to stop everything,"
             ' POST /api/pause {"scope": "all", "reason": ...}'
         )
+
+
+def _goes_on(agent: Agent, fallback: Fallback) -> bool:
+    """True for one that works in tmux anyway: what is disabled is the headless form."""
+    return agent.mode.of_caller is Mode.TMUX and target_of(agent, fallback) == TMUX
 
 
 def _check_moves(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from kokino.agents import fallbacks, session_store, traffic_store
 from kokino.agents import store as agent_store
 from kokino.agents.breaker_fallback import BREAKER
 from kokino.agents.model import PROBE_AGENT, Agent, CliType, Fallback, Limits, Scope, Source, account_of
+from kokino.barrier import Barrier
 from kokino.clock import Clock
 from kokino.errors import Conflict, Invalid, NotFound
 from kokino.executions import store
@@ -71,14 +73,20 @@ class Probes:
         self._interval = interval
 
     async def run(self, now: datetime) -> datetime | None:
-        """Judge the probes that ended, start those that are due; when the next one is."""
-        for fallback in await self._known():
-            if fallback.probe_execution_id is not None:
-                await self._judge(fallback, now)
-            elif fallback.probe_due_at is not None and fallback.probe_due_at <= now:
-                await self._start(fallback)
+        """Judge the probes that ended, start those that are due; when the next one is.
+
+        Raises `Faults` once each had its turn.
+        """
+        with Barrier() as barrier:
+            await barrier.each(await self._known(), partial(self._look_at, now=now), name=_what)
         left = await self._known()
         return min((f.probe_due_at for f in left if f.probe_due_at is not None), default=None)
+
+    async def _look_at(self, fallback: Fallback, now: datetime) -> None:
+        if fallback.probe_execution_id is not None:
+            await self._judge(fallback, now)
+        elif fallback.probe_due_at is not None and fallback.probe_due_at <= now:
+            await self._start(fallback)
 
     async def probe(self, cli_type: str) -> Execution:
         """Start a probe on a disabled CLI type.

@@ -14,6 +14,7 @@ from sqlalchemy import Connection
 from kokino.agents import lock_store, roster, session_store, store, traffic_store
 from kokino.agents.model import Agent, CliType, Fallback, Limits, Pause, Scope, Session, Source
 from kokino.agents.service import Agents
+from kokino.barrier import Faults
 from kokino.errors import Conflict, Invalid, NotFound
 from kokino.executions.probes import Probes, asking
 from kokino.storage import Storage
@@ -254,6 +255,9 @@ async def test_no_cli_type_is_disabled_towards_nowhere(service: Agents, storage:
     await service.disable("codex", reason="x", target=None, by="ada", vouch=anything)
     with pytest.raises(Conflict, match="'codex' is disabled itself"):
         await service.disable("claude", reason="x", target="codex", by="ada", vouch=anything)
+    await service.register(agent("a", fallback="codex"), vouch=anything)
+    with pytest.raises(Conflict, match="'claude' is the only CLI type in use that is enabled"):
+        await service.disable("claude", reason="x", target=None, by="ada", vouch=anything)
     assert set(await storage.read(traffic_store.disabled)) == {"codex"}
 
 
@@ -292,6 +296,22 @@ async def test_what_is_configured_no_more_is_not_probed(storage: Storage, tmp_pa
         await probes.probe_agent("a")
 
 
+async def test_a_probe_that_cannot_be_started_keeps_no_other_from_its_turn(
+    storage: Storage, tmp_path: Path
+) -> None:
+    """Each fails for itself here, as nobody takes executions; the second was not even tried."""
+
+    def disable(conn: Connection) -> None:
+        for name in CLI_TYPES:
+            off = Fallback(cli_type=name, reason="x", since=NOW, target=None, set_by="a", probe_due_at=NOW)
+            traffic_store.disable(conn, off)
+
+    await storage.write(disable)
+    nobody: Any = None
+    with pytest.raises(Faults, match=r"CLI type .claude.: .*CLI type .codex.: "):
+        await Probes(storage, ManualClock(NOW), nobody, CLI_TYPES, folder=tmp_path).run(NOW)
+
+
 def test_agents_with_long_names_are_asked_for_by_different_ones() -> None:
     """Cut short they were the same, and one's probe took the other's session."""
     long = "agent." + "x" * 127
@@ -328,6 +348,8 @@ async def test_a_pause_leaves_events_of_its_scope(service: Agents, storage: Stor
     await service.pause(Scope.ACCOUNT, "team", reason="quota", by="kokino")
     assert await service.resume(Scope.ACCOUNT, "team", reason="reset", by="ada") is True
     assert await service.resume(Scope.ACCOUNT, "team", reason="reset", by="ada") is False
+    with pytest.raises(NotFound, match="no agent has the account 'tame'; there are: claude:~, codex:~, team"):
+        await service.pause(Scope.ACCOUNT, "tame", reason="quota", by="kokino")
     assert await events(storage) == [("ACCOUNT_PAUSED", "kokino: quota"), ("ACCOUNT_RESUMED", "ada: reset")]
 
 
