@@ -18,7 +18,7 @@ async def kokino(broker: TestBroker, *words: str) -> str:
 
 
 async def test_an_agent_is_sent_elsewhere_watched_and_brought_back(tmp_path: Path) -> None:
-    """Each command says what undoes it; what is sent where, why and by whom is shown."""
+    """Each command says what undoes it; what is sent where or waits, why and by whom is shown."""
     async with TestBroker(tmp_path / "home") as broker:
         assert "Everything runs where it is meant to." in await kokino(broker, "fallback", "status")
         assert "nothing of it has run in tmux" in await kokino(broker, "attach", "writer")
@@ -31,4 +31,9 @@ async def test_an_agent_is_sent_elsewhere_watched_and_brought_back(tmp_path: Pat
         assert "attach-session -r -t" in await kokino(broker, "attach", "writer")
         assert " -r " not in await kokino(broker, "attach", "writer", "--write", "--print")
         await kokino(broker, "fallback", "clear", "writer")
+        await broker.post("/api/pause", scope="all", reason="upgrade")
+        shown = await kokino(broker, "fallback", "status")
+        assert "everything is paused\n  upgrade\n  by local since " in shown
+        assert "\n  until POST /api/resume\n" in shown
+        await broker.post("/api/resume", scope="all")
         assert "Everything runs where it is meant to." in await kokino(broker, "fallback", "status")

@@ -194,6 +194,16 @@ async def test_nor_is_coming_after_an_admin_did(broker: TestBroker) -> None:
     await broker.post("/api/fallback/cli/enable", cliType="mute")
 
 
+async def test_nor_is_another_folder_for_one_that_an_admin_has_moved(broker: TestBroker) -> None:
+    """What it may do there unasked was said of the agent as it was."""
+    assert (await registered(broker, "moved")).status_code == 201
+    body = {"agentId": "moved", "target": "unbound", "reason": "a test"}
+    assert (await posted(broker, "/api/fallback/agent/force", Scope.ADMIN, **body)).status_code == 200
+
+    assert (await registered(broker, "moved", cwd="/")).status_code == 401
+    assert (await broker.get("/agents/moved"))["cwd"] == str(broker.home)
+
+
 @pytest.mark.parametrize("cli_type", ["mild", "loose"])
 async def test_a_playbook_moves_whom_the_file_lets_loose(broker: TestBroker, cli_type: str) -> None:
     """Where the file names the fallback, or agents ask nobody anyway, a step's token is enough."""

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection
 
 from kokino.agents import circuit_store, circuits, fallbacks, roster, store, traffic_store
-from kokino.agents.model import Agent, CliType, Fallback, Pause, Scope
+from kokino.agents.model import Agent, CliType, Fallback, Pause, Scope, account_of
 from kokino.agents.parking import pause_event
 from kokino.agents.routing import PARK, TMUX, target_of
 from kokino.agents.unasked import Vouch, is_let_loose, loosest
@@ -42,7 +42,7 @@ class Agents:
         """
 
         def write(conn: Connection) -> None:
-            if name := loosest(agent, self.cli_types, traffic_store.disabled(conn)):
+            if name := loosest(agent, self.cli_types, traffic_store.holding(conn, agent)):
                 vouch(f"an agent that lets {name} do anything unasked")
             roster.put(conn, agent, now=self.clock.now())
 
@@ -170,7 +170,7 @@ class Agents:
         pause = Pause(scope=scope, scope_id=scope_id, reason=reason, since=now, set_by=by, ends_at=until)
 
         def write(conn: Connection) -> None:
-            _require_somebody(conn, scope, scope_id)
+            _require_somebody(conn, scope, scope_id, self.cli_types)
             traffic_store.pause(conn, pause)
             telemetry.append(conn, pause_event(EventType.ACCOUNT_PAUSED, pause, f"{by}: {reason}", now))
 
@@ -185,7 +185,7 @@ class Agents:
         def write(conn: Connection) -> bool:
             lifted = traffic_store.pause_of(conn, scope, scope_id)
             if lifted is None:
-                _require_somebody(conn, scope, scope_id)
+                _require_somebody(conn, scope, scope_id, self.cli_types)
                 return False
             traffic_store.resume(conn, scope, scope_id)
             telemetry.append(conn, pause_event(EventType.ACCOUNT_RESUMED, lifted, f"{by}: {reason}", now))
@@ -211,12 +211,18 @@ def required(conn: Connection, agent_id: str) -> Agent:
     return agent
 
 
-def _require_somebody(conn: Connection, scope: Scope, scope_id: str) -> None:
-    """Raise `NotFound` for an agent or an account that nobody has: a typo would pause nothing, unnoticed."""
+def _require_somebody(
+    conn: Connection, scope: Scope, scope_id: str, cli_types: Mapping[str, CliType]
+) -> None:
+    """Raise `NotFound` for an agent or an account that nobody has: a typo would pause nothing, unnoticed.
+
+    A CLI type that agents are moved to has an account, too, be it that of none of them.
+    """
     if scope is Scope.AGENT:
         required(conn, scope_id)
     if scope is Scope.ACCOUNT:
         accounts = {agent.account for agent in store.everyone(conn)}
+        accounts |= {account_of(cli_type, {}) for cli_type in cli_types.values()}
         if scope_id not in accounts:
             known = ", ".join(sorted(accounts)) or "none"
             raise NotFound(f"no agent has the account {scope_id!r}; there are: {known}")

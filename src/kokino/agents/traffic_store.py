@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, delete, insert, select, update
 
-from kokino.agents.model import Fallback, Pause, Scope
+from kokino.agents.model import Agent, Fallback, Pause, Scope
 from kokino.storage.schema import agent_fallbacks, fallbacks, pauses
 
 
@@ -22,6 +22,12 @@ def forced(conn: Connection) -> dict[str, Fallback]:
     """Every agent that is sent elsewhere by name, by its id."""
     query = select(agent_fallbacks).order_by(agent_fallbacks.c.since)
     return {row.agent_id: _fallback(row) for row in conn.execute(query)}
+
+
+def holding(conn: Connection, agent: Agent) -> list[Fallback]:
+    """What sends an agent elsewhere at this moment, by its name or by that of its CLI type."""
+    found = (forced(conn).get(agent.agent_id), disabled(conn).get(agent.cli_type))
+    return [one for one in found if one is not None and one.cli_type == agent.cli_type]
 
 
 def everything(conn: Connection) -> list[Fallback]:

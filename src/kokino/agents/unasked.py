@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 
 from kokino.agents.drivers.registry import driver_named
 from kokino.agents.drivers.spellings import is_weakened
 from kokino.agents.model import Agent, CliType, Fallback, Permissions
+from kokino.agents.routing import named_target
 
 NO_VARIABLES: Mapping[str, str] = MappingProxyType({})
 #: Raises where whoever asks may not bring about what the text names; it stands before "needs ...".
@@ -41,13 +42,12 @@ def is_let_loose(agent: Agent, cli_types: Mapping[str, CliType], target: str | N
     return other is not None and asks_nobody(other) and not is_loose(agent, cli_types)
 
 
-def loosest(agent: Agent, cli_types: Mapping[str, CliType], fallbacks: Mapping[str, Fallback]) -> str | None:
+def loosest(agent: Agent, cli_types: Mapping[str, CliType], fallbacks: Iterable[Fallback]) -> str | None:
     """What an agent that is about to be registered would run on and ask nobody; None where it always asks.
 
-    That is its own CLI type, its fallback, or where the agents of its CLI type are sent at this moment.
+    That is its own CLI type, its fallback, or where one of `fallbacks`, which hold for it now, sends it.
     """
     if is_loose(agent, cli_types):
         return agent.cli_type
-    sent_to = fallbacks[agent.cli_type].target if agent.cli_type in fallbacks else None
-    target = agent.fallback or sent_to
-    return target if is_let_loose(agent, cli_types, target) else None
+    targets = (agent.fallback, *(named_target(agent, fallback) for fallback in fallbacks))
+    return next((target for target in targets if is_let_loose(agent, cli_types, target)), None)

@@ -36,11 +36,11 @@ To = Annotated[
 
 @app.command(cls=Command)
 def status(*, format: Written = Format.TABLE, url: Url = DEFAULT_URL) -> None:
-    """Show what is disabled, who is sent elsewhere, why, and how the probes go."""
+    """Show what is disabled, who is sent elsewhere, why, how the probes go, and what is paused."""
     found = get(url, "/api/fallback/status")
     if format is Format.JSON:
         typer.echo(json.dumps(found, indent=2))
-    elif not found["disabledCLIs"] and not found["forcedFallbacks"]:
+    elif not any(found.values()):
         typer.echo("Everything runs where it is meant to.")
     else:
         for one in found["disabledCLIs"]:
@@ -50,6 +50,8 @@ def status(*, format: Written = Format.TABLE, url: Url = DEFAULT_URL) -> None:
         for one in found["forcedFallbacks"]:
             undo = f"kokino fallback clear {one['agentId']}"
             console().print(_entry(f"agent {one['agentId']}", one["target"], one, undo))
+        for one in found["pauses"]:
+            console().print(_paused(one))
 
 
 @app.command(cls=Command)
@@ -88,10 +90,23 @@ def clear(agent_id: AgentId, *, reason: Reason = "cleared by hand", url: Url = D
 
 def _entry(what: str, target: str, one: Any, undo: str) -> Group:
     """What goes where; why; by whom, since when, and how its probes go."""
-    said = (one["reason"], f"by {one['setBy']} since {instant(one['since'])}", _probed(one["probes"], undo))
+    by = f"by {one['setBy']} since {instant(one['since'])}"
+    return _block(f"{what} -> {target}", one["reason"], by, _probed(one["probes"], undo))
+
+
+def _paused(one: Any) -> Group:
+    """What waits; why; by whom, since when, and for how long."""
+    what = "everything" if one["scope"] == "all" else f"{one['scope']} {one['id']}"
+    ends = "until POST /api/resume" if one["endsAt"] is None else f"until {instant(one['endsAt'])}"
+    return _block(
+        f"{what} is paused", one["reason"], f"by {one['setBy']} since {instant(one['since'])}", ends
+    )
+
+
+def _block(title: str, *lines: str) -> Group:
     return Group(
-        Text(plain(f"{what} -> {target}"), style="bold"),
-        *(Padding(Text(plain(line)), (0, 0, 0, 2), expand=False) for line in said),
+        Text(plain(title), style="bold"),
+        *(Padding(Text(plain(line)), (0, 0, 0, 2), expand=False) for line in lines),
     )
 
 
