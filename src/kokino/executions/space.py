@@ -65,7 +65,7 @@ class Space:
             return
         try:
             if self._descriptor is None:
-                self._descriptor = os.open(self.path, os.O_WRONLY)
+                self._descriptor = os.open(self.path, os.O_WRONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
             self._can_punch = punch(self._descriptor, self._start, length)
         except OSError as error:  # the records are safe; disk space is not worth an execution
             log.warning("no space of recorded output is given back", path=str(self.path), reason=str(error))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
+import stat
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -150,7 +152,7 @@ class Tail:
         return self._placed(self._splitter.finish())
 
     def _open(self) -> int:
-        descriptor = os.open(self.path, os.O_RDONLY)
+        descriptor = opened(self.path)
         begins_at = self.next_at
         if (
             self.floor < begins_at == os.fstat(descriptor).st_size + 1
@@ -189,10 +191,22 @@ class Tail:
         return placed
 
 
+def opened(path: Path) -> int:
+    """A descriptor to read a file by. Raises `OSError` for what is none.
+
+    An agent may put a pipe in its place, and opening one waits for who writes: the whole broker would.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    if stat.S_ISREG(os.fstat(descriptor).st_mode):
+        return descriptor
+    os.close(descriptor)
+    raise OSError(errno.EINVAL, "no regular file", str(path))
+
+
 def read_line(path: Path, begins_at: int, size: int) -> bytes:
     """A line that was read before, as it was handed on then; what is there where the file is gone."""
     try:
-        with path.open("rb") as file:
+        with os.fdopen(opened(path), "rb") as file:
             file.seek(begins_at)
             return file.read(min(size, LONGEST_LINE))
     except FileNotFoundError:

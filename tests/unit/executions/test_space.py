@@ -73,8 +73,13 @@ def test_a_file_system_that_fails_costs_no_execution(
 
 
 def test_a_file_that_was_removed_costs_no_execution(tmp_path: Path) -> None:
-    """Nor does one that cannot be opened."""
-    space = Space(tmp_path / "gone")
-    for line in range(2):
-        space.recorded(record(line, line * (len(LINE) + 1)))
-    space.close()
+    """Nor does one that cannot be opened, or that is another one's, or a pipe that nobody reads."""
+    other = spooled(tmp_path, 2)
+    (tmp_path / "link").symlink_to(other)
+    os.mkfifo(tmp_path / "pipe")
+    for name in ("gone", "link", "pipe"):
+        space = Space(tmp_path / name)
+        for line in range(2):
+            space.recorded(record(line, line * (len(LINE) + 1)))
+        space.close()
+    assert b"\0" not in other.read_bytes()

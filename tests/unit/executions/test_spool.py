@@ -10,7 +10,7 @@ import pytest
 
 from kokino.executions import spool as module
 from kokino.executions.lines import Line
-from kokino.executions.spool import Spool, Tail
+from kokino.executions.spool import Spool, Tail, read_line
 from kokino.process.spoolfile import punch
 
 
@@ -42,6 +42,16 @@ def test_a_file_that_is_not_there_yet_has_no_lines(tmp_path: Path) -> None:
     path.write_bytes(b"one\ntw")
     assert tail.read() == ([Line(b"one", 3)], 6)
     assert tail.finish() == [Line(b"tw", 2, 4)]
+
+
+def test_what_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
+    """An agent puts a pipe where its output or its session was: nobody would write into it."""
+    path = tmp_path / "stdout"
+    os.mkfifo(path)
+    with pytest.raises(OSError, match="no regular file"):
+        Tail(path).read()
+    with pytest.raises(OSError, match="no regular file"):
+        read_line(path, 0, 1)
 
 
 def test_only_what_is_new_is_read(tmp_path: Path) -> None:
