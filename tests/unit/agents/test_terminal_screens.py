@@ -144,8 +144,14 @@ BEFORE = ("Some CLI 1.0", "", "╭────╮", "│ >  │", "╰───�
         (("Some CLI 1.0", "", "> add it", "", "Done.", "  twice", "", *BEFORE[2:]), ["Done.", "  twice"]),
         (("Some CLI 1.0", "", "Done.", *BEFORE[2:5], "model: y"), ["Done.", *BEFORE[2:5], "model: y"]),
         (BEFORE, []),
+        ((*BEFORE[:1], "> add it", "│ >", *BEFORE[2:]), []),
     ],
-    ids=["between what stood there before", "a bottom line that changes stays", "nothing came"],
+    ids=[
+        "between what stood there before",
+        "a bottom line that changes stays",
+        "nothing came",
+        "nothing but the prompt and an empty box",
+    ],
 )
 def test_the_answer_is_what_came_to_the_screen(after: tuple[str, ...], told: list[str]) -> None:
     """Without the frame, the box and the prompt that was sent."""

@@ -12,10 +12,11 @@ import pytest
 from kokino.agents.drivers.contract import Look, Sight
 from kokino.agents.failures import FailureKind
 from kokino.executions.ending import Stop
+from kokino.executions.model import Ending, State
 from kokino.executions.spool import Spool
 from kokino.executions.terminal.seat import Seat
 from kokino.executions.terminal.startup import UNTIL_ANSWERED, Answered
-from kokino.executions.terminal.typist import Typist
+from kokino.executions.terminal.typist import QUIET, Typist
 from tests.unit.executions.worked import Shown, typist
 
 TRUST = Look(sight=Sight.DIALOG, keys=("1",), says="trust the folder")
@@ -139,6 +140,38 @@ async def test_a_full_disk_is_told_as_the_reason() -> None:
     assert working.trouble is not None
     assert "its terminal cannot be worked: [Errno 28] No space left on device" in working.trouble.message
     assert working.follow.stop is Stop.STRANDED
+
+
+@pytest.mark.usefixtures("quick")
+async def test_a_silence_without_an_answer_is_no_end(tmp_path: Path) -> None:
+    """A CLI that thinks without drawing anything: its answer is what comes behind that."""
+    looks = iter(range(10_000))
+    said = "> Say hello.\n\nHello!\n\n> "
+
+    def draw(done: list[str]) -> str:
+        if "Enter" not in done:
+            return f"> {''.join(done)}"
+        return "> " if next(looks) < 3 * QUIET else said
+
+    working = typist(Shown(draw), screen_file=tmp_path / "screen")
+    task = asyncio.create_task(working.work())
+    while not (tmp_path / "screen").exists():
+        await asyncio.sleep(0)
+    task.cancel()
+    assert (tmp_path / "screen").read_text(encoding="utf-8") == "Hello!\n"
+
+
+def test_a_note_of_its_session_that_never_reached_the_disk_keeps_no_broker_from_starting(
+    tmp_path: Path,
+) -> None:
+    """The machine lost its power: then nothing is known of what was typed, and the execution is lost."""
+    spool = Spool(tmp_path)
+    spool.session.touch()
+    seat = seat_of(typist(Shown(lambda done: "")), spool)
+    seat.typist = None
+    seat.read_by(cast("Any", None))
+    lost = Ending(state=State.LOST, kind=FailureKind.LOST)
+    assert seat.explain(lost, Stop.ORPHANED, is_final=False).was_typed
 
 
 async def test_a_last_screen_that_cannot_be_kept_changes_no_end(tmp_path: Path) -> None:

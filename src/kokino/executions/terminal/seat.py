@@ -62,9 +62,11 @@ class Seat:
 
     def read_by(self, follow: Follow) -> None:
         """Have the files followed that the CLI writes here; what an earlier broker noted of them counts."""
-        if self.spool.session.exists():
-            noted = json.loads(self.spool.session.read_text(encoding="utf-8"))
-            self._follow(follow, None if noted is None else Path(noted["path"]), noted and noted["beginsAt"])
+        try:
+            noted = json.loads(self.spool.session.read_bytes())
+        except (FileNotFoundError, ValueError):  # not begun, or lost with the machine's power
+            return
+        self._follow(follow, None if noted is None else Path(noted["path"]), noted and noted["beginsAt"])
 
     async def prepare(self, launch: Launch, invocation: Invocation, follow: Follow) -> Launch:
         """The launch in a terminal of its own. Raises `ProcessError` where none can be had."""

@@ -172,12 +172,14 @@ class Typist:
         return now is None or self._idle_processes is None or now <= self._idle_processes
 
     async def _tell_lines(self) -> None:
-        """Hand the answer to whoever follows: once, as one piece of output."""
+        """Hand the answer to whoever follows, once there is one: as one piece of output."""
         reader, file = self.follow.reader, self.screen_file
         if not isinstance(reader, ScreenReader) or file is None or file.exists():
             return
         before = self._before.lines if self._before else ()
         lines = new_lines(before, (await self.looks.terminal.history()).lines, self.prompt)
+        if not lines:
+            return
         file.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
         reader.expect(len(lines))
 

@@ -126,10 +126,10 @@ def new_lines(before: tuple[str, ...], after: tuple[str, ...], prompt: str) -> l
     head = _common(before, after)
     tail = _common(before[head:][::-1], after[head:][::-1])
     found = list(after[head : len(after) - tail])
-    said = {line.strip() for line in prompt.split("\n") if line.strip()}
-    while found and (not found[0].strip() or found[0].strip().lstrip(MARKS).rstrip(MARKS) in said):
+    none = {"", *(line.strip(MARKS) for line in prompt.split("\n"))}
+    while found and found[0].strip(MARKS) in none:
         found.pop(0)
-    while found and not found[-1].strip():
+    while found and not found[-1].strip(MARKS):
         found.pop()
     return found
 
