@@ -84,6 +84,11 @@ class Attempt:
         """False when the CLI has said that it does not know the session."""
         return self.reader.outcome(Exit()).session_is_alive
 
+    @property
+    def has_begun(self) -> bool:
+        """Its CLI was started, or may have been."""
+        return self._spool.stdout.exists()
+
     async def run(self, agent: Agent) -> Ending:
         """Start the CLI and follow it to its end; one that was interrupted before is not started."""
         if self.follow.stop is not None:

@@ -78,6 +78,8 @@ class Conductor:
         """What ends it with this broker; None for one that the next broker goes on with."""
         if self.reader.is_final or self.is_pausing:  # nothing is left to be said or typed in this try
             return None
+        if not self._attempt.has_begun:  # nobody has seen its prompt: the next broker begins with it
+            return None
         if self.execution.mode == Mode.TMUX:
             return self._bound(Tie.TMUX)
         return self._bound(Tie.DIALOGUE) if isinstance(self.reader, Dialogue) else None
