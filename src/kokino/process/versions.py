@@ -90,5 +90,8 @@ def _binary(command: tuple[str, ...], env: Mapping[str, str], cwd: Path) -> Bina
     found = shutil.which(program, path=env.get("PATH", os.defpath))
     if found is None:
         return None
-    about = Path(found).stat()
+    try:
+        about = Path(found).stat()
+    except OSError:  # it is being replaced in this very moment
+        return None
     return command, about.st_mtime, about.st_ino

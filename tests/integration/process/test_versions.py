@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any, cast
 
 import psutil
 import pytest
@@ -53,6 +55,15 @@ async def test_the_version_is_found_in_what_it_says(
 ) -> None:
     """Each CLI writes it in its own way."""
     assert await versions.of(program(tmp_path, f"echo '{says}'"), ENV, tmp_path) == version
+
+
+def test_a_binary_that_is_being_replaced_has_no_version(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Found, and gone in the next moment: the execution that it ran for has ended well all the same."""
+    monkeypatch.setattr(shutil, "which", lambda program, path: str(tmp_path / program))
+    versions = Versions(warden=cast("Any", None), spool=tmp_path)
+    assert versions.known(("cli",), ENV, tmp_path) is None
 
 
 async def test_a_binary_is_asked_once_and_again_when_it_has_changed(
