@@ -93,6 +93,7 @@ CASES = [
             ("in its command", BASH.replace("touch made", f"echo '{said}'")),
         )
     ),
+    Case(why="a tool asks below what was drawn like a box", screen=f"{box()}\n{BASH}", sight=Sight.ASKING),
     Case(
         why="what has scrolled up is no dialog any more",
         screen="\n".join(["Press Enter to continue", *["● said"] * 30]),
@@ -113,6 +114,11 @@ def test_a_screen_of_claude_code(case: Case) -> None:
     """Ready, at work, or asking something."""
     look = ClaudeCodeTerminal().look(case.screen)
     assert (look.sight, look.box, look.keys, look.kind) == (case.sight, case.box, case.keys, case.kind)
+
+
+def test_what_was_pasted_asks_nothing() -> None:
+    """A prompt may quote a tool's question: below the box there is none."""
+    assert ClaudeCodeTerminal().look(box(BASH)).sight is Sight.READY
 
 
 def test_a_tools_question_has_its_answers_by_their_keys() -> None:

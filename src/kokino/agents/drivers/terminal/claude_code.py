@@ -8,7 +8,7 @@ from pathlib import Path
 from kokino.agents.drivers.claude_code import QUIET, session_arguments
 from kokino.agents.drivers.contract import Command, Invocation, Look, Reader, Sight, Surroundings
 from kokino.agents.drivers.session_files import claude_session
-from kokino.agents.drivers.terminal.boxes import MARK, Dialog, box_in, question_in
+from kokino.agents.drivers.terminal.boxes import MARK, Dialog, below_box, box_in, question_in
 from kokino.agents.drivers.terminal.transcript import TranscriptReader
 from kokino.agents.failures import FailureKind
 
@@ -75,9 +75,12 @@ class ClaudeCodeTerminal:
 
 
 def look_at(screen: str) -> Look:
-    """Understand a screen: a question covers the box, and where it works there is a box too."""
+    """Understand a screen: a question covers the box, and where it works there is a box too.
+
+    What was said may look like a box: then the question stands below it, where the box's own has hints alone.
+    """
     box = box_in(screen)
-    if box is None:
+    if box is None or question_in("\n".join(below_box(screen.split("\n"))), ASKS):
         return _covered(screen)
     is_working = WORKS.search(screen.rpartition(MARK)[2]) is not None
     return Look(sight=Sight.WORKING if is_working else Sight.READY, box=box)
