@@ -18,6 +18,7 @@ from kokino.engine.heartbeat import Heartbeat
 from kokino.escalation import policy
 from kokino.escalation.desk import Desk
 from kokino.escalation.repeats import Repeats
+from kokino.executions import retention_store as execution_retention
 from kokino.executions.local import LocalDispatch
 from kokino.executions.probes import Probes
 from kokino.executions.runner import Runner
@@ -199,6 +200,9 @@ def retention(checked: Checked, ground: Ground) -> Retention:
     """What is kept how long."""
     said = checked.storage
     kept = {
+        # Records first: an execution goes when it has none left.
+        execution_retention.RECORDS: said.keep_executions,
+        execution_retention.EXECUTIONS: said.keep_executions,
         telemetry_retention.EVENTS: said.keep_events,
         telemetry_retention.ROLLUPS: said.keep_rollups,
         shadow_retention.COMPARISONS: said.keep_events,

@@ -67,6 +67,12 @@ class StorageSettings(Settings):
         le=LONGEST_AGE,
         description="how long the sums over minutes, hours and days are; what was ever counted stays",
     )
+    keep_executions: Length = Field(
+        timedelta(days=30),
+        ge=timedelta(days=2),
+        le=LONGEST_AGE,
+        description="how long executions are, with their output and what was said in them; 2 days at least",
+    )
     keep_history: Length = Field(
         timedelta(days=400),
         ge=SHORTEST_KEPT,

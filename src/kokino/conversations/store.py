@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
-from sqlalchemy import Connection, delete, func, insert, select
+from sqlalchemy import Connection, delete, exists, func, insert, select
 
 from kokino.conversations.model import Role, Turn
 from kokino.storage.schema import conversations, turns
@@ -49,6 +49,19 @@ def say(
 def unsay(conn: Connection, execution_id: str) -> None:
     """Take back what an execution said that never began."""
     conn.execute(delete(turns).where(turns.c.execution_id == execution_id))
+
+
+def forget_turns(conn: Connection, execution_ids: Collection[str]) -> None:
+    """Delete what was said in these executions."""
+    conn.execute(delete(turns).where(turns.c.execution_id.in_(execution_ids)))
+
+
+def forget_empty(conn: Connection, conversation_ids: Collection[str]) -> None:
+    """Delete those of these conversations in which nothing is said any more."""
+    has_turns = exists().where(turns.c.conversation_id == conversations.c.conversation_id)
+    conn.execute(
+        delete(conversations).where(conversations.c.conversation_id.in_(conversation_ids), ~has_turns)
+    )
 
 
 def latest_of(conn: Connection, agent_id: str) -> str | None:

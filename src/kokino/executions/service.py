@@ -359,7 +359,10 @@ class Executions:
 
 
 def _unknown(execution_id: str) -> NotFound:
-    return NotFound(f"there is no execution {execution_id!r}; GET /executions lists them")
+    return NotFound(
+        f"there is no execution {execution_id!r}; GET /executions lists those that are kept"
+        " (storage.keep_executions)"
+    )
 
 
 async def _rang(bell: asyncio.Event) -> bool:

@@ -290,6 +290,7 @@ turns = Table(
     Column("content", Text, nullable=False),
     Column("said_at", Instant, nullable=False),
     UniqueConstraint("conversation_id", "number"),
+    Index(None, "execution_id"),
 )
 
 # --- telemetry ---------------------------------------------------------------------------------------

@@ -17,6 +17,8 @@ class Shelf:
     table: Table
     #: True of the rows that may go once all from before an instant may.
     is_older: Callable[[datetime], ColumnElement[bool]]
+    #: Deletes what nothing would account for once rows with these keys are gone, in their transaction.
+    with_them: Callable[[Connection, Sequence[Row[Any]]], None] | None = None
 
     @property
     def name(self) -> str:
@@ -30,6 +32,8 @@ class Shelf:
 
     def delete(self, conn: Connection, keys: Sequence[Row[Any]], *, than: datetime) -> None:
         """Delete the rows that `find` has found, but for those that are in use again since then."""
+        if self.with_them is not None:
+            self.with_them(conn, keys)
         columns = [(column, f"key_{column.name}") for column in self.table.primary_key.columns]
         is_it = (column == bindparam(name) for column, name in columns)
         statement = self.table.delete().where(*is_it, self.is_older(than))
