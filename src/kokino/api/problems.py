@@ -22,6 +22,8 @@ log = structlog.get_logger(__name__)
 MEDIA_TYPE = "application/problem+json"
 #: Base of a problem's type; the page lists every word.
 TYPES = "https://kokino.dev/problems/"
+#: So many faults of a request are told: a body has room for a million, each with words to be found for it.
+MOST_FAULTS = 100
 #: How the OpenAPI document tells of every answer that is a problem.
 RESPONSE: dict[str, Any] = {
     "description": "A problem: what happened, and what to do next.",
@@ -123,7 +125,8 @@ def _fields_of(request: Request) -> Collection[str]:
 
 
 def _of_validation(error: RequestValidationError, fields: Collection[str]) -> JSONResponse:
-    faults = [_fault(detail, fields) for detail in causes(error.errors())]
+    found = causes(error.errors())
+    faults = [_fault(detail, fields) for detail in found[:MOST_FAULTS]]
     if any(detail["type"] == "json_invalid" for detail in error.errors()):
         detail = error.errors()[0]
         at = detail["loc"][-1] if len(detail["loc"]) > 1 else 0
@@ -134,7 +137,8 @@ def _of_validation(error: RequestValidationError, fields: Collection[str]) -> JS
             f"the body is not JSON: {said.removesuffix(' at')}, at character {at}",
             errors=faults,
         )
-    named = "; ".join(f"{fault['field']}: {fault['message']}" for fault in faults)
+    more = [f"and {len(found) - MOST_FAULTS:,} more"] if len(found) > MOST_FAULTS else []
+    named = "; ".join([*(f"{fault['field']}: {fault['message']}" for fault in faults), *more])
     return problem(422, "invalid", named, errors=faults)
 
 

@@ -90,6 +90,14 @@ async def test_a_faulty_body_names_every_field(http: httpx.AsyncClient) -> None:
     assert "agentId: is missing" in found["detail"]
 
 
+async def test_of_very_many_faults_the_first_are_told(http: httpx.AsyncClient) -> None:
+    """Words for each of a million would keep every other request waiting."""
+    body = {f"unknown{number}": 1 for number in range(150)}
+    found = assert_problem(await http.post("/body", json=body), 422, "invalid")
+    assert len(found["errors"]) == 100
+    assert found["detail"].endswith("; and 51 more")
+
+
 async def test_a_body_that_is_no_object_is_told_what_it_should_be(http: httpx.AsyncClient) -> None:
     """In the words of JSON, not of a validator."""
     found = assert_problem(await http.post("/body", json=[]), 422, "invalid")

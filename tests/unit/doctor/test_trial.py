@@ -53,6 +53,15 @@ def test_what_a_cli_says_keeps_no_secret() -> None:
     assert "cannot use $OPENAI_API_KEY in /home/agent; run it" in message
 
 
+@pytest.mark.parametrize("code", [0, 1])
+def test_a_command_that_holds_a_secret_is_told_without_it(code: int) -> None:
+    """It stands in what passed as in what failed."""
+    argv = ("codex", "-c", "key=sk-canary-0123456789abcdef", "--version")
+    message = trial.judge(argv, report(b"codex-cli 0.169.0", code=code), 1, {}).message
+    assert message.startswith("`codex -c key=[redacted]")
+    assert "canary" not in message
+
+
 @pytest.mark.parametrize(
     ("said", "told"),
     [
