@@ -30,7 +30,7 @@ async def broker(tmp_path: Path, real_claude: Path) -> AsyncIterator[TestBroker]
 @pytest.fixture
 def claude(broker: TestBroker, tmp_path: Path, claude_env: dict[str, str]) -> Registration:
     """Registers the agent, in one mode or the other."""
-    cwd = tmp_path / "work"
+    cwd = tmp_path / f"w\u00f6rk-{'x' * 200}"  # so long a path has its sessions in a folder of another name
     cwd.mkdir()
     # What it is asked once in a person's life; all other questions are the broker's to answer.
     (Path(claude_env["HOME"]) / ".claude.json").write_text(json.dumps({"hasCompletedOnboarding": True}))
