@@ -16,7 +16,7 @@ import pytest
 
 from kokino.process.client import Warden
 from kokino.process.model import Launch
-from kokino.process.tmux.client import TmuxClient, TmuxFailed
+from kokino.process.tmux.client import TmuxClient, TmuxFailed, TmuxSilent
 from kokino.process.tmux.server import TmuxMissing, TmuxServer
 from kokino.process.tmux.terminal import SIZE, Gone, Screen, Terminal
 from tests.integration.process.box import PATIENCE, Box, ended, is_alive, until
@@ -169,6 +169,22 @@ async def test_a_server_that_was_killed_is_replaced(box: Box, warden: Warden, tm
     with pytest.raises(TmuxFailed, match="gone"):
         await terminal.screen()
     assert (await (await tmux.terminal("a")).screen()).text == ""
+
+
+async def test_a_server_that_hangs_is_replaced(
+    warden: Warden, tmux: TmuxServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else no agent would get a terminal before the broker is restarted."""
+
+    async def run(*words: str) -> tuple[str, ...]:
+        raise TmuxSilent(f"no answer to {words[0]}")
+
+    terminal = await tmux.terminal("a")
+    before = warden.running["tmux"].pid
+    monkeypatch.setattr(terminal.client, "run", run)
+    assert (await (await tmux.terminal("a")).screen()).text == ""
+    assert warden.running["tmux"].pid != before
+    assert not is_alive(before)
 
 
 async def test_a_window_that_somebody_closed_is_made_again(

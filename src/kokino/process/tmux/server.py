@@ -17,7 +17,7 @@ from kokino.errors import ProcessError
 from kokino.process.client import Warden
 from kokino.process.model import Launch
 from kokino.process.tmux import holder
-from kokino.process.tmux.client import TmuxClient, TmuxFailed
+from kokino.process.tmux.client import TmuxClient, TmuxFailed, TmuxSilent
 from kokino.process.tmux.terminal import SIZE, Terminal
 
 log = structlog.get_logger(__name__)
@@ -85,11 +85,12 @@ class TmuxServer:
         async with self._opening:
             if self._client is None or self._client.gone.is_set():
                 await self._start()
-            terminal = self._terminals.get(agent_id)
-            if terminal is not None and await terminal.gone() is None:
-                await terminal.renew()
-                return terminal
-            return await self._open(agent_id)
+            try:
+                return await self._renewed(agent_id)
+            except TmuxSilent as error:  # no terminal of it can be worked any more, whoever's it is
+                log.warning("the tmux server hangs; another one takes its place", reason=str(error))
+                await self._start()
+                return await self._open(agent_id)
 
     def shown(self, agent_id: str) -> Terminal | None:
         """The agent's terminal as it is; None where it has had none."""
@@ -110,6 +111,13 @@ class TmuxServer:
         self._terminals.clear()
         if client is not None:
             await client.close()
+
+    async def _renewed(self, agent_id: str) -> Terminal:
+        terminal = self._terminals.get(agent_id)
+        if terminal is None or await terminal.gone() is not None:
+            return await self._open(agent_id)
+        await terminal.renew()
+        return terminal
 
     async def _open(self, agent_id: str) -> Terminal:
         client = self._client
