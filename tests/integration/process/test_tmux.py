@@ -174,17 +174,20 @@ async def test_a_server_that_was_killed_is_replaced(box: Box, warden: Warden, tm
 async def test_a_server_that_hangs_is_replaced(
     warden: Warden, tmux: TmuxServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Else no agent would get a terminal before the broker is restarted."""
+    """Else no agent would get a terminal any more. And nothing that was on its way is left."""
 
     async def run(*words: str) -> tuple[str, ...]:
         raise TmuxSilent(f"no answer to {words[0]}")
 
     terminal = await tmux.terminal("a")
+    prompt = tmux.folder / "kokino3.paste"
+    prompt.touch()
     before = warden.running["tmux"].pid
     monkeypatch.setattr(terminal.client, "run", run)
     assert (await (await tmux.terminal("a")).screen()).text == ""
     assert warden.running["tmux"].pid != before
     assert not is_alive(before)
+    assert not prompt.exists()
 
 
 async def test_a_window_that_somebody_closed_is_made_again(

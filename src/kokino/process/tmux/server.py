@@ -18,7 +18,7 @@ from kokino.process.client import Warden
 from kokino.process.model import Launch
 from kokino.process.tmux import holder
 from kokino.process.tmux.client import TmuxClient, TmuxFailed, TmuxSilent
-from kokino.process.tmux.terminal import SIZE, Terminal
+from kokino.process.tmux.terminal import PASSED, SIZE, Terminal
 
 log = structlog.get_logger(__name__)
 
@@ -159,7 +159,9 @@ class TmuxServer:
         with suppress(ProcessError):
             await self.warden.stop(LAUNCH, grace=timedelta(seconds=1))
             await self.warden.ended(LAUNCH)
-        self.socket.unlink(missing_ok=True)
+        # What a broker that was killed had on its way: the prompt of an agent, say.
+        for left in (self.socket, *(file for kind in PASSED for file in self.folder.glob(f"{OWN}*.{kind}"))):
+            left.unlink(missing_ok=True)
 
     async def _listens(self) -> None:
         for _ in range(TRIES):

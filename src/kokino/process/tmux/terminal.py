@@ -14,6 +14,8 @@ from kokino.process.tmux.client import TmuxClient, TmuxFailed, TmuxSilent
 SIZE = (160, 50)
 #: How often the holder is asked whether it has let go of its terminal, and how long that may take.
 PAUSE, TRIES = 0.01, 1000
+#: What is passed on by a file, as its name ends.
+PASSED = PASTE, SCREEN = "paste", "screen"
 _FIELDS = "#{pane_id} #{pane_pid} #{pane_tty}"
 
 
@@ -88,7 +90,7 @@ class Terminal:
     async def paste(self, text: str) -> None:
         """Put a text in as one bracketed paste, whatever its size; nothing in it can act as a key."""
         async with self._passing:
-            file = self._file("paste")
+            file = self._file(PASTE)
             await asyncio.to_thread(_write, file, pasteable(text))
             try:
                 await self._leave_modes()
@@ -113,7 +115,7 @@ class Terminal:
 
     async def _captured(self, *part: str) -> bytes:
         """By a file: what an agent writes must not come between the answers of tmux."""
-        file = self._file("screen")
+        file = self._file(SCREEN)
         await self.client.run("capture-pane", "-J", *part, "-b", self._name, "-t", self._pane)
         try:
             await self.client.run("save-buffer", "-b", self._name, str(file))
