@@ -1,6 +1,6 @@
 """The lines of tmux's control mode, read and written; see CONTROL MODE in tmux(1).
 
-What a program writes to its terminal never comes by this way: a screen is saved to a file (`client.py`), so
+What a program writes to its terminal never comes by this way: a screen is saved to a file (`terminal.py`), so
 nothing that an agent shows can pass for an answer of tmux.
 """
 
@@ -13,9 +13,6 @@ from kokino.errors import ProcessError
 
 #: ``%begin 1363006971 2 1``: time, number and flags of a command; its ``%end`` or ``%error`` repeats them.
 _GUARD = re.compile(rb"%(begin|end|error) (\d+ \d+ \d+)")
-#: ``%output %0 text``; bytes below a space, and the backslash, stand as three octal digits.
-_OUTPUT = re.compile(rb"%output (%\d+) (.*)", re.DOTALL)
-_OCTAL = re.compile(rb"\\([0-7]{3})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,29 +25,13 @@ class Reply:
 
 
 @dataclass(frozen=True, slots=True)
-class Output:
-    """A pane's program wrote something."""
-
-    pane: str
-    data: bytes
-
-
-@dataclass(frozen=True, slots=True)
 class Exit:
     """The client is being detached, or the server is gone."""
 
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Notice:
-    """Anything else that tmux tells unasked."""
-
-    name: str
-    rest: str
-
-
-Message = Reply | Output | Exit | Notice
+Message = Reply | Exit
 
 
 @dataclass(slots=True)
@@ -87,15 +68,10 @@ class Parser:
         self._lines.clear()
 
 
-def _told(line: bytes) -> Message | None:
-    if output := _OUTPUT.fullmatch(line):
-        return Output(
-            output[1].decode(), _OCTAL.sub(lambda found: bytes([int(found[1], 8) & 255]), output[2])
-        )
+def _told(line: bytes) -> Exit | None:
+    """What it tells unasked: of windows, of other clients. Only its leave matters here."""
     name, _, rest = line.decode("utf-8", "replace").partition(" ")
-    if not name.startswith("%"):
-        return None  # the escape sequence that -CC begins and ends with, or a message for a person
-    return Exit(rest) if name == "%exit" else Notice(name[1:], rest)
+    return Exit(rest) if name == "%exit" else None
 
 
 def command_line(*words: str) -> bytes:
