@@ -10,6 +10,7 @@ from kokino.agents.drivers.contract import Exit, Interactive, Sight
 from kokino.agents.drivers.registry import CLIS
 from kokino.agents.drivers.terminal.boxes import MARK, below_box, box_in
 from kokino.agents.drivers.terminal.claude_code import ClaudeCodeTerminal
+from kokino.agents.drivers.terminal.questions import is_menu_on
 from kokino.agents.drivers.terminal.registry import form_of
 from kokino.agents.drivers.terminal.screen import ScreenReader, new_lines
 from kokino.agents.failures import FailureKind
@@ -162,6 +163,21 @@ BEFORE = ("Some CLI 1.0", "", "╭────╮", "│ >  │", "╰───�
 def test_the_answer_is_what_came_to_the_screen(after: tuple[str, ...], told: list[str]) -> None:
     """Without the frame, the box and the prompt that was sent."""
     assert new_lines(BEFORE, after, "add it\n") == told
+
+
+@pytest.mark.parametrize(
+    ("screen", "is_menu"),
+    [
+        ("Proceed?\n\u203a 1. Yes\n  2. No", True),
+        ("\u2022 1. First do this.\n  2. Then that. Would you like to go on?\n\n> ", False),
+        ("> 1. a list that was quoted\n> 2. with its marks", False),
+        ("\n".join(["\u203a 1. Yes", "  2. No", *["said later"] * 20]), False),
+    ],
+    ids=["one answer is marked", "a list behind a bullet", "a quotation", "what was chosen long ago"],
+)
+def test_a_choice_is_told_from_an_answer(screen: str, is_menu: bool) -> None:
+    """Lists and questions are answers, too."""
+    assert is_menu_on(screen) is is_menu
 
 
 def test_a_screen_reader_is_done_when_all_lines_are_in() -> None:

@@ -161,6 +161,26 @@ async def test_a_silence_without_an_answer_is_no_end(tmp_path: Path) -> None:
     assert (tmp_path / "screen").read_text(encoding="utf-8") == "Hello!\n"
 
 
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize(
+    "asked",
+    [
+        "  Would you like to run this command?\n\n  $ touch made\n\n\u203a 1. Yes, proceed (y)\n  2. No (esc)",
+        "│ Allow execution of: 'touch made'?  │\n│ \u25cf 1. Yes, allow once  │\n│   2. No  │",
+    ],
+    ids=["as Codex asks", "as Gemini CLI asks"],
+)
+async def test_a_question_that_nobody_answers_is_no_answer(tmp_path: Path, asked: str) -> None:
+    """It stands still, and nothing was done: that is no success."""
+    shown = Shown(lambda done: asked if "Enter" in done else f"> {''.join(done)}")
+    working = typist(shown, screen_file=tmp_path / "screen")
+    await working.work()
+    assert working.trouble is not None
+    assert working.trouble.kind is FailureKind.PERMISSION
+    assert "touch made" in working.trouble.message
+    assert not (tmp_path / "screen").exists()
+
+
 def test_a_note_of_its_session_that_never_reached_the_disk_keeps_no_broker_from_starting(
     tmp_path: Path,
 ) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from kokino.agents.drivers.contract import Look, Sight
 from kokino.agents.drivers.terminal.boxes import below_box
+from kokino.agents.drivers.terminal.questions import is_menu_on
 from kokino.agents.drivers.terminal.screen import ScreenReader, new_lines
 from kokino.agents.failures import FailureKind
 from kokino.executions.ending import Stop
@@ -33,6 +34,8 @@ UNTIL_SENT, ENTERS = 8, 8
 QUIET = 50
 #: Tries to leave, and looks after each: then its tree is ended.
 LEAVES, UNTIL_LEFT = 3, 15
+
+ASKED = "it asks for a choice, and in tmux nobody answers a CLI whose screen is not known"
 
 
 @dataclass(slots=True)
@@ -137,7 +140,7 @@ class Typist:
             quiet += 1
             if quiet >= QUIET and self._are_tools_done():
                 if self._is_blind:
-                    await self._tell_lines()
+                    await self._tell_lines(screen)
                 elif look.sight is Sight.READY:
                     self.follow.settle()  # it waits for a prompt, whatever its records leave open
 
@@ -171,11 +174,13 @@ class Typist:
         now = self.processes()
         return now is None or self._idle_processes is None or now <= self._idle_processes
 
-    async def _tell_lines(self) -> None:
+    async def _tell_lines(self, shown: Screen) -> None:
         """Hand the answer to whoever follows, once there is one: as one piece of output."""
         reader, file = self.follow.reader, self.screen_file
         if not isinstance(reader, ScreenReader) or file is None or file.exists():
             return
+        if is_menu_on(shown.text):
+            raise Stranded(FailureKind.PERMISSION, f"{ASKED}; its screen: {quoted(shown.text)}")
         before = self._before.lines if self._before else ()
         lines = new_lines(before, (await self.looks.terminal.history()).lines, self.prompt)
         if not lines:

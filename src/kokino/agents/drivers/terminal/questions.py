@@ -1,7 +1,7 @@
 """Whether a screen of which nothing is known asks something: then no prompt may be typed there.
 
 What a CLI begins with is a question for a person: trust in a folder, a login. A prompt and an Enter would
-answer it.
+answer it. What it asks later, a permission, must not be taken for its answer.
 """
 
 from __future__ import annotations
@@ -19,6 +19,12 @@ _CHOICE = re.compile(
     rf"^[\s│┃|]*(?:{_MARKED}\s*\d+[.)]\s|[(\[]\s*[\u25cf\u2022*x]\s*[)\]]\s|[\u25cf\u25c9]\s*(?:yes|no)\b)",
     _FLAGS,
 )
+#: ``> 1. Yes`` above ``2. No`` without a mark. Here a bullet marks nothing: answers have lists, too.
+_MENU = re.compile(
+    r"^[\s│┃|]*[\u276f\u203a>\u25b6\u25cf]\s*\d[.)]\s(?s:.*?)^[\s│┃|]*\d[.)]\s", re.MULTILINE
+)
+#: So many of the lowest lines may be a menu; what stands above was said before.
+LOWEST = 15
 #: What is asked, in words.
 _WORDS = re.compile(
     r"do you (?:want|wish|trust)\b|would you like to\b|\btrust (?:the|this|these) (?:files|folder|director)"
@@ -41,6 +47,15 @@ def question_on(screen: str) -> Look | None:
     if _CHOICE.search(screen) or _WORDS.search(screen):
         return _hopeless(FailureKind.PROTOCOL, "it asks something before it takes a prompt")
     return None
+
+
+def is_menu_on(screen: str) -> bool:
+    """Whether a screen that stands still waits for a choice: no answer of a CLI, however it reads.
+
+    Its words are not looked at, for an answer may end with a question.
+    """
+    lines = [line for line in screen.split("\n") if line.strip()]
+    return _MENU.search("\n".join(lines[-LOWEST:])) is not None
 
 
 def _hopeless(kind: FailureKind, says: str) -> Look:
