@@ -165,7 +165,7 @@ async def test_a_silence_without_an_answer_is_no_end(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "asked",
     [
-        "  Would you like to run this command?\n\n  $ touch made\n\n\u203a 1. Yes, proceed (y)\n  2. No (esc)",
+        "  Would you like to run this command?\n\n  $ touch made\n\n\u203a 1. Yes (y)\n  2. No (esc)",
         "│ Allow execution of: 'touch made'?  │\n│ \u25cf 1. Yes, allow once  │\n│   2. No  │",
     ],
     ids=["as Codex asks", "as Gemini CLI asks"],

@@ -20,9 +20,7 @@ _CHOICE = re.compile(
     _FLAGS,
 )
 #: ``> 1. Yes`` above ``2. No`` without a mark. Here a bullet marks nothing: answers have lists, too.
-_MENU = re.compile(
-    r"^[\s│┃|]*[\u276f\u203a>\u25b6\u25cf]\s*\d[.)]\s(?s:.*?)^[\s│┃|]*\d[.)]\s", re.MULTILINE
-)
+_MENU = re.compile(r"^[\s│┃|]*[\u276f\u203a>\u25b6\u25cf]\s*\d[.)]\s(?s:.*?)^[\s│┃|]*\d[.)]\s", re.MULTILINE)
 #: So many of the lowest lines may be a menu; what stands above was said before.
 LOWEST = 15
 #: What is asked, in words.
