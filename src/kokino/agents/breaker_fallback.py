@@ -63,13 +63,13 @@ class BreakerFallbacks:
 
     def _wanted(self, conn: Connection) -> list[tuple[Agent, Circuit]]:
         opened = circuit_store.not_closed(conn)
-        forced = traffic_store.forced(conn) if opened else {}
         found = ((store.get(conn, agent_id), circuit) for (agent_id, _), circuit in opened.items())
         return [
             (agent, circuit)
             for agent, circuit in found
             if agent is not None
-            and agent.agent_id not in forced
+            # Who goes elsewhere already goes where somebody has said, of it or of its CLI type.
+            and not traffic_store.holding(conn, agent)
             and wants_fallback(agent, circuit, self._cli_types)
             and fallbacks.fault_in(conn, agent, agent.fallback, self._cli_types) is None
         ]

@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection
 
-from kokino.agents import lock_store, roster, session_store, store, traffic_store
+from kokino.agents import circuit_store, lock_store, roster, session_store, store, traffic_store
+from kokino.agents.breaker import Circuit, CircuitState
+from kokino.agents.breaker_fallback import BreakerFallbacks
 from kokino.agents.model import Agent, CliType, Fallback, Limits, Pause, Scope, Session, Source
 from kokino.agents.service import Agents
 from kokino.barrier import Faults
@@ -340,6 +342,22 @@ async def test_an_agent_that_changes_its_cli_type_is_sent_round_the_old_one_no_m
     assert await put(replace(first, model="other")) == {"a"}
     assert await put(replace(first, cli_type="codex", fallback=None)) == set()
     assert (await events(storage))[-1] == ("FALLBACK_DISABLED", "kokino: it runs on codex now")
+
+
+async def test_a_circuit_breaker_sends_nobody_elsewhere_who_goes_round_its_cli_type(
+    service: Agents, storage: Storage
+) -> None:
+    """An execution that began before may open it after: the agent goes where somebody has said."""
+    opened = Circuit(agent_id="a", cli_type="claude", state=CircuitState.OPEN, failures=5, opened_at=NOW)
+    await service.register(agent("a", fallback=None, breaker_fallback=True), vouch=anything)
+    await service.disable("claude", reason="it hangs", target="codex", by="ada", vouch=anything)
+    await storage.write(lambda conn: circuit_store.put(conn, opened))
+    module = BreakerFallbacks(storage, CLI_TYPES, first_probe=timedelta(minutes=1), on_change=lambda: None)
+    await module.run(NOW)
+    assert await storage.read(traffic_store.forced) == {}
+    await storage.write(lambda conn: traffic_store.enable(conn, "claude"))
+    await module.run(NOW)
+    assert set(await storage.read(traffic_store.forced)) == {"a"}
 
 
 async def test_a_pause_leaves_events_of_its_scope(service: Agents, storage: Storage) -> None:
