@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shlex
+import signal
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import partial
@@ -46,7 +47,10 @@ def examine(home: Path, environment: Mapping[str, str], *, cli: str | None, now:
         found = selfcheck.check(folder, spool=home / "broker" / "spool")
         return _answer(_faulty(error, home), found, None, now)
     found = self_check(checked, folder)()
-    diagnoses = asyncio.run(diagnose(checked, cli=cli, now=now))
+    try:
+        diagnoses = asyncio.run(diagnose(checked, cli=cli, now=now))
+    except asyncio.CancelledError:  # as a shell tells of a program that SIGTERM has ended
+        raise SystemExit(128 + signal.SIGTERM) from None
     file = checked.config.file or f"no {FILE_NAME} in {home}, so the defaults"
     good = Check(name="configuration", passed=True, message=f"good: {file}")
     machine = look_at_machine(checked.environment, found.tier)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import tempfile
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -54,18 +55,32 @@ async def _examiner(checked: Checked) -> AsyncIterator[Examiner]:
     """One with a warden of its own, which is gone afterwards with all that it ran."""
     with tempfile.TemporaryDirectory(prefix="kokino-", dir=_room()) as name:
         folder = Path(name)
-        warden = await Warden.attach(folder, hold=HOLD)
-        try:
-            yield Examiner(
-                settings=checked.doctor,
-                environment=checked.environment,
-                home=checked.config.home,
-                warden=warden,
-                spool=folder / "spool",
-                ask=None,
-            )
-        finally:
-            await warden.close()
+        with _ended_in_order():
+            warden = await Warden.attach(folder, hold=HOLD)
+            try:
+                yield Examiner(
+                    settings=checked.doctor,
+                    environment=checked.environment,
+                    home=checked.config.home,
+                    warden=warden,
+                    spool=folder / "spool",
+                    ask=None,
+                )
+            finally:
+                await warden.close()
+
+
+@contextmanager
+def _ended_in_order() -> Iterator[None]:
+    """What SIGINT does, SIGTERM does too, as that of ``timeout``: the task is cancelled."""
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    assert task is not None  # noqa: S101 - a coroutine is run by one
+    with suppress(RuntimeError, ValueError):  # not in the first thread: signals are somebody else's there
+        loop.add_signal_handler(signal.SIGTERM, task.cancel)
+    try:
+        yield
+    finally:
+        loop.remove_signal_handler(signal.SIGTERM)
 
 
 def _room() -> str:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from kokino.app.examine import examine
 from kokino.app.settings import Checked, check
 from kokino.app.tryout import diagnose
 from kokino.config import FILE_NAME, load
 from kokino.doctor.model import Check
 
+ENVIRONMENT = {"PATH": "/usr/bin:/bin"}
 NOW = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
 TOOL = '[cli_types.factory-droid]\ncommand = ["{tool}"]\n'
 
@@ -24,7 +27,7 @@ def checked(tmp_path: Path) -> Checked:
     tool.write_text("#!/bin/sh\necho 0.215.0\n")
     tool.chmod(0o755)
     (tmp_path / FILE_NAME).write_text(TOOL.format(tool=tool))
-    return check(load(tmp_path), {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path)}, now=NOW)
+    return check(load(tmp_path), {**ENVIRONMENT, "HOME": str(tmp_path)}, now=NOW)
 
 
 async def tried(checked: Checked) -> Check:
@@ -42,6 +45,21 @@ async def test_a_long_folder_for_temporary_files_keeps_nobody_from_trying(
     long.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(long))
     assert "told 0.215.0 in" in (await tried(checked)).message
+
+
+@pytest.mark.usefixtures("checked")
+def test_a_command_that_is_told_to_end_leaves_nothing_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As by ``timeout``, while a CLI hangs."""
+    (tmp_path / "tool").write_text(f"#!/bin/sh\nkill -TERM {os.getpid()}\nexec sleep 60\n")
+    room = tmp_path / "room"
+    room.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(room))
+    with pytest.raises(SystemExit) as ended:
+        examine(tmp_path, ENVIRONMENT, cli="droid", now=NOW)
+    assert ended.value.code == 143
+    assert list(room.iterdir()) == []
 
 
 async def test_without_a_warden_it_is_said_that_nothing_was_tried(
