@@ -142,27 +142,32 @@ def test_what_is_printed_below_the_box_is_told_apart() -> None:
     assert box_in("") is None
 
 
-BEFORE = ("Some CLI 1.0", "", "╭────╮", "│ >  │", "╰────╯", "model: x")
+BEFORE = ("Some CLI 1.0", "", "╭────╮", "│ > type here │", "╰────╯", "model: x", "", "", "")
+TYPED = (*BEFORE[:3], "│ > add it │", *BEFORE[4:])
+#: A screen that is not full has fewer empty lines below when something came to it.
+BOTTOM = BEFORE[2:7]
 
 
 @pytest.mark.parametrize(
     ("after", "told"),
     [
-        (("Some CLI 1.0", "", "> add it", "", "Done.", "  twice", "", *BEFORE[2:]), ["Done.", "  twice"]),
+        (("Some CLI 1.0", "", "> add it", "", "Done.", "  twice", "", *BOTTOM), ["Done.", "  twice"]),
         (("Some CLI 1.0", "", "Done.", *BEFORE[2:5], "model: y"), ["Done.", *BEFORE[2:5], "model: y"]),
+        (("Some CLI 1.0", "", "> add it", "", "Done.", "", *TYPED[2:]), ["Done."]),
         (BEFORE, []),
-        ((*BEFORE[:1], "> add it", "│ >", *BEFORE[2:]), []),
+        (("Some CLI 1.0", "", "> add it", "│ >", *BOTTOM), []),
     ],
     ids=[
         "between what stood there before",
         "a bottom line that changes stays",
+        "a box that keeps what was typed",
         "nothing came",
         "nothing but the prompt and an empty box",
     ],
 )
 def test_the_answer_is_what_came_to_the_screen(after: tuple[str, ...], told: list[str]) -> None:
     """Without the frame, the box and the prompt that was sent."""
-    assert new_lines(BEFORE, after, "add it\n") == told
+    assert new_lines(BEFORE, TYPED, after, "add it\n") == told
 
 
 @pytest.mark.parametrize(

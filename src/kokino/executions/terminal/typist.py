@@ -35,6 +35,7 @@ QUIET = 50
 #: Tries to leave, and looks after each: then its tree is ended.
 LEAVES, UNTIL_LEFT = 3, 15
 
+NOTHING = Screen(())
 ASKED = "it asks for a choice, and in tmux nobody answers a CLI whose screen is not known"
 
 
@@ -54,8 +55,9 @@ class Typist:
     trouble: Stranded | None = None
     #: The prompt was put in, or may have been: it must not be put in a second time.
     was_typed: bool = False
-    #: What it showed before its answer.
-    _before: Screen | None = None
+    #: What it showed before the prompt was put in, and before it was sent.
+    _empty: Screen = NOTHING
+    _typed: Screen = NOTHING
     _idle_processes: int | None = None
 
     async def work(self) -> None:
@@ -91,7 +93,7 @@ class Typist:
 
     async def _send(self, ready: Ready) -> None:
         """Paste the prompt and press Enter, until it has left the box."""
-        self.was_typed, self._before = True, ready.screen
+        self.was_typed, self._empty = True, ready.screen
         await self.looks.terminal.paste(self._as_text())
         screen = pasted = await self._steady_after(ready.screen)
         has_box = True
@@ -108,7 +110,7 @@ class Typist:
 
     async def _enter(self) -> None:
         if self._is_blind:
-            self._before = await self.looks.terminal.history()
+            self._typed = await self.looks.terminal.history()
         await self.looks.terminal.keys("Enter")
 
     async def _steady_after(self, before: Screen) -> Screen:
@@ -181,8 +183,8 @@ class Typist:
             return
         if is_menu_on(shown.text):
             raise Stranded(FailureKind.PERMISSION, f"{ASKED}; its screen: {quoted(shown.text)}")
-        before = self._before.lines if self._before else ()
-        lines = new_lines(before, (await self.looks.terminal.history()).lines, self.prompt)
+        after = await self.looks.terminal.history()
+        lines = new_lines(self._empty.lines, self._typed.lines, after.lines, self.prompt)
         if not lines:
             return
         file.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")

@@ -118,20 +118,30 @@ class ScreenForm:
         return question_on(screen) or Look(sight=Sight.UNCLEAR)
 
 
-def new_lines(before: tuple[str, ...], after: tuple[str, ...], prompt: str) -> list[str]:
+def new_lines(
+    empty: tuple[str, ...], typed: tuple[str, ...], after: tuple[str, ...], prompt: str
+) -> list[str]:
     """The lines of a screen that came to it: without what stood above and below, and without the prompt.
 
-    What is drawn at the bottom (a box, a status line) stands there before and after.
+    `typed` stood there before Enter, `empty` before the prompt was put in: what is drawn at the bottom, a box
+    and a status line, stands in the one or the other as it does `after`, and some empty lines beneath it.
     """
-    head = _common(before, after)
-    tail = _common(before[head:][::-1], after[head:][::-1])
-    found = list(after[head : len(after) - tail])
+    empty, typed, after = _ended(empty), _ended(typed), _ended(after)
+    came = after[_common(typed, after) :]
+    tail = max(_common(below[::-1], came[::-1]) for below in (empty, typed))
+    found = list(came[: len(came) - tail])
     none = {"", *(line.strip(MARKS) for line in prompt.split("\n"))}
     while found and found[0].strip(MARKS) in none:
         found.pop(0)
     while found and not found[-1].strip(MARKS):
         found.pop()
     return found
+
+
+def _ended(lines: tuple[str, ...]) -> tuple[str, ...]:
+    """Without the empty lines at its end."""
+    last = max((at for at, line in enumerate(lines) if line.strip()), default=-1)
+    return lines[: last + 1]
 
 
 def _common(one: tuple[str, ...], other: tuple[str, ...]) -> int:
