@@ -7,7 +7,8 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
-from kokino.agents import circuit_store, circuits, fallbacks, store, traffic_store
+from kokino.agents import circuit_store, circuits, fallbacks, session_store, store, traffic_store
+from kokino.agents.askers import asking, named
 from kokino.agents.model import Agent, Source
 from kokino.telemetry import store as telemetry
 from kokino.telemetry.model import Event, EventType
@@ -19,6 +20,10 @@ def remove(conn: Connection, agent: Agent, *, reason: str, now: datetime) -> Non
     circuit_store.forget(conn, agent.agent_id)
     traffic_store.clear(conn, agent.agent_id)
     store.forget(conn, agent.agent_id)
+    # Who asks for it has its environment, secrets and all.
+    asks = asking(named(agent.cli_type, agent.agent_id))
+    session_store.forget(conn, asks)
+    store.forget(conn, asks)
     telemetry.append(
         conn,
         Event(

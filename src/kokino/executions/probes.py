@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from functools import partial
-from hashlib import sha256
 from pathlib import Path
 
 import structlog
@@ -14,8 +13,9 @@ from sqlalchemy import Connection
 
 from kokino.agents import fallbacks, session_store, traffic_store
 from kokino.agents import store as agent_store
+from kokino.agents.askers import asking, named
 from kokino.agents.breaker_fallback import BREAKER
-from kokino.agents.model import PROBE_AGENT, Agent, CliType, Fallback, Limits, Scope, Source, account_of
+from kokino.agents.model import Agent, CliType, Fallback, Limits, Scope, Source, account_of
 from kokino.barrier import Barrier
 from kokino.clock import Clock
 from kokino.errors import Conflict, Invalid, NotFound
@@ -35,8 +35,6 @@ LONGEST = timedelta(minutes=15)
 SETTLED = timedelta(hours=1)
 #: Good probes in a row after which it may be used again, where no number is configured: two can be luck.
 WANTED = 3
-#: Characters of an agent's id.
-LONGEST_ID = 128
 #: Says little, costs little, and any model that works can do it.
 PROMPT = "Reply with the single word OK."
 #: A login that works answers long before.
@@ -123,7 +121,7 @@ class Probes:
         if fallback.cli_type not in self._cli_types:
             gone = f"there is no CLI type {fallback.cli_type!r} any more"
             raise Invalid(f"{_what(fallback)} cannot be asked: {gone}; configure it again")
-        cwd = await self._own_folder(_name(fallback.cli_type, fallback.agent_id))
+        cwd = await self._own_folder(named(fallback.cli_type, fallback.agent_id))
         started = await self._storage.write(lambda conn: self._begin(conn, fallback, cwd))
         self._executions.dispatch.wake()
         return started
@@ -180,11 +178,11 @@ class Probes:
 
     def _agent(self, conn: Connection, cli_type: str, agent_id: str | None, cwd: Path) -> Agent:
         """The broker's own agent that asks: like that agent, or one of them; in a folder of its own."""
-        named = agent_store.get(conn, agent_id) if agent_id else None
-        like = named or _example(conn, cli_type)
+        own = agent_store.get(conn, agent_id) if agent_id else None
+        like = own or _example(conn, cli_type)
         env = like.env if like else {}
         return Agent(
-            agent_id=asking(_name(cli_type, agent_id)),
+            agent_id=asking(named(cli_type, agent_id)),
             cli_type=cli_type,
             cwd=cwd,
             model=like.model if like else None,
@@ -195,17 +193,6 @@ class Probes:
             source=Source.BROKER,
             registered_at=self._clock.now(),
         )
-
-
-def asking(name: str) -> str:
-    """The id of the broker's agent that asks; one that would be too long ends in a mark of the whole."""
-    whole = f"{PROBE_AGENT}{name}"
-    return whole if len(whole) <= LONGEST_ID else f"{whole[:111]}-{sha256(name.encode()).hexdigest()[:16]}"
-
-
-def _name(cli_type: str, agent_id: str | None) -> str:
-    """What its folder, and the broker's agent that asks, are called after."""
-    return cli_type if agent_id is None else f"agent.{agent_id}"
 
 
 def _what(fallback: Fallback) -> str:

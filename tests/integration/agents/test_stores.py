@@ -12,13 +12,14 @@ import pytest
 from sqlalchemy import Connection
 
 from kokino.agents import circuit_store, lock_store, roster, session_store, store, traffic_store
+from kokino.agents.askers import asking
 from kokino.agents.breaker import Circuit, CircuitState
 from kokino.agents.breaker_fallback import BreakerFallbacks
 from kokino.agents.model import Agent, CliType, Fallback, Limits, Pause, Scope, Session, Source
 from kokino.agents.service import Agents
 from kokino.barrier import Faults
 from kokino.errors import Conflict, Invalid, NotFound
-from kokino.executions.probes import Probes, asking
+from kokino.executions.probes import Probes
 from kokino.storage import Storage
 from kokino.telemetry import store as telemetry
 from kokino.testing.clock import ManualClock
@@ -61,14 +62,18 @@ async def test_putting_again_changes_it_but_not_when_it_was_registered(storage: 
 
 
 async def test_the_file_rules_its_own_agents_and_leaves_the_apis_alone(storage: Storage) -> None:
-    """What it no longer names goes; what was registered stays; the broker's own are in no list."""
+    """What it no longer names goes, with who asks for it; what was registered stays; no list has ours."""
     first = [agent("a", source=Source.CONFIG), agent("b", source=Source.CONFIG)]
-    for one in (agent("api"), agent("probe.claude", source=Source.BROKER)):
+    for one in (
+        agent("api"),
+        *(agent(name, source=Source.BROKER) for name in ("probe.claude", "probe.agent.a")),
+    ):
         await storage.write(lambda conn, one=one: store.put(conn, one))  # type: ignore[misc]
     await storage.write(lambda conn: roster.take_configured(conn, first, now=NOW))
     await storage.write(lambda conn: roster.take_configured(conn, first[1:], now=NOW))
     assert [one.agent_id for one in await storage.read(store.everyone)] == ["api", "b"]
     assert await storage.read(lambda conn: store.get(conn, "probe.claude")) is not None
+    assert await storage.read(lambda conn: store.get(conn, "probe.agent.a")) is None
 
 
 async def test_agents_are_listed_in_pages_by_id(storage: Storage) -> None:
