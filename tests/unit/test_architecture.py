@@ -37,7 +37,7 @@ CLI_STARTERS = frozenset(
     {
         "cli/serve.py",
         "cli/demo.py",
-        "cli/findings.py",
+        "cli/facts.py",
         "cli/rules.py",
         "cli/config.py",
         "cli/export.py",

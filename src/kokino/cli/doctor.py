@@ -13,7 +13,8 @@ from rich.table import Table
 from rich.text import Text
 
 from kokino.cli.client import DEFAULT_URL, Url
-from kokino.cli.findings import Finding, State, asked, findings_of
+from kokino.cli.facts import asked
+from kokino.cli.findings import Finding, State, findings_of
 from kokino.cli.terminal import console, counted, plain, table
 
 STYLES = {State.OK: "green", State.WARNING: "yellow", State.FAILED: "bold red"}
