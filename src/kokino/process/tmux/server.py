@@ -99,11 +99,11 @@ class TmuxServer:
 
     async def forget(self, agent_id: str) -> None:
         """End the terminal of an agent that is no more, with whatever runs in it."""
-        async with self._opening:
-            terminal = self._terminals.pop(agent_id, None)
-            if terminal is not None:
-                with suppress(TmuxFailed):  # it is gone already
-                    await terminal.client.run("kill-session", "-t", terminal.session)
+        # Not behind those that are being opened: a server that hangs must keep nobody from removing an agent.
+        terminal = self._terminals.pop(agent_id, None)
+        if terminal is not None:
+            with suppress(TmuxFailed):  # it is gone already
+                await terminal.client.run("kill-session", "-t", terminal.session)
 
     async def close(self) -> None:
         """Let go of the server; the warden ends it."""
