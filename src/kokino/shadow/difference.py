@@ -29,9 +29,13 @@ def difference(
 
     `files` is a diff of the files, where there is one; otherwise they are listed.
     """
+    hidden = [one for one in secrets if len(one) >= SECRET]
     told = _files(tmux.changed, headless.changed) if files is None else files.splitlines()
-    lines = [*_outcomes(tmux, headless), *told, *_texts(tmux, headless)]
-    hidden = sorted((one for one in secrets if len(one) >= SECRET), key=len, reverse=True)
+    # Before they are wrapped: a secret in two lines would not be known again.
+    texts = [redacted(side.content, hidden) for side in (tmux, headless)]
+    lines = [*_outcomes(tmux, headless), *told, *_texts(*texts)]
+    if texts[0] == texts[1] and tmux.content != headless.content:
+        lines.append("… the answers differ in secrets alone, which are not shown")
     whole = redacted(storable("\n".join(lines)), hidden)
     if len(whole) <= LONGEST:
         return whole
@@ -66,8 +70,8 @@ def _said(changed: Changed, path: str) -> str:
     return f"{kind} {digest[:12]}"
 
 
-def _texts(tmux: Result, headless: Result) -> Iterator[str]:
-    one, other = (_lines(side.content) for side in (tmux, headless))
+def _texts(tmux: str, headless: str) -> Iterator[str]:
+    one, other = _lines(tmux), _lines(headless)
     yield from difflib.unified_diff(
         one[:LINES], other[:LINES], fromfile="tmux", tofile="headless", lineterm="", n=2
     )

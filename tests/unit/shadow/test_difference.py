@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from kokino.shadow.difference import FILES, LONGEST, difference
 from kokino.shadow.model import Result
 
@@ -54,6 +56,16 @@ def test_secrets_are_masked() -> None:
     assert "true" in told
     masked = difference(said("key hunter2-hunter2"), said("no"), secrets=["hunter2-hunter2"])
     assert "hunter2" not in masked
+
+
+@pytest.mark.parametrize("secret", ["sk-canary-0123-canary-4567-canary", f"sk-{'canary' * 30}"])
+def test_a_secret_that_does_not_fit_a_line_is_masked(secret: str) -> None:
+    """Wrapped first, it would be in two lines, and neither looks like one."""
+    told = difference(said(f"{'word ' * 16}{secret} end"), said("no"))
+    assert "canary" not in told
+    assert "[redacted] end" in told
+    alone = difference(said(secret), said("sk-abcdefghijklmnop"))
+    assert alone == "… the answers differ in secrets alone, which are not shown"
 
 
 def test_what_is_long_is_cut_and_says_so() -> None:
