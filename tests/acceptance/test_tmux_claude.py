@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -55,18 +56,19 @@ async def test_two_turns_in_tmux_and_one_headless_are_one_session(
 ) -> None:
     """Each turn knows what was said before it, whichever way it runs."""
     await claude("tmux")
-    first = (await broker.execute("claude", "Remember the word heron.")).json()
-    second = (await broker.execute("claude", "!touch shell-mode")).json()
+    (claude.cwd / "heron-lake.md").touch()
+    first = (await broker.execute("claude", "Remember the word @heron")).json()
+    second = (await broker.execute("claude", "!touch shell-mode \\")).json()
     await claude("headless")
     third = (await broker.execute("claude", "Which word was it?")).json()
 
     assert [one["success"] for one in (first, second, third)] == [True, True, True]
     assert len({one["metadata"]["sessionId"] for one in (first, second, third)}) == 1
     carried = "\n".join(model_server.requests[-1].texts)
-    assert "Remember the word heron." in carried
     assert first["content"] in carried
-    # What would be a command to its shell is a prompt like any other.
-    assert "!touch shell-mode" in carried
+    # No name is completed, no line goes on, and what would be its shell's is a prompt like any other.
+    assert re.search(r"^Remember the word @heron\s*$", carried, re.MULTILINE)
+    assert "!touch shell-mode \\" in carried
     assert not (claude.cwd / "shell-mode").exists()
     modes = [one["mode"] for one in (await broker.get("/executions?agent=claude"))["items"]]
     assert modes == ["headless", "tmux", "tmux"]

@@ -6,6 +6,7 @@ What it says is read elsewhere, from its records (`follow.py`); here only the sc
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -35,6 +36,8 @@ QUIET = 50
 #: Tries to leave, and looks after each: then its tree is ended.
 LEAVES, UNTIL_LEFT = 3, 15
 
+#: An Enter behind it is taken for something else: a file's name is completed, a line goes on.
+CHANGED = re.compile(r"(?:^|\s)[@/#]\S*\Z|\\\Z")
 NOTHING = Screen(())
 ASKED = "it asks for a choice, and in tmux nobody answers a CLI whose screen is not known"
 
@@ -163,9 +166,11 @@ class Typist:
         return self.screen_file is not None
 
     def _as_text(self) -> str:
-        """The prompt; a blank before what would make it a command of the CLI's own."""
+        """The prompt, with blanks where it would be a command, or an Enter would change its last word."""
         text = self.prompt.rstrip("\n")
-        return f" {text}" if text[:1] in tuple(self.looks.form.commands) else text
+        before = " " if text[:1] in tuple(self.looks.form.commands) else ""
+        behind = " " if CHANGED.search(text) else ""
+        return f"{before}{text}{behind}"
 
     def _stir(self) -> None:
         """Of a CLI without records, a screen that changes is its output."""
