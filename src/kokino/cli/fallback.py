@@ -75,10 +75,10 @@ def enable(cli_type: CliType, *, reason: Reason = "enabled by hand", url: Url = 
 def force(agent_id: AgentId, *, reason: Reason, to: To = None, url: Url = DEFAULT_URL) -> None:
     """Send one agent elsewhere, until it is cleared; its CLI type goes on working for the others."""
     found = post(url, "/api/fallback/agent/force", agentId=agent_id, reason=reason, target=to)
-    target = next(one["target"] for one in found["forcedFallbacks"] if one["agentId"] == agent_id)
-    typer.echo(
-        f"{plain(agent_id)} goes to {plain(target)}. `kokino fallback clear {plain(agent_id)}` undoes it."
-    )
+    # Somebody may have cleared it meanwhile.
+    target = next((one["target"] for one in found["forcedFallbacks"] if one["agentId"] == agent_id), to)
+    undo = f"`kokino fallback clear {plain(agent_id)}` undoes it."
+    typer.echo(f"{plain(agent_id)} goes to {plain(target or 'its fallback')}. {undo}")
 
 
 @app.command(cls=Command)
