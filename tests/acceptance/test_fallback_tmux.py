@@ -66,6 +66,8 @@ async def test_a_disabled_cli_type_is_worked_in_tmux_until_it_is_enabled(broker:
     """Under load: what runs ends where it began, what waits goes on in tmux with the session's context."""
     await broker.execute("writer", "Remember the heron.")
     running = asyncio.create_task(broker.execute("writer", "Be slow.\nscript: think 1s"))
+    while len(await modes(broker, "writer")) < 2:  # of two requests at once either may be the first
+        await asyncio.sleep(0.01)
     waiting = asyncio.create_task(broker.execute("writer", "What was before?"))
     while len(await modes(broker, "writer")) < 3:
         await asyncio.sleep(0.01)
