@@ -36,4 +36,9 @@ async def test_an_agent_is_sent_elsewhere_watched_and_brought_back(tmp_path: Pat
         assert "everything is paused\n  upgrade\n  by local since " in shown
         assert "\n  until POST /api/resume\n" in shown
         await broker.post("/api/resume", scope="all")
+        for reason in ("logins fail", "maintenance"):
+            said = await kokino(broker, "fallback", "disable", "codex", "--to", "park", "--reason", reason)
+        assert "It was disabled already, by local since " in said
+        assert ": logins fail. Now your reason and target stand." in said
+        await kokino(broker, "fallback", "enable", "codex")
         assert "Everything runs where it is meant to." in await kokino(broker, "fallback", "status")

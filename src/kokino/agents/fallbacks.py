@@ -39,13 +39,17 @@ def disable(conn: Connection, fallback: Fallback, cli_types: Mapping[str, CliTyp
     )
 
 
-def enable(conn: Connection, cli_type: str, *, reason: str, by: str, now: datetime) -> bool:
-    """Use a CLI type again, for all its agents; False when it was not disabled.
+def enable(
+    conn: Connection, cli_type: str, *, reason: str, by: str, set_by: str | None, now: datetime
+) -> bool:
+    """Use a CLI type again, for all its agents; False when it was not disabled, or not by `set_by`.
 
     Their circuit breakers on it are closed: probes, or somebody, have found that it works.
     """
-    if not traffic_store.enable(conn, cli_type):
+    fallback = traffic_store.disabled(conn).get(cli_type)
+    if fallback is None or set_by not in {None, fallback.set_by}:
         return False
+    traffic_store.enable(conn, cli_type)
     telemetry.append(
         conn, Event(type=EventType.FALLBACK_DISABLED, at=now, cli_type=cli_type, message=f"{by}: {reason}")
     )

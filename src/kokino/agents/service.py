@@ -82,8 +82,8 @@ class Agents:
         self.on_change()
         return fallback
 
-    async def enable(self, cli_type: str, *, reason: str, by: str) -> bool:
-        """Enable a CLI type again, for all its agents; False when it was not disabled.
+    async def enable(self, cli_type: str, *, reason: str, by: str, set_by: str | None = None) -> bool:
+        """Enable a CLI type again, for all its agents; False when it was not disabled, or not by `set_by`.
 
         Their circuit breakers on it are closed: probes, or somebody, have found that it works. One that the
         configuration names no more can be enabled, too. Raises `NotFound` for a name that is none.
@@ -92,7 +92,7 @@ class Agents:
             self._check_name(cli_type)
         now = self.clock.now()
         was_disabled = await self.storage.write(
-            lambda conn: fallbacks.enable(conn, cli_type, reason=reason, by=by, now=now)
+            lambda conn: fallbacks.enable(conn, cli_type, reason=reason, by=by, set_by=set_by, now=now)
         )
         self.on_change()
         return was_disabled
@@ -178,14 +178,21 @@ class Agents:
         self.on_change()
         return pause
 
-    async def resume(self, scope: Scope, scope_id: str, *, reason: str, by: str) -> bool:
-        """Let them run again; False when nothing was paused. Raises `NotFound` as `pause` does."""
+    async def resume(
+        self, scope: Scope, scope_id: str, *, reason: str, by: str, set_by: str | None = None
+    ) -> bool:
+        """Let them run again; False when nothing was paused, or not by `set_by`.
+
+        Raises `NotFound` as `pause` does.
+        """
         now = self.clock.now()
 
         def write(conn: Connection) -> bool:
             lifted = traffic_store.pause_of(conn, scope, scope_id)
             if lifted is None:
                 _require_somebody(conn, scope, scope_id, self.cli_types)
+                return False
+            if set_by not in {None, lifted.set_by}:
                 return False
             traffic_store.resume(conn, scope, scope_id)
             telemetry.append(conn, pause_event(EventType.ACCOUNT_RESUMED, lifted, f"{by}: {reason}", now))

@@ -57,6 +57,8 @@ class EnableBody(Body):
 
     cli_type: CliTypeName
     reason: Reason = "enabled by hand"
+    #: Only where it is this one that has disabled it: what somebody else has disabled since stays so.
+    set_by: str | None = None
 
 
 class ProbeBody(Body):
@@ -165,8 +167,8 @@ async def disable(body: DisableBody, given: Given, caller: Caller) -> FallbackSt
 
 @router.post("/cli/enable")
 async def enable(body: EnableBody, given: Given, caller: Caller) -> FallbackStatus:
-    """Use the CLI type again; also when it was not disabled."""
-    await given.agents.enable(body.cli_type, reason=body.reason, by=caller.subject)
+    """Use the CLI type again; also when it was not disabled. With ``setBy``, only what that one disabled."""
+    await given.agents.enable(body.cli_type, reason=body.reason, by=caller.subject, set_by=body.set_by)
     return await status(given)
 
 

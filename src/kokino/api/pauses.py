@@ -15,15 +15,22 @@ from kokino.errors import Fault, Invalid
 router = APIRouter(prefix="/api", tags=["fallback"])
 
 
-class ResumeBody(Body):
-    """Whose executions shall run again."""
+class ScopeBody(Body):
+    """Whose executions are meant."""
 
     scope: Scope
     id: str = ""
     reason: Reason = "by hand"
 
 
-class PauseBody(ResumeBody):
+class ResumeBody(ScopeBody):
+    """Whose executions shall run again."""
+
+    #: Only where it is this one that has paused them: what somebody else has paused since stays so.
+    set_by: str | None = None
+
+
+class PauseBody(ScopeBody):
     """Whose executions shall wait."""
 
     #: When it lifts itself, as ISO 8601; where it is left out, somebody has to resume it.
@@ -44,13 +51,13 @@ async def pause(body: PauseBody, given: Given, caller: Caller) -> FallbackStatus
 
 @router.post("/resume")
 async def resume(body: ResumeBody, given: Given, caller: Caller) -> FallbackStatus:
-    """Let them run again; also when nothing was paused."""
+    """Let them run again; also when nothing was paused. With ``setBy``, only what that one paused."""
     _check(body)
-    await given.agents.resume(body.scope, body.id, reason=body.reason, by=caller.subject)
+    await given.agents.resume(body.scope, body.id, reason=body.reason, by=caller.subject, set_by=body.set_by)
     return await status(given)
 
 
-def _check(body: ResumeBody) -> None:
+def _check(body: ScopeBody) -> None:
     if (body.scope is Scope.ALL) == bool(body.id):
         message = "must be left out for the scope all" if body.id else f"must name the {body.scope.value}"
         raise Invalid(f"id: {message}", [Fault(field="id", message=message)])

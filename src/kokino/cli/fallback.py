@@ -60,7 +60,11 @@ def disable(cli_type: CliType, *, reason: Reason, to: To = None, url: Url = DEFA
 
     An agent's own fallback goes before --to. Probes ask meanwhile whether it works again.
     """
+    before = get(url, "/api/fallback/status")["disabledCLIs"]
     post(url, "/api/fallback/cli/disable", cliType=cli_type, reason=reason, target=to)
+    for one in (one for one in before if one["cli"] == cli_type):
+        was = f"{one['setBy']} since {instant(one['since'])}: {one['reason']}"
+        typer.echo(f"It was disabled already, by {plain(was)}. Now your reason and target stand.")
     typer.echo(f"{plain(cli_type)} is disabled. `kokino fallback enable {plain(cli_type)}` undoes it.")
 
 

@@ -365,6 +365,17 @@ async def test_a_circuit_breaker_sends_nobody_elsewhere_who_goes_round_its_cli_t
     assert set(await storage.read(traffic_store.forced)) == {"a"}
 
 
+async def test_what_somebody_else_did_since_is_theirs_to_undo(service: Agents) -> None:
+    """A playbook that takes back what it switched over leaves what a person has made of it."""
+    await service.disable("claude", reason="logins fail", target="codex", by="playbook p", vouch=anything)
+    await service.disable("claude", reason="maintenance", target="codex", by="ada", vouch=anything)
+    assert await service.enable("claude", reason="probes", by="playbook p", set_by="playbook p") is False
+    assert await service.enable("claude", reason="over", by="bob", set_by="ada") is True
+    await service.pause(Scope.ALL, "", reason="quota", by="playbook p")
+    assert await service.resume(Scope.ALL, "", reason="probes", by="kokino", set_by="ada") is False
+    assert await service.resume(Scope.ALL, "", reason="probes", by="kokino", set_by="playbook p") is True
+
+
 async def test_a_pause_leaves_events_of_its_scope(service: Agents, storage: Storage) -> None:
     """And lifting what is not paused leaves none."""
     await storage.write(lambda conn: store.put(conn, agent("a")))
