@@ -33,6 +33,7 @@ from kokino.clock import MILLISECOND
 from kokino.conversations import store as conversation_store
 from kokino.errors import Fault, Invalid
 from kokino.executions import record_store
+from kokino.executions import store as execution_store
 
 router = APIRouter(tags=["agents"])
 
@@ -191,10 +192,10 @@ async def conversation(
 
     def read(conn: Connection) -> Page[TurnShape]:
         required(conn, agent_id)
-        latest = conversation_store.latest_of(conn, agent_id)
-        if latest is None:
+        present = execution_store.present_conversation(conn, agent_id)
+        if present is None:
             return Page[TurnShape](items=[])
-        found = conversation_store.turns_of(conn, latest, after=cursor, limit=limit + 1)
+        found = conversation_store.turns_of(conn, present, after=cursor, limit=limit + 1)
         more = str(found[limit - 1].number) if len(found) > limit else None
         return Page(items=[TurnShape.model_validate(turn) for turn in found[:limit]], next_cursor=more)
 

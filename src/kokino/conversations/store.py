@@ -64,16 +64,6 @@ def forget_empty(conn: Connection, conversation_ids: Collection[str]) -> None:
     )
 
 
-def latest_of(conn: Connection, agent_id: str) -> str | None:
-    """The id of the agent's last conversation."""
-    return conn.scalar(
-        select(conversations.c.conversation_id)
-        .where(conversations.c.agent_id == agent_id)
-        .order_by(conversations.c.started_at.desc(), conversations.c.conversation_id.desc())
-        .limit(1)
-    )
-
-
 def turn_counts(conn: Connection, conversation_ids: Sequence[str]) -> dict[str, int]:
     """How many turns each of these has; those without any are left out."""
     counts: dict[str, int] = {}

@@ -79,6 +79,16 @@ def unfinished_of(conn: Connection, agent_id: str) -> list[Execution]:
     return sorted((from_row(row) for row in conn.execute(query)), key=lambda one: one.number)
 
 
+def present_conversation(conn: Connection, agent_id: str) -> str | None:
+    """The conversation that the agent's last execution of a user belongs to; None before it has one."""
+    query = select(executions.c.conversation_id).where(
+        executions.c.agent_id == agent_id,
+        executions.c.label.is_(None),
+        executions.c.conversation_id.is_not(None),
+    )
+    return conn.scalar(query.order_by(executions.c.number.desc()).limit(1))
+
+
 def spent_since(conn: Connection, agent_id: str, since: datetime) -> float:
     """Dollars that an agent's executions took that ended from `since` on.
 

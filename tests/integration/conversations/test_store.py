@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from kokino.conversations import store
 from kokino.conversations.model import Role, Turn
@@ -53,12 +53,3 @@ async def test_turns_are_read_in_pages(storage: Storage) -> None:
     page = await storage.read(lambda conn: store.turns_of(conn, "c", after=2, limit=2))
     assert [turn.number for turn in page] == [3, 4]
     assert await storage.read(lambda conn: store.turns_of(conn, "c", after=5)) == []
-
-
-async def test_the_latest_conversation_is_the_one_that_was_begun_last(storage: Storage) -> None:
-    """Of that agent; one that never spoke has none."""
-    for name, agent, minutes in (("c1", "a", 1), ("c2", "a", 2), ("c3", "b", 3), ("c0", "a", 0)):
-        at = NOW + timedelta(minutes=minutes)
-        await storage.write(lambda conn, n=name, a=agent, at=at: store.begin(conn, n, a, now=at))  # type: ignore[misc]
-    assert await storage.read(lambda conn: store.latest_of(conn, "a")) == "c2"
-    assert await storage.read(lambda conn: store.latest_of(conn, "silent")) is None

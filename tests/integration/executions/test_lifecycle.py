@@ -13,6 +13,7 @@ from kokino.agents import store as agent_store
 from kokino.agents.failures import FailureKind
 from kokino.agents.model import Fallback, Mode, Pause, Scope
 from kokino.conversations import store as conversations
+from kokino.executions import store
 from kokino.executions.claiming import Claimed
 from kokino.executions.lifecycle import end
 from kokino.executions.model import Ending, Execution, State
@@ -316,3 +317,22 @@ async def test_the_own_way_of_an_agent_in_tmux_has_its_own_circuit(queue: Queue,
     await finish(queue, "a", FAILED)
     [circuit] = await queue.storage.read(lambda conn: circuit_store.of_agent(conn, "writer"))
     assert (circuit.cli_type, circuit.failures) == ("claude", 1)
+
+
+async def test_the_present_conversation_is_that_of_the_last_execution(queue: Queue) -> None:
+    """An agent that comes back from another CLI type goes on with the one that it had before."""
+    await queue.agents(agent("writer"))
+    await queue.accept(execution("a"), execution("b"), execution("c"))
+    at_first = await talked(queue, "a")
+    await disable(queue, "codex")
+    elsewhere = await talked(queue, "b")
+    await queue.storage.write(lambda conn: traffic_store.enable(conn, "claude"))
+    assert (await talked(queue, "c"), elsewhere != at_first) == (at_first, True)
+    assert await queue.storage.read(lambda conn: store.present_conversation(conn, "silent")) is None
+
+
+async def talked(queue: Queue, execution_id: str) -> str | None:
+    """Run it; the conversation that its agent is in then."""
+    assert names(await queue.look()) == ([execution_id], [])
+    await finish(queue, execution_id)
+    return await queue.storage.read(lambda conn: store.present_conversation(conn, "writer"))
