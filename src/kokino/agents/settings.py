@@ -119,7 +119,7 @@ class AgentSettings(Settings):
     fallback: CliTypeName | None = Field(
         None,
         description="tmux, a CLI type, or park: where it runs while its own way is disabled;"
-        " default: where the fallback says, else tmux for Claude Code alone",
+        " default: where the fallback says, else tmux where a driver can read its state there",
     )
     breaker_fallback: bool | None = Field(
         None,

@@ -110,7 +110,5 @@ def _summary(found: Report, days: int) -> str:
     if not totals.comparisons:
         return f"Nothing was compared in {over}.{off}"
     match, success = (int((rate or 0) * 1000) / 10 for rate in (rates.match, rates.headless_success))
-    return (
-        f"{totals.comparisons:,} comparisons in {over}: {match:g} % match,"
-        f" headless succeeds in {success:g} %.{off}"
-    )
+    counted = "1 comparison" if totals.comparisons == 1 else f"{totals.comparisons:,} comparisons"
+    return f"{counted} in {over}: {match:g} % match, headless succeeds in {success:g} %.{off}"

@@ -32,7 +32,7 @@ async def terminal(agent_id: str, given: Given) -> TerminalShape:
     shown = server.shown(agent_id)
     if shown is None:
         raise Conflict(
-            f"agent {agent_id!r} has no terminal: nothing of it has run in tmux since the broker started"
+            f"agent {agent_id!r} has no terminal: nothing of it has run in tmux since the tmux server started"
         )
     command = ["tmux", "-S", str(server.socket), "attach-session", "-r", "-t", shown.session]
     return TerminalShape(agent_id=agent_id, socket=str(server.socket), session=shown.session, command=command)

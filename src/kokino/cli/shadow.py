@@ -187,7 +187,9 @@ def _remarks(found: Mapping[str, Any]) -> list[str]:
         said.append(f"Headless was much slower in {counted(totals['regressions'], 'comparison')}.")
     if found["running"]:
         said.append(f"{counted(found['running'], 'comparison')} not over yet.")
-    said += [f"Not compared, {count:,} times: {why}" for why, count in found["notComparedFor"].items()]
+    said += [
+        f"{counted(count, 'time')} not compared: {why}" for why, count in found["notComparedFor"].items()
+    ]
     return said
 
 
