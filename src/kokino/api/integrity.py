@@ -27,7 +27,10 @@ router = APIRouter(prefix="/api/integrity", tags=["integrity"])
 
 @router.get("/check")
 async def check(given: Given, caller: Caller, request: Request) -> CheckedShape:
-    """Look through the whole database; the alert hears of it. Who asks meanwhile gets the same check."""
+    """Look through the whole database; who asks meanwhile gets the same check.
+
+    The alert hears of what is found, and its playbook cleans up what may be. A cleanup's dry run is quiet.
+    """
     # A GET by the specification, but it writes down what it found: no other site's page may ask for that.
     check_page("POST", request.headers)
     return checked_shape(await given.integrity.check(by=caller.subject))
@@ -47,6 +50,7 @@ async def clean(given: Given, caller: Caller, body: CleanupBody | None = None) -
 
     A damaged file is left alone and refused with 409. So is what would delete more than ``mayDelete`` rows of
     the check, unless ``maxDelete`` allows as many. On PostgreSQL a backup of yours must be named.
+    With ``dryRun`` it only looks: nothing is written down, and no alert hears of it.
     """
     wanted = body or CleanupBody()
     return cleaned_shape(

@@ -19,7 +19,9 @@ from kokino.errors import KokinoError
 
 def cleanup(
     *,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would be done.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only look, and show what would be done; no alert hears of it.")
+    ] = False,
     backup: Annotated[
         str | None,
         typer.Option("--backup", help="PostgreSQL: where the backup is that you have just made."),

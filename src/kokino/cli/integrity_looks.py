@@ -32,8 +32,9 @@ def check(home: Without = None, *, format: Written = Format.TABLE, url: Url = DE
     """Look through the whole database and show what is wrong.
 
     It changes nothing that it looks at, and keeps nobody waiting. The broker at --url writes down what it
-    found; the alert on data integrity fires or resolves by that. With --home this command looks by itself:
-    only reads, and tells nobody else. Exit code 1 when something is wrong.
+    found; the alert on data integrity fires or resolves by that, and when it fires its playbook cleans up by
+    itself what may be. With --home this command looks by itself: only reads, and tells nobody else; so does
+    cleanup --dry-run, by the broker. Exit code 1 when something is wrong.
     """
     found = _asked(url, "/api/integrity/check", "check") if home is None else _looked(home)
     if format is Format.JSON:

@@ -80,6 +80,12 @@ def known(conn: Connection, conversation_ids: Collection[str]) -> set[str]:
     return set(conn.scalars(query.where(conversations.c.conversation_id.in_(conversation_ids))))
 
 
+def agent_of(conn: Connection, conversation_id: str) -> str | None:
+    """Whose conversation it is; None where it is not there."""
+    query = select(conversations.c.agent_id)
+    return conn.scalar(query.where(conversations.c.conversation_id == conversation_id))
+
+
 def has_same_words(conn: Connection, turn_ids: Collection[str]) -> bool:
     """True where all of these turns say the same."""
     query = select(func.count(turns.c.content.distinct())).where(turns.c.turn_id.in_(turn_ids))
@@ -93,7 +99,9 @@ def delete_turns(conn: Connection, turn_ids: Sequence[str]) -> None:
 
 
 def renumber(conn: Connection, numbers: Mapping[str, int]) -> None:
-    """Give turns of one conversation other numbers, by turn id."""
+    """Give turns of one conversation other numbers, by turn id; none at all is nothing to do."""
+    if not numbers:
+        return  # without values the statement would be sent once, for none
     # Out of the way first: no two turns of a conversation may have one number, not even between two updates.
     for sign in (-1, 1):
         conn.execute(

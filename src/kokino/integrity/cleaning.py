@@ -16,14 +16,18 @@ log = structlog.get_logger(__name__)
 async def clean_up(
     integrity: Integrity, *, is_dry_run: bool, reference: str | None, by: str, max_delete: int | None = None
 ) -> Cleanup:
-    """Back up, put right what may be, and check again; a dry run only tells what that would be.
+    """Back up, put right what may be, and check again.
+
+    A dry run only looks and tells what that would be. It writes nothing down: the alert would fire, and its
+    playbook clean up what somebody is still looking at.
 
     `reference` names a backup that the caller has made of a server's database; `max_delete` says how many
     rows may go where it is more than goes unasked. Raises `Conflict` where the file is damaged, where
     more would be deleted, and where such a backup is missing; then nothing is changed.
     """
     async with integrity.turn:
-        before = await integrity.checked(trigger=Trigger.CLEANUP, by=by)
+        look = integrity.looked if is_dry_run else integrity.checked
+        before = await look(trigger=Trigger.CLEANUP, by=by)
         plan.may_clean(before)
         if is_dry_run or not before.repairable:
             would = plan.repairs_of(before) if is_dry_run else Repairs(deleted={})

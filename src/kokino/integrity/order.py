@@ -1,4 +1,8 @@
-"""Whether the turns of one conversation are its own and stand as they were said, and how they would."""
+"""Whether the turns of one conversation are its own and stand as they were said, and how they would.
+
+Foreign turns have no order: executions of other agents are numbered among this agent's, and run beside them.
+Whoever asks for an order leaves them out, and they keep their numbers.
+"""
 
 from __future__ import annotations
 
@@ -20,21 +24,28 @@ def is_out_of_order(turns: Sequence[Said], origins: Mapping[str, Origin]) -> boo
     """True where a turn stands behind one that was said after it.
 
     Executions are numbered as they were accepted, and an agent runs them in that order; that tells more than
-    the time, which goes backwards when somebody sets the machine's clock. Where an execution is not known any
-    more, only the time is left to go by.
+    the time, which goes backwards when somebody sets the machine's clock. A turn of no execution has only its
+    time to go by.
     """
-    return any(not _may_follow(one, next_, origins) for one, next_ in pairwise(turns))
+    places = [_place(turn, origins) for turn in turns]
+    by_execution = [place for place in places if place is not None]
+    return any(first > second for first, second in pairwise(by_execution)) or any(
+        one.said_at > next_.said_at
+        for (one, first), (next_, second) in pairwise(zip(turns, places, strict=True))
+        if first is None or second is None
+    )
 
 
 def right_order(turns: Sequence[Said], origins: Mapping[str, Origin]) -> list[Said] | None:
-    """The turns as they were said; None where that cannot be told beyond doubt."""
+    """The turns as they were said, which is never out of order; None where that is not beyond doubt."""
     places = {turn.turn_id: place for turn in turns if (place := _place(turn, origins)) is not None}
     if len(places) == len(turns):
         ordered = sorted(turns, key=lambda turn: places[turn.turn_id])
         in_time = all(one.said_at <= next_.said_at for one, next_ in pairwise(ordered))
         return ordered if in_time and len(set(places.values())) == len(turns) else None
     ordered = sorted(turns, key=lambda turn: turn.said_at)
-    return ordered if all(one.said_at < next_.said_at for one, next_ in pairwise(ordered)) else None
+    in_time = all(one.said_at < next_.said_at for one, next_ in pairwise(ordered))
+    return ordered if in_time and not is_out_of_order(ordered, origins) else None
 
 
 def new_numbers(ordered: Sequence[Said]) -> dict[str, int]:
@@ -53,21 +64,21 @@ def duplicates(turns: Sequence[Said]) -> list[list[Said]]:
     return [same for same in by_side.values() if len(same) > 1]
 
 
+def own_among(turns: Sequence[Said], agent_id: str, origins: Mapping[str, Origin]) -> list[Said]:
+    """The turns of an agent's conversation that are not `foreign_among` them."""
+    return [turn for turn in turns if not _is_foreign(turn, agent_id, origins)]
+
+
 def foreign_among(turns: Sequence[Said], agent_id: str, origins: Mapping[str, Origin]) -> list[Said]:
     """The turns of an agent's conversation whose execution is not there, or ran for another agent."""
-    return [
-        turn
-        for turn in turns
-        if turn.execution_id
-        and ((origin := origins.get(turn.execution_id)) is None or origin.agent_id != agent_id)
-    ]
+    return [turn for turn in turns if _is_foreign(turn, agent_id, origins)]
 
 
-def _may_follow(one: Said, next_: Said, origins: Mapping[str, Origin]) -> bool:
-    first, second = _place(one, origins), _place(next_, origins)
-    if first is None or second is None:
-        return one.said_at <= next_.said_at
-    return first <= second
+def _is_foreign(turn: Said, agent_id: str, origins: Mapping[str, Origin]) -> bool:
+    if not turn.execution_id:
+        return False
+    origin = origins.get(turn.execution_id)
+    return origin is None or origin.agent_id != agent_id
 
 
 def _place(turn: Said, origins: Mapping[str, Origin]) -> Place | None:

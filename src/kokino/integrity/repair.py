@@ -67,20 +67,32 @@ def forget_dangling(conn: Connection) -> int:
 
 def mend_turns(conn: Connection, conversation_id: str) -> tuple[int, int]:
     """Delete what is doubled word for word, then number what is out of order; how many turns of each."""
+    gone = _delete_doubled(conn, conversation_id)
+    return gone, _number_anew(conn, conversation_id)
+
+
+def _delete_doubled(conn: Connection, conversation_id: str) -> int:
     gone = 0
     for same in order.duplicates(conversation_faults.said_in(conn, [conversation_id])):
         surplus = [turn.turn_id for turn in same[1:]]
         if conversation_faults.has_same_words(conn, [turn.turn_id for turn in same]):
             conversation_faults.delete_turns(conn, surplus)
             gone += len(surplus)
+    return gone
+
+
+def _number_anew(conn: Connection, conversation_id: str) -> int:
+    """Foreign turns keep their numbers; the others share those that are left."""
+    agent_id = conversation_faults.agent_of(conn, conversation_id)
+    if agent_id is None:
+        return 0  # it went since it was found, and its turns with it
     turns = conversation_faults.said_in(conn, [conversation_id])
     origins = execution_faults.origins(conn, {turn.execution_id for turn in turns if turn.execution_id})
-    ordered = order.right_order(turns, origins) if order.is_out_of_order(turns, origins) else None
-    if ordered is None:
-        return gone, 0
-    numbers = order.new_numbers(ordered)
+    own = order.own_among(turns, agent_id, origins)
+    ordered = order.right_order(own, origins) if order.is_out_of_order(own, origins) else None
+    numbers = order.new_numbers(ordered or ())
     conversation_faults.renumber(conn, numbers)
-    return gone, len(numbers)
+    return len(numbers)
 
 
 class _Find(Protocol[Sought_co]):

@@ -37,7 +37,7 @@ class Integrity:
     backups: Backups
     #: Alerts wait for what a check tells.
     on_change: Callable[[], None]
-    #: Held by whoever looks or changes: `checked` and `secured` are for those.
+    #: Held by whoever looks or changes: `checked`, `looked` and `secured` are for those.
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
     _tasks: Tasks = field(default_factory=Tasks)
     _running: asyncio.Task[Report] | None = None
@@ -92,17 +92,21 @@ class Integrity:
 
     async def checked(self, *, trigger: Trigger, by: str) -> Report:
         """As `check`, for one who holds the turn."""
+        report = await self.looked(trigger=trigger, by=by)
+        await self._tell(report)
+        return report
+
+    async def looked(self, *, trigger: Trigger, by: str) -> Report:
+        """As `checked`, but nothing is written down, so nobody hears of it."""
         started_at, watch = self.clock.now(), Stopwatch()
         seen = await checks.look(self.storage)
-        report = seen.report(
+        return seen.report(
             check_id=self.ids.new("check"),
             trigger=trigger,
             by=by,
             started_at=started_at,
             took=timedelta(seconds=watch.seconds),
         )
-        await self._tell(report)
-        return report
 
     async def secured(self, reference: str | None) -> str:
         """The backup that must be there before anything is deleted; `reference` names a caller's own.

@@ -78,7 +78,7 @@ def faulty_portion(conn: Connection, after: str) -> tuple[str | None, list[str]]
     return read.last, [
         conversation_id
         for conversation_id, turns in read.turns.items()
-        if order.duplicates(turns) or order.is_out_of_order(turns, read.origins)
+        if order.duplicates(turns) or order.is_out_of_order(read.own(conversation_id), read.origins)
     ]
 
 
@@ -95,6 +95,10 @@ class _Portion:
     def last(self) -> str | None:
         """The last conversation; None where there is none any more."""
         return next(reversed(self.agents), None)
+
+    def own(self, conversation_id: str) -> list[Said]:
+        """The turns of one conversation that are not foreign."""
+        return order.own_among(self.turns[conversation_id], self.agents[conversation_id], self.origins)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -114,7 +118,8 @@ def _look(conn: Connection, after: str) -> _Looked:
         surplus = _doubled(conn, turns, looked)
         # A cleanup deletes the surplus first, and so the order is that of the others.
         left = [turn for turn in turns if turn.turn_id not in surplus]
-        if (disorder := turn_findings.disorder(left, read.origins)) is not None:
+        own = [turn for turn in read.own(conversation_id) if turn.turn_id not in surplus]
+        if (disorder := turn_findings.disorder(own, read.origins)) is not None:
             looked.findings.append(disorder)
         _foreign(conn, left, read.agents[conversation_id], read.origins, looked)
     return looked

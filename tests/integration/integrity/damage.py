@@ -16,6 +16,18 @@ _SWAP = (
 )
 _TURN_ROUND = "UPDATE turns SET number = -number WHERE turn_id IN ('{0}', '{1}')"
 
+_AFTER = (
+    "INSERT INTO turns (turn_id, conversation_id, number, execution_id, role, content, said_at)"
+    " SELECT 'foreign-{0}', 'c1', {0}, '{1}', role, content, said_at FROM turns WHERE turn_id = '{2}'"
+)
+#: Two more turns of c1, the last by their times: one of another agent's earlier execution, one of none.
+FOREIGN = (
+    "UPDATE conversations SET agent_id = 'editor' WHERE conversation_id = 'c2'",
+    "UPDATE executions SET agent_id = 'editor', number = -1 WHERE execution_id = 'exec-3'",
+    _AFTER.format(5, "exec-3", "user-3"),
+    _AFTER.format(6, "gone", "assistant-3"),
+)
+
 
 def write_past(url: str, *statements: str) -> None:
     """Run statements with foreign keys off, as no part of Kokino does."""

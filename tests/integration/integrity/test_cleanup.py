@@ -23,7 +23,7 @@ from kokino.storage import Storage, look_into
 from kokino.telemetry import store as telemetry
 from kokino.testing.clock import ManualClock
 from tests.integration.integrity.conftest import Plant
-from tests.integration.integrity.damage import swap, tear_page
+from tests.integration.integrity.damage import FOREIGN, swap, tear_page
 from tests.integration.integrity.test_checks import ORPHAN, RECORD, SESSION, TRANSITION
 
 #: The caller's own backup, which a server's database needs.
@@ -73,14 +73,54 @@ async def test_the_last_event_lowers_the_alert(integrity: Integrity, whole: Stor
 
 
 async def test_a_dry_run_changes_nothing(integrity: Integrity, whole: Storage, plant: Plant) -> None:
-    """It says what would be done and makes no backup."""
+    """It says what would be done, makes no backup, and writes down nothing that an alert would go by."""
     plant(ORPHAN.format(1, "gone"), *swap("user-1", "user-2"))
     before = await said(whole)
     would = await cleaned(integrity, is_dry_run=True)
     assert (would.repairs.deleted_count, would.repairs.renumbered, would.backup) == (1, 2, None)
     assert await said(whole) == before
     assert integrity.backups.list() == []
+    assert (await integrity.history(limit=1), await whole.read(telemetry.recent)) == ([], [])
     assert (await integrity.check(by="test")).counts[Kind.ORPHANED_TURN] == 1
+
+
+async def test_foreign_turns_keep_their_numbers_and_the_others_change_places(
+    integrity: Integrity, whole: Storage, plant: Plant
+) -> None:
+    """One of another agent's earlier execution, one of none that is there: neither hinders a cleanup."""
+    before = await said(whole)
+    plant(*FOREIGN)
+    assert (await integrity.check(by="test")).counts == {Kind.FOREIGN_TURN: 2}
+    plant(*swap("user-1", "assistant-2"))
+    done = await cleaned(integrity)
+    assert (done.repairs.deleted, done.repairs.renumbered) == ({}, 2)
+    assert done.after is not None
+    assert done.after.counts == {Kind.FOREIGN_TURN: 2}
+    assert await said(whole) == [*before, (5, "foreign-5"), (6, "foreign-6")]
+
+
+async def test_what_a_check_calls_repairable_is_repaired(
+    integrity: Integrity, whole: Storage, plant: Plant
+) -> None:
+    """And nothing else: what is in order by its times, but not by its executions, stays; the rest goes on."""
+    plant(
+        ORPHAN.format(1, "gone"),
+        *swap("user-1", "user-2"),
+        "UPDATE turns SET said_at = number WHERE conversation_id = 'c1'",
+        "UPDATE turns SET execution_id = NULL WHERE turn_id = 'assistant-2'",
+    )
+    before = await said(whole)
+    done = await cleaned(integrity)
+    assert done.before.repairable == done.repairs.deleted == {Kind.ORPHANED_TURN: 1}
+    assert [one.kind for one in done.refused] == [Kind.TURN_ORDER]
+    assert await said(whole) == before
+
+
+async def test_nothing_is_renumbered_by_no_numbers(whole: Storage) -> None:
+    """Turns stay where they are."""
+    before = await said(whole)
+    await whole.write(lambda conn: fault_store.renumber(conn, {}))
+    assert await said(whole) == before
 
 
 async def test_what_has_no_one_right_way_is_left_alone(

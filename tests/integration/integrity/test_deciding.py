@@ -18,7 +18,7 @@ from kokino.integrity.standing import standing
 from kokino.storage import Storage
 from kokino.telemetry import store as telemetry
 from tests.integration.integrity.conftest import Plant
-from tests.integration.integrity.damage import tear_page
+from tests.integration.integrity.damage import FOREIGN, tear_page
 
 #: user-3 names no execution that is there; all four turns of c1 are another agent's.
 GONE = "UPDATE turns SET execution_id = 'gone' WHERE turn_id = 'user-3'"
@@ -76,6 +76,13 @@ async def test_an_accepted_turn_is_counted_apart_and_no_fault(
     totals = (await standing(whole, integrity.backups, limit=1)).totals
     assert totals is not None
     assert totals.accepted == 1
+
+
+async def test_accepted_turns_are_judged_by_nothing_any_more(integrity: Integrity, plant: Plant) -> None:
+    """Not by the order of another agent's executions, nor by when they were said."""
+    plant(*FOREIGN, "UPDATE turns SET said_at = 1 WHERE turn_id = 'foreign-6'")
+    done = await accept(integrity, Choice(everything=2), reason=REASON, by="ada")
+    assert (done.after.passed, done.after.accepted) == (True, 2)
 
 
 async def test_who_accepted_first_is_kept(integrity: Integrity, whole: Storage, plant: Plant) -> None:

@@ -48,7 +48,9 @@ def _turn(number: int, said: str) -> Said:
         pytest.param(["u2@1", "u1@2"], True, None, id="time and executions tell different orders"),
         pytest.param(["u?@2", "a?@1"], True, ["a?@1", "u?@2"], id="without executions the time tells"),
         pytest.param(["u?@1", "a?@1"], False, None, id="one instant and no execution tells nothing"),
-        pytest.param(["u9@2", "u1@1"], True, ["u1@1", "u9@2"], id="of an unknown execution the time tells"),
+        pytest.param(["u?@2", "u1@1"], True, ["u1@1", "u?@2"], id="of no execution the time tells"),
+        pytest.param(["u2@1", "u1@2", "a?@3"], True, None, id="in time already, but not by executions"),
+        pytest.param(["u2@1", "a?@2", "u1@3"], True, None, id="what stands between hides no wrong order"),
         pytest.param(["u1@1", "u1@1"], False, None, id="one side twice has no order"),
     ],
 )
@@ -58,6 +60,14 @@ def test_the_order_of_turns(said: list[str], is_out: bool, ordered: list[str] | 
     right = order.right_order(given, ORIGINS)
     assert order.is_out_of_order(given, ORIGINS) is is_out
     assert (None if right is None else [turn.turn_id for turn in right]) == ordered
+
+
+def test_foreign_turns_are_left_out() -> None:
+    """Those of an execution that is not there, and of another agent's; not those of no execution."""
+    given = turns("u1@1", "u9@2", "a1@3", "u?@4")
+    origins = {**ORIGINS, "e1": Origin(number=1, agent_id="b")}
+    assert order.own_among(given, "a", ORIGINS) == [given[0], given[2], given[3]]
+    assert order.own_among(given, "a", origins) == [given[3]]
 
 
 def test_only_what_stands_wrong_gets_another_number() -> None:
