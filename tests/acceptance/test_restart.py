@@ -21,6 +21,7 @@ import psutil
 
 from kokino.config import FILE_NAME
 from tests.acceptance.serving import KOKINO, PATIENCE, Served, processes_of, serving, until
+from tests.integration.integrity.damage import tear_page
 
 AGENTS = 4
 LINES = 40
@@ -246,6 +247,19 @@ def test_what_a_restart_cannot_change_is_refused(tmp_path: Path) -> None:
         file.write_text(file.read_text(encoding="utf-8") + other, encoding="utf-8")
         assert "a restart cannot change storage.url" in restart(broker, succeeds=False)
         assert broker.execute("agent-0").status_code == 200
+
+
+def test_a_damaged_database_keeps_a_restart_from_ending_the_broker(tmp_path: Path) -> None:
+    """The next broker would not start on it: the one that has it open goes on, and says what to do."""
+    with serving(tmp_path / "home", fleet(agents=1)) as broker:
+        before = broker.get("/api/about")
+        tear_page(broker.home / "broker" / "data" / "kokino.db", "turns")
+        said = restart(broker, succeeds=False)
+        assert "restart refused, the broker goes on as it was" in said
+        assert "the file is damaged" in said
+        assert "`kokino integrity restore FILE`" in said
+        after = broker.get("/api/about")
+        assert (after["pid"], after["startedAt"]) == (before["pid"], before["startedAt"])
 
 
 def test_a_stop_that_comes_in_the_middle_of_a_restart_is_a_stop(tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ from kokino.clock import SystemClock
 from kokino.config import FILE_NAME, Config, load
 from kokino.doctor.looks import diagnose
 from kokino.errors import KokinoError
-from kokino.storage import check_url
+from kokino.storage import check_opens, check_url
 
 log = structlog.get_logger(__name__)
 
@@ -115,21 +115,23 @@ class Good:
 
 
 def check_wanted(wanted: Wanted) -> Good:
-    """Check the configuration and start nothing.
+    """Check the configuration and the database, and start nothing.
 
-    Raises `ConfigInvalid`, `StorageError` for a database URL that is none, and `KokinoError` for a home that
-    can be none. A broker that asks for a restart leaves its standing in the environment: then
-    `RestartRefused` tells what a restart cannot change.
+    Raises `ConfigInvalid`, `StorageError` for a database that cannot be opened, damaged for one, and
+    `KokinoError` for a home that can be none. A broker that asks for a restart leaves its standing in the
+    environment: then `RestartRefused` tells what a restart cannot change.
     """
     _check_home(wanted.home)
     config = load(wanted.home)
     checked = check(config, os.environ, now=SystemClock().now())
-    check_url(database_url(checked, os.environ))
+    url = database_url(checked, os.environ)
+    check_url(url)
     before = os.environ.get(STANDING_VARIABLE)
     if before and (changed := differences(before, wanted.standing(checked))):
         raise RestartRefused(
             f"a restart cannot change {', '.join(changed)}: stop the broker and start it anew"
         )
+    check_opens(url)
     return Good(sentence=f"the configuration is good: {_source(config)}", warnings=tuple(_warnings(checked)))
 
 

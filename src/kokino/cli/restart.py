@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import time
 from collections.abc import Mapping, Sequence
@@ -115,12 +116,19 @@ def _replaced(url: str, before: Any, patience: timedelta) -> Any:
         if about is not None and about["restart"] != before["restart"]:
             raise KokinoError(f"restart refused, the broker goes on as it was: {about['restart']['refused']}")
         if about is None and not _is_serving(before["pid"]):
-            raise KokinoError(
-                f"the broker has ended; {_log(before)} tells why. Its executions are kept for a while"
-                " (process.hold): start it within that time, and it goes on with them"
-            )
+            raise KokinoError(_ended(before))
     raise KokinoError(
         f"no new broker within {patience.total_seconds():.0f} s; it may still come, {_log(before)} tells"
+    )
+
+
+def _ended(about: Any) -> str:
+    """What to do where there is neither the earlier broker nor a new one."""
+    return (
+        f"the broker has ended; {_log(about)} or its terminal tells why. Its executions are kept for a"
+        " while (process.hold): start it within that time, and it goes on with them. Where its database is"
+        f" damaged, `kokino serve --check --home {shlex.quote(about['home'])}` says so: put a backup in its"
+        " place first with `kokino integrity restore FILE`, same --home"
     )
 
 

@@ -32,7 +32,10 @@ def serve(
     ] = None,
     *,
     check: Annotated[
-        bool, typer.Option("--check", help="Say what is wrong with the configuration, and start nothing.")
+        bool,
+        typer.Option(
+            "--check", help="Say what is wrong with the configuration or the database, and start nothing."
+        ),
     ] = False,
 ) -> None:
     """Run a broker.

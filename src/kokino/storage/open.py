@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sqlite3
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-from sqlalchemy import URL, make_url
+from sqlalchemy import URL, create_engine, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.pool import NullPool
 
 from kokino.errors import StorageError
 from kokino.storage import postgresql, sqlite
@@ -22,6 +24,8 @@ from kokino.storage.sqlite import SqliteStorage
 
 #: How long to wait for another program's lock before saying that it holds one, in seconds.
 PATIENCE = 5.0
+#: How long a look may take that opens nothing for good, in seconds. A start takes what it needs.
+GLANCE = 30.0
 
 
 def default_url(home: Path) -> str:
@@ -63,6 +67,20 @@ def file_of(url: str) -> Path | None:
 def check_url(url: str) -> None:
     """Raise `StorageError` for a URL that no database of ours can have; whether it answers is not asked."""
     _parsed(url)
+
+
+def check_opens(url: str) -> None:
+    """Raise `StorageError` where the database could not be opened as it is now; nothing is changed or made.
+
+    A file that is not there yet is no fault. Damage is looked for as `open_storage` does, but for `GLANCE`
+    seconds at the most: what is larger than that passes. A server must answer. Blocks; never for a file
+    that this process has open, for it would lose its locks.
+    """
+    parsed = _parsed(url)
+    if parsed.get_backend_name() == "sqlite":
+        _check_file(Path(str(parsed.database)).resolve())
+    else:
+        _check_server(parsed)
 
 
 def _parsed(url: str) -> URL:
@@ -115,9 +133,43 @@ def _probe(conn: sqlite3.Connection, path: Path) -> None:
     conn.execute("PRAGMA journal_mode=WAL")
     conn.execute("BEGIN IMMEDIATE")
     conn.execute("ROLLBACK")
+    _check_pages(conn, path)
+
+
+def _check_pages(conn: sqlite3.Connection, path: Path) -> None:
     verdict = conn.execute("PRAGMA quick_check(1)").fetchone()[0]
     if verdict != "ok":
         raise StorageError(f"{path}: the file is damaged ({' '.join(verdict.split())}): {_restore(path)}")
+
+
+def _check_file(path: Path) -> None:
+    with _told(path):
+        if not path.exists():
+            return
+        # Nobody has a file open that has no log; to look at it as at one in use would leave a log beside it.
+        how = "mode=ro" if Path(f"{path}-wal").exists() else "mode=ro&immutable=1"
+        with contextlib.closing(sqlite3.connect(f"{path.as_uri()}?{how}", uri=True)) as conn:
+            _glance(conn, path)
+
+
+def _glance(conn: sqlite3.Connection, path: Path) -> None:
+    given_up = threading.Event()
+
+    def give_up() -> None:
+        given_up.set()
+        conn.interrupt()
+
+    timer = threading.Timer(GLANCE, give_up)
+    timer.start()
+    try:
+        _check_pages(conn, path)
+    except (sqlite3.OperationalError, StorageError):
+        # A look that was interrupted may miss the pages that it has not come to.
+        if not given_up.is_set():
+            raise
+    finally:
+        timer.cancel()
+        timer.join()
 
 
 def _restore(path: Path) -> str:
@@ -147,13 +199,24 @@ def _open_postgresql(url: URL, *, alone: bool) -> Storage:
     writing = postgresql.writing_engine(url, alone=alone)
     with contextlib.ExitStack() as failing:
         failing.callback(writing.dispose)
-        try:
+        with _server_told(url):
             # Who waits to migrate must then see what was migrated meanwhile.
             migrate(writing.execution_options(isolation_level="READ COMMITTED"))
-        except DBAPIError as error:
-            shown = url.render_as_string(hide_password=True)
-            raise StorageError(
-                f"{shown}: {error.orig}: is the server up, and may this user log in?"
-            ) from error
         failing.pop_all()
     return PostgresqlStorage(url, writing)
+
+
+def _check_server(url: URL) -> None:
+    engine = create_engine(url, poolclass=NullPool, connect_args={"connect_timeout": int(GLANCE)})
+    with _server_told(url), engine.connect():
+        pass
+
+
+@contextlib.contextmanager
+def _server_told(url: URL) -> Iterator[None]:
+    """Say which server it is, and what to look at."""
+    try:
+        yield
+    except DBAPIError as error:
+        shown = url.render_as_string(hide_password=True)
+        raise StorageError(f"{shown}: {error.orig}: is the server up, and may this user log in?") from error

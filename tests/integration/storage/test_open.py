@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
+import threading
 from pathlib import Path
 
 import pytest
 
 from kokino.errors import StorageError
-from kokino.storage import default_url, open_storage
+from kokino.storage import check_opens, default_url, open_storage
 from kokino.storage import open as module
 
 
@@ -16,6 +18,13 @@ async def refusal(url: str) -> str:
     """What opening it says."""
     with pytest.raises(StorageError) as caught:
         await open_storage(url)
+    return caught.value.message
+
+
+def objection(url: str) -> str:
+    """What a look says that opens nothing for good."""
+    with pytest.raises(StorageError) as caught:
+        check_opens(url)
     return caught.value.message
 
 
@@ -46,6 +55,7 @@ async def test_a_server_that_is_not_there_is_told() -> None:
     said = await refusal("postgresql://kokino@/kokino?host=/nowhere/at/all")
     assert said.startswith("postgresql+psycopg://kokino@/kokino")
     assert said.endswith("is the server up, and may this user log in?")
+    assert objection("postgresql://kokino@/kokino?host=/nowhere/at/all") == said
 
 
 async def test_an_option_that_no_server_knows_is_told() -> None:
@@ -76,7 +86,62 @@ async def test_a_database_with_torn_pages_is_damaged(tmp_path: Path) -> None:
     await opened.close()
     whole = path.read_bytes()
     path.write_bytes(whole[:4096] + b"\xff" * 8192 + whole[4096 + 8192 :])
-    assert "the file is damaged" in await refusal(f"sqlite:///{path}")
+    said = await refusal(f"sqlite:///{path}")
+    assert "the file is damaged" in said
+    assert objection(f"sqlite:///{path}") == said
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    """Every file in it."""
+    return {one.name: one.read_bytes() for one in folder.iterdir()}
+
+
+async def test_a_look_changes_nothing(tmp_path: Path) -> None:
+    """It makes no file, no log beside one that nobody has open, and finds no fault with either."""
+    path = tmp_path / "data" / "kokino.db"
+    check_opens(f"sqlite:///{path}")
+    assert content(tmp_path) == {}
+    opened = await open_storage(f"sqlite:///{path}")
+    await opened.close()
+    before = content(path.parent)
+    check_opens(f"sqlite:///{path}")
+    assert content(path.parent) == before
+
+
+async def test_a_look_sees_what_is_in_the_log_alone(tmp_path: Path) -> None:
+    """A page that is damaged in the file is whole again where the log has a newer one."""
+    path = tmp_path / "kokino.db"
+    path.write_bytes(b"")
+    with contextlib.closing(sqlite3.connect(path)) as other:
+        other.execute("PRAGMA journal_mode=WAL")
+        other.execute("CREATE TABLE found (number)")
+        other.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        whole = path.read_bytes()
+        other.execute("CREATE TABLE lost (number)")
+        path.write_bytes(whole[:4096] + b"\xff" * (len(whole) - 4096))
+        assert "the file is damaged" in objection(f"sqlite:///{path}")
+        other.execute("INSERT INTO found VALUES (1)")
+        other.commit()
+        check_opens(f"sqlite:///{path}")
+
+
+async def test_a_look_that_takes_too_long_finds_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file that is too large to be looked through is refused to nobody for that."""
+    path = tmp_path / "kokino.db"
+    opened = await open_storage(f"sqlite:///{path}")
+    await opened.close()
+    monkeypatch.setattr(module, "GLANCE", 0.0)
+    monkeypatch.setattr(module, "_check_pages", interrupted)
+    check_opens(f"sqlite:///{path}")
+
+
+def interrupted(_conn: sqlite3.Connection, _path: Path) -> None:
+    """Work that is interrupted once its time is over."""
+    for timer in [thread for thread in threading.enumerate() if isinstance(thread, threading.Timer)]:
+        timer.join()
+    raise sqlite3.OperationalError("interrupted")
 
 
 async def test_a_locked_database_names_the_way_to_find_who_holds_it(

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
-from kokino.cli import main
+from kokino.cli import main, restart
 from kokino.config import FILE_NAME
+from kokino.errors import KokinoError
 
 #: Where typer takes what it writes to for a terminal, as in some build services.
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
@@ -95,6 +97,41 @@ def test_to_check_refuses_a_database_that_cannot_be_opened(
     code, _, said = serving(run, tmp_path, "")
     assert code == 1
     assert "starts with 'mysql'" in said
+
+
+def test_to_check_tells_of_a_database_that_is_damaged(run: Run, tmp_path: Path) -> None:
+    """As the start would, and as the start it leaves the file as it is."""
+    path = tmp_path / "broker" / "data" / "kokino.db"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"somebody's diary" * 500)
+    code, _, said = serving(run, tmp_path, "")
+    assert (code, said.count("\n")) == (1, 1)
+    assert said.startswith(f"kokino: {path}: the file is damaged (file is not a database)")
+    assert "`kokino integrity restore FILE`" in said
+    assert [one.name for one in path.parent.iterdir()] == ["kokino.db"]
+
+
+def test_a_broker_that_ended_by_its_restart_is_told_with_the_way_back(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Start it soon; where its database is damaged, after a backup is in its place."""
+    about = {"pid": 17, "restart": None, "startedAt": "", "home": "/srv/my kokino"}
+    answers = iter([about])
+    signals: list[tuple[int, int]] = []
+
+    def get(_url: str, _path: str) -> object:
+        for answer in answers:
+            return answer
+        raise KokinoError("no broker answers")
+
+    monkeypatch.setattr(restart, "get", get)
+    monkeypatch.setattr(restart, "_is_serving", lambda _pid: not signals)
+    monkeypatch.setattr(os, "kill", lambda *sent: signals.append(sent))
+    code, _, said = run("restart")
+    assert (code, signals) == (1, [(17, signal.SIGUSR2)])
+    assert "the broker has ended" in said
+    assert "`kokino serve --check --home '/srv/my kokino'`" in said
+    assert "`kokino integrity restore FILE`, same --home" in said
 
 
 def test_to_check_warns_of_agents_that_cannot_run(run: Run, tmp_path: Path) -> None:
