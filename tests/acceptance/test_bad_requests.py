@@ -118,6 +118,15 @@ CASES = (
         fields=("agentId", "cliType", "fallback", "cwd"),
     ),
     Case(
+        name="a fallback to where it is",
+        path="/agents/register",
+        body={"agentId": "new", "cliType": "scripted", "cwd": "/tmp", "fallback": "scripted"},
+        status=422,
+        error="invalid",
+        says=("fallback", "is its own CLI type"),
+        fields=("fallback",),
+    ),
+    Case(
         name="a field that nobody knows",
         path="/agents/register",
         body={"agentId": "new", "cliType": "scripted", "cwd": "/tmp", "modle": "opus"},

@@ -255,6 +255,8 @@ def _problems(
     match values.get("fallback"):
         case str(name) if in_full(name) not in {PARK, TMUX, *cli_types}:
             problems.append(("fallback", f"{name!r} is neither tmux, park nor a CLI type; known: {known}"))
+        case str(name) if in_full(name) == in_full(str(values.get("cli_type"))):
+            problems.append(("fallback", f"{name!r} is its own CLI type; name tmux, park or another one"))
     match values.get("mode"), values.get("cli_type"):
         case Mode.TMUX.value | Mode.SHADOW.value, str(name) if has_no_form(cli_types.get(in_full(name))):
             message = f"CLI type {name!r} has no form for a terminal, only the mode headless"

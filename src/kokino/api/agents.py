@@ -266,6 +266,8 @@ def _faults(body: AgentBody, cli_types: Mapping[str, Any]) -> list[Fault]:
         )
     if body.fallback not in {None, PARK, TMUX, *cli_types}:
         faults.append(Fault(field="fallback", message=f"must be tmux, park or a CLI type; known: {known}"))
+    if body.fallback == body.cli_type:
+        faults.append(Fault(field="fallback", message="is its own CLI type; name tmux, park or another one"))
     missing = cli_types[body.cli_type].no_terminal if body.cli_type in cli_types else None
     if body.mode.of_caller is Mode.TMUX and missing is not None:
         faults.append(Fault(field="mode", message=missing))

@@ -238,6 +238,14 @@ def test_limits_are_the_same_after_they_were_stored() -> None:
     assert limits.to_document()["timeoutMs"] == 1500
 
 
+def test_an_agents_own_cli_type_is_no_fallback(read: Read) -> None:
+    """An alias is the same one: its prompts would be refused when they are to go elsewhere."""
+    _, _, faults = read('[[agents]]\nid = "a"\ncli_type = "factory-droid"\ncwd = "."\nfallback = "droid"\n')
+    assert faults == [
+        (5, "agents[0].fallback", "'droid' is its own CLI type; name tmux, park or another one")
+    ]
+
+
 @pytest.mark.parametrize(
     ("written", "meant"),
     [
