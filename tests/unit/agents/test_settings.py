@@ -64,13 +64,17 @@ def test_the_short_name_of_a_cli_stands_for_the_real_one(read: Read) -> None:
     """As a table, as a driver, and wherever an agent names a CLI type."""
     cli_types, agents, faults = read(
         '[cli_types.droid]\ncommand = ["/opt/droid"]\n[cli_types.mine]\ndriver = "droid"\n'
-        '[[agents]]\nid = "a"\ncli_type = "droid"\nfallback = "droid"\ncwd = "."\n'
+        '[[agents]]\nid = "a"\ncli_type = "droid"\nfallback = "mine"\ncwd = "."\n'
+        '[[agents]]\nid = "b"\ncli_type = "mine"\nfallback = "droid"\ncwd = "."\n'
     )
     assert faults == []
     assert "droid" not in cli_types
     assert cli_types["factory-droid"].command == ("/opt/droid",)
     assert cli_types["mine"].driver == "factory-droid"
-    assert [(agent.cli_type, agent.fallback) for agent in agents] == [("factory-droid", "factory-droid")]
+    assert [(agent.cli_type, agent.fallback) for agent in agents] == [
+        ("factory-droid", "mine"),
+        ("mine", "factory-droid"),
+    ]
 
 
 def test_a_cli_type_is_described_under_one_of_its_names_only(read: Read) -> None:
