@@ -133,6 +133,8 @@ async def test_what_may_not_be_is_handed_to_the_data_lead(broker: TestBroker) ->
                 broker, "accept", "--all", "--yes", "--reason", "we know of it", "--by", "ada"
             )
             assert (done.returncode, "1 foreign turn accepted" in done.stdout) == (0, True), done.stderr
+            again = await kokino(broker, "accept", turns(broker)[0], "--reason", "so do I", "--by", "bob")
+            assert again.stdout == f"{turns(broker)[0]} was accepted already by ada.\n"
             [one] = (await broker.get("/api/integrity/foreign-turns"))["items"]
             assert (one["accepted"]["by"], one["accepted"]["reason"]) == ("ada", "we know of it")
         elif case is timeless:
@@ -212,6 +214,7 @@ async def test_the_command_line_shows_and_cleans(broker: TestBroker) -> None:
     assert first not in turns(broker)
     stats = await kokino(broker, "stats")
     assert "cleanup" in stats.stdout
+    assert "rather restore another" in " ".join(stats.stdout.split())
     assert max(map(len, stats.stdout.splitlines()[:-1])) <= 80
 
 

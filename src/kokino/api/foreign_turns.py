@@ -78,7 +78,7 @@ class RemovalBody(DecisionBody):
 class DecidedShape(Shape):
     """What came of a decision."""
 
-    #: Turns that were accepted or deleted.
+    #: Turns that were accepted, without those that were already, or deleted.
     turns: int
     #: Where the backup is that holds what was deleted; null where nothing was.
     backup: str | None

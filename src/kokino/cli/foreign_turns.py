@@ -64,7 +64,9 @@ def accept(
     Who accepted them, when and why is kept. A check follows, and the alert resolves when it finds nothing
     else. Exit code 1 when something stays wrong, or the answer was no.
     """
-    meant = _meant(url, turns or [], everything=everything)
+    meant = _not_yet(_meant(url, turns or [], everything=everything))
+    if not meant:
+        return
     _show_meant(meant, yes=yes)
     ask(f"\nAccept {_them(meant)}?", yes=yes, unasked="nothing was accepted")
     done = post(url, f"{PATH}/accept", PATIENCE, **_body(meant, turns, reason, by))
@@ -120,6 +122,14 @@ def _meant(url: str, turns: Sequence[str], *, everything: bool) -> list[Any]:
     if strange := [turn for turn in turns if turn not in known]:
         raise KokinoError(f"no foreign turn: {', '.join(strange)}; `kokino integrity foreign` lists them")
     return [known[turn] for turn in dict.fromkeys(turns)]
+
+
+def _not_yet(meant: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Those that nobody accepted; of the others it is said who did."""
+    for one in meant:
+        if one["accepted"] is not None:
+            console().print(plain(f"{one['turnId']} was accepted already by {one['accepted']['by']}."))
+    return [one for one in meant if one["accepted"] is None]
 
 
 def _body(

@@ -14,6 +14,9 @@ from kokino.cli.terminal import console, counted, plain, table
 
 #: Checks that `stats` shows.
 SHOWN = 10
+#: What a backup was made for that holds what was wrong then.
+FOR_CLEANUP = "cleanup"
+HOLDS_FAULTS = "One for a cleanup is from before it, faults and all: rather restore another."
 #: Ids that a line names.
 NAMED = 3
 
@@ -93,6 +96,8 @@ def show_stats(found: Mapping[str, Any]) -> None:
         return
     out.print(Text("\nBackups\n", style="bold"))
     out.print(_backups(found["backups"]))
+    if any(one["why"] == FOR_CLEANUP for one in found["backups"]):
+        out.print(f"\n{HOLDS_FAULTS}", style="yellow")
     out.print(f"\nin {folder}", style="dim", soft_wrap=True)
 
 

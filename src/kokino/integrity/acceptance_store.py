@@ -24,8 +24,11 @@ class Acceptance:
     reason: str
 
 
-def accept(conn: Connection, turn_ids: Collection[str], acceptance: Acceptance) -> None:
-    """Accept those of these turns that are not accepted yet. An acceptance goes with its turn."""
+def accept(conn: Connection, turn_ids: Collection[str], acceptance: Acceptance) -> list[str]:
+    """Accept those of these turns that are not accepted yet; which they were.
+
+    An acceptance goes with its turn.
+    """
     fresh = sorted(set(turn_ids) - accepted(conn, turn_ids).keys())
     if fresh:
         values = {
@@ -34,6 +37,7 @@ def accept(conn: Connection, turn_ids: Collection[str], acceptance: Acceptance) 
             "reason": acceptance.reason,
         }
         conn.execute(insert(accepted_turns), [{"turn_id": turn_id, **values} for turn_id in fresh])
+    return fresh
 
 
 def accepted(conn: Connection, turn_ids: Collection[str]) -> dict[str, Acceptance]:

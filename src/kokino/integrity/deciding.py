@@ -50,7 +50,7 @@ class Looked:
 class Decided:
     """What came of a decision."""
 
-    #: Turns that were accepted or deleted.
+    #: Turns that were accepted, without those that were already, or deleted.
     turns: int
     #: Where the backup is that holds what was deleted; None where nothing was.
     backup: str | None
@@ -95,30 +95,34 @@ async def remove(
         chosen = await integrity.storage.read(partial(_chosen, choice=choice))
         plan.may_clean(await integrity.checked(trigger=Trigger.DECISION, by=by))
         backup = await integrity.secured(reference)
-        done = await _in_batches(integrity.storage, chosen, fault_store.delete_turns)
+        done = await _in_batches(integrity.storage, chosen, _delete)
         event = events.of_removal(done, reason=reason, backup=backup, by=by, at=integrity.clock.now())
         return await _told(integrity, event, done, by=by, backup=backup)
 
 
 async def _in_batches(
-    storage: Storage, chosen: Sequence[str], do: Callable[[Connection, Sequence[str]], None]
+    storage: Storage, chosen: Sequence[str], do: Callable[[Connection, Sequence[str]], Sequence[str]]
 ) -> list[str]:
-    """Do it to those that are foreign in the transaction in which it is done; which they were."""
+    """Do it to those that are foreign in the transaction in which it is done; to which it was done."""
 
-    def write(conn: Connection, some: Sequence[str]) -> list[str]:
-        found = foreign_store.foreign_ids(conn, tellers(), of=some)
-        do(conn, found)
-        return found
+    def write(conn: Connection, some: Sequence[str]) -> Sequence[str]:
+        return do(conn, foreign_store.foreign_ids(conn, tellers(), of=some))
 
     batches = (chosen[start : start + ROWS] for start in range(0, len(chosen), ROWS))
     return [one for some in batches for one in await storage.write(partial(write, some=some))]
 
 
+def _delete(conn: Connection, turn_ids: Sequence[str]) -> Sequence[str]:
+    fault_store.delete_turns(conn, turn_ids)
+    return turn_ids
+
+
 async def _told(
     integrity: Integrity, event: Event, done: Sequence[str], *, by: str, backup: str | None
 ) -> Decided:
-    await integrity.storage.write(lambda conn: telemetry.append(conn, event))
-    log.warning("a person decided about foreign turns", decision=event.message, backup=backup)
+    if done:
+        await integrity.storage.write(lambda conn: telemetry.append(conn, event))
+        log.warning("a person decided about foreign turns", decision=event.message, backup=backup)
     after = await integrity.checked(trigger=Trigger.DECISION, by=by)
     return Decided(turns=len(done), backup=backup, after=after)
 

@@ -86,10 +86,12 @@ async def test_accepted_turns_are_judged_by_nothing_any_more(integrity: Integrit
 
 
 async def test_who_accepted_first_is_kept(integrity: Integrity, whole: Storage, plant: Plant) -> None:
-    """A second acceptance says nothing new."""
+    """A second acceptance says nothing new: it counts none, and leaves no event."""
     plant(GONE)
-    for by in ("ada", "bob"):
-        await accept(integrity, these("user-3"), reason=REASON, by=by)
+    done = [(await accept(integrity, these("user-3"), reason=REASON, by=by)).turns for by in ("ada", "bob")]
+    assert done == [1, 0]
+    told = [one for one in await whole.read(telemetry.recent) if one.type == "INTEGRITY_ACCEPTED"]
+    assert [one.data and one.data["by"] for one in told] == ["ada"]
     [shown] = await foreign_turns(whole, after=None, limit=9)
     assert shown.acceptance is not None
     assert shown.acceptance.by == "ada"
