@@ -308,7 +308,7 @@ TEXT = re.compile(r".+", re.DOTALL)
 #: In this order: what is disabled can be probed, what was mitigated can no longer be escalated.
 CASES = (
     Case(route="GET /health", shape=CHECKS),
-    Case(route="GET /readyz", shape={**CHECKS, "checks": dict, "notifications": str}),
+    Case(route="GET /readyz", shape={**CHECKS, "checks": dict, "notifications": str, "integrity": str}),
     Case(route="GET /api/about", shape={"version": str, "home": str, "bound": list}),
     Case(route="GET /metrics", shape=TEXT),
     Case(

@@ -226,7 +226,7 @@ async def test_a_broker_that_can_restart_itself_is_told_to(tmp_path: Path) -> No
     supervision = {"tier": "tree walk", "checks": [], "warnings": [], "warden": warden, "running": running}
     with older(
         about={"version": "0.0.9", "home": str(tmp_path), "pid": 17, "restart": None},
-        readyz={"checks": {"database": "ok"}},
+        readyz={"checks": {"database": "ok"}, "integrity": "damaged: found by the integrity check c-1"},
         environment={"overall": "no_data", "results": []},
         supervision=supervision,
     ) as url:
@@ -234,6 +234,8 @@ async def test_a_broker_that_can_restart_itself_is_told_to(tmp_path: Path) -> No
     flat = " ".join(said.stdout.split())
     assert "warning version the broker is Kokino 0.0.9" in flat
     assert f"version: kokino restart --url {url}" in flat
+    assert "failed integrity damaged: found by the integrity check c-1; look again" in flat
+    assert f"integrity: kokino integrity check --url {url}" in flat
     assert "failed warden pid 17 died, another one is being started" in flat
     assert "warden: (no command is known" in flat
 

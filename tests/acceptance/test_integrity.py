@@ -143,6 +143,9 @@ async def test_what_may_not_be_is_handed_to_the_data_lead(broker: TestBroker) ->
         if case is not page:
             await broker.settle()
             assert await alert_state(broker) == "resolved"
+    ready = await broker.get("/readyz")
+    check_id = (await broker.get("/api/integrity/stats?limit=1"))["lastCheck"]["checkId"]
+    assert ready["integrity"] == f"damaged: found by the integrity check {check_id}"
     refused = await broker.http.post("/api/integrity/cleanup")
     assert (refused.status_code, refused.json()["error"]) == (409, "conflict")
     assert "kokino integrity restore" in refused.json()["detail"]

@@ -13,6 +13,7 @@ from kokino.api.services import Given, Services
 from kokino.api.shapes import Shape, Time
 from kokino.clock import MILLISECOND
 from kokino.errors import StorageError
+from kokino.integrity import store as integrity_store
 from kokino.notify import store as outbox
 
 router = APIRouter(tags=["health"])
@@ -76,6 +77,8 @@ class Readiness(Shape):
     checks: dict[str, str]
     #: ``ok``, or ``degraded`` while pages wait for a receiver or cannot be read.
     notifications: str
+    #: ``ok``, or that the last integrity check found the database damaged. It is worked with all the same.
+    integrity: str
     #: ``off``, ``ok``, or why the last one was not heard. Whoever listens has heard of it by then.
     heartbeat: str
 
@@ -122,6 +125,7 @@ async def ready(given: Given, response: Response) -> Readiness:
         uptime_ms=_uptime(given),
         checks=checks,
         notifications=await _notifications(given),
+        integrity=await _integrity(given),
         heartbeat="off" if given.heartbeat is None else given.heartbeat.fault or "ok",
     )
 
@@ -133,6 +137,14 @@ async def _notifications(given: Services) -> str:
         return "degraded"  # nobody is reached while it cannot be told who should be
     is_late = oldest is not None and given.clock.now() - oldest > LATE_PAGE
     return "degraded" if is_late else "ok"
+
+
+async def _integrity(given: Services) -> str:
+    try:
+        check_id = await given.storage.read(integrity_store.damaged_at)
+    except StorageError as error:
+        return f"failed: {error.message}"
+    return "ok" if check_id is None else f"damaged: found by the integrity check {check_id}"
 
 
 async def _database(given: Services) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import shlex
 import signal
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -14,14 +14,15 @@ from typing import Any
 from kokino.api.environment import CheckShape, Environment, environment_shape
 from kokino.api.supervision import self_check_shape
 from kokino.app.ground import runtime_path
-from kokino.app.settings import Checked, check
+from kokino.app.settings import Checked, check, database_url
 from kokino.app.tryout import diagnose
 from kokino.config import FILE_NAME, load
 from kokino.doctor.machine import look_at_machine
 from kokino.doctor.model import Check
 from kokino.doctor.supervision import SYSTEMD, told
-from kokino.errors import ConfigInvalid
+from kokino.errors import ConfigInvalid, StorageError
 from kokino.process import selfcheck
+from kokino.storage import DamagedFile, check_opens, file_of
 
 
 def self_check(checked: Checked, runtime_folder: Path) -> Callable[[], selfcheck.SelfCheck]:
@@ -35,7 +36,7 @@ def self_check(checked: Checked, runtime_folder: Path) -> Callable[[], selfcheck
 
 
 def examine(home: Path, environment: Mapping[str, str], *, cli: str | None, now: datetime) -> dict[str, Any]:
-    """What the API would answer for a broker of `home` that looks now, and whether its file is good.
+    """What the API would answer for a broker of `home` that looks now; how its file and database are.
 
     CLIs are tried out as by a broker; nothing is left behind. Raises `NotFound` for a CLI type that is none.
     """
@@ -45,7 +46,7 @@ def examine(home: Path, environment: Mapping[str, str], *, cli: str | None, now:
     except ConfigInvalid as error:
         # The machine is the same, whatever the file says.
         found = selfcheck.check(folder, spool=home / "broker" / "spool")
-        return _answer(_faulty(error, home), found, None, now)
+        return _answer([_faulty(error, home)], found, None, now)
     found = self_check(checked, folder)()
     try:
         diagnoses = asyncio.run(diagnose(checked, cli=cli, now=now))
@@ -54,7 +55,8 @@ def examine(home: Path, environment: Mapping[str, str], *, cli: str | None, now:
     file = checked.config.file or f"no {FILE_NAME} in {home}, so the defaults"
     good = Check(name="configuration", passed=True, message=f"good: {file}")
     machine = look_at_machine(checked.environment, found.tier)
-    return _answer(good, found, environment_shape(diagnoses, machine, now), now)
+    looked_at = [good, _database(checked, environment)]
+    return _answer(looked_at, found, environment_shape(diagnoses, machine, now), now)
 
 
 def _faulty(error: ConfigInvalid, home: Path) -> Check:
@@ -63,11 +65,37 @@ def _faulty(error: ConfigInvalid, home: Path) -> Check:
     return Check(name="configuration", passed=False, message=message)
 
 
+def _database(checked: Checked, environment: Mapping[str, str]) -> Check:
+    url = database_url(checked, environment)
+    try:
+        check_opens(url)
+        file = file_of(url)
+    except StorageError as error:
+        mend = _restore(error, checked.config.home) if isinstance(error, DamagedFile) else None
+        return Check(name="database", passed=False, message=error.message, mend=mend)
+    if file is None:
+        message = "its server answers"
+    elif file.exists():
+        message = f"opens: {file}"
+    else:
+        message = f"none yet, the first start makes {file}"
+    return Check(name="database", passed=True, message=message)
+
+
+def _restore(damaged: DamagedFile, home: Path) -> str | None:
+    if damaged.backup is None:
+        return None
+    return shlex.join(["kokino", "integrity", "restore", str(damaged.backup), "--home", str(home)])
+
+
 def _answer(
-    configuration: Check, found: selfcheck.SelfCheck, environment: Environment | None, now: datetime
+    looked_at: Sequence[Check], found: selfcheck.SelfCheck, environment: Environment | None, now: datetime
 ) -> dict[str, Any]:
+    by_name = {check.name: CheckShape.model_validate(check) for check in looked_at}
     shapes = {
-        "configuration": CheckShape.model_validate(configuration),
+        "configuration": by_name["configuration"],
+        # Where it is, a file with faults does not tell.
+        "database": by_name.get("database"),
         "supervision": self_check_shape(told(found, now, has_systemd=SYSTEMD.is_dir())),
         "environment": environment,
     }

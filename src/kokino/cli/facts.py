@@ -36,6 +36,7 @@ def asked(url: str, home: Path | None, cli: str | None) -> dict[str, Any]:
         "readiness": _readiness(url),
         "unasked": None,
         "configuration": None,
+        "database": None,
         "supervision": _told(url, "/api/health/supervision", fresh="true"),
         "environment": _environment(url, cli),
     }

@@ -42,8 +42,7 @@ def findings_of(found: Mapping[str, Any]) -> Iterator[Finding]:
     """Every line, in the order in which it is shown."""
     yield from _of_version(found)
     yield from _of_readiness(found)
-    if (configuration := found["configuration"]) is not None:
-        yield _finding(configuration)
+    yield from (_finding(found[name]) for name in ("configuration", "database") if found.get(name))
     yield from _of_supervision(found["supervision"])
     environment = found["environment"] or {"results": []}
     # The tier stands above the table; an older broker tells nothing of the machine.
@@ -64,13 +63,12 @@ def _of_version(found: Mapping[str, Any]) -> Iterator[Finding]:
         message = f"the broker is of another build of Kokino {__version__} than this command: restart it"
     else:
         message = f"the broker is Kokino {broker['version']}, this is {__version__}: restart it"
-    at = "" if broker["url"] == DEFAULT_URL else f" --url {shlex.quote(broker['url'])}"
     yield Finding(
         state=State.FAILED if lacks else State.WARNING,
         subject="",
         name="version",
         message=message if broker["canRestart"] else f"{message}, by a stop and a start",
-        mend=f"kokino restart{at}" if broker["canRestart"] else None,
+        mend=f"kokino restart{_at(broker['url'])}" if broker["canRestart"] else None,
     )
 
 
@@ -87,20 +85,41 @@ def _of_readiness(found: Mapping[str, Any]) -> Iterator[Finding]:
     yield from (_of_part(name, said, found["broker"]["home"]) for name, said in failed.items())
     if works := [name for name in parts if name not in failed]:
         yield Finding(state=State.OK, subject="", name="readiness", message=_working(works))
+    if (integrity := readiness.get("integrity", "ok")) != "ok":
+        yield _of_integrity(integrity, found["broker"]["url"])
     if readiness.get("notifications", "ok") != "ok":
         yield _warning("notifications wait for their receivers, people may not be reached")
     if (heartbeat := readiness.get("heartbeat", "off")) not in {"off", "ok"}:
         yield _warning(f"the heartbeat fails: {heartbeat}")
 
 
+def _of_integrity(said: str, url: str) -> Finding:
+    return Finding(
+        state=State.FAILED,
+        subject="",
+        name="integrity",
+        message=f"{_first_line(said)}; look again, and where it is so, restore a backup",
+        mend=f"kokino integrity check{_at(url)}",
+    )
+
+
+def _at(url: str) -> str:
+    """The option of commands to a broker at `url`."""
+    return "" if url == DEFAULT_URL else f" --url {shlex.quote(url)}"
+
+
 def _of_part(name: str, said: str, home: str | None) -> Finding:
-    # The first line: what follows is a statement and its parameters.
-    message = said.removeprefix("failed: ").partition("\n")[0]
+    message = _first_line(said.removeprefix("failed: "))
     shorter = message.removesuffix(SEE_LOG)
     if name == "dispatch" or name.startswith(ENGINE) or shorter != message:
         log = "its log" if home is None else f"{home}/broker/logs/broker.log"
         message = f"{shorter}; it is tried again, {log} tells the whole error"
     return Finding(state=State.FAILED, subject="", name=name, message=message)
+
+
+def _first_line(said: str) -> str:
+    """What follows is a statement and its parameters."""
+    return said.partition("\n")[0]
 
 
 def _working(parts: list[str]) -> str:

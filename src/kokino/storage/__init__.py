@@ -7,9 +7,18 @@ again when the database asks for that, so it has no side effects beyond its rows
 from __future__ import annotations
 
 from kokino.storage.base import Reading, Storage
-from kokino.storage.open import check_opens, check_url, default_url, file_of, look_into, open_storage
+from kokino.storage.open import (
+    DamagedFile,
+    check_opens,
+    check_url,
+    default_url,
+    file_of,
+    look_into,
+    open_storage,
+)
 
 __all__ = [
+    "DamagedFile",
     "Reading",
     "Storage",
     "check_opens",

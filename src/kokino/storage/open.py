@@ -28,6 +28,21 @@ PATIENCE = 5.0
 GLANCE = 30.0
 
 
+class DamagedFile(StorageError):
+    """The file of a database is damaged; says what to do about it."""
+
+    def __init__(self, path: Path, said: str) -> None:
+        """`said` is what SQLite says."""
+        folder = path.parent / "backups"
+        #: The latest one; None where there is none. The names of backups tell when they were made.
+        self.backup = max(folder.glob("*.db"), default=None)
+        which = f"{folder} has none" if self.backup is None else f"the latest is {self.backup}"
+        super().__init__(
+            f"{path}: the file is damaged ({said}): put a backup in its place with `kokino integrity restore"
+            f" FILE`, same --home ({which}), or move it aside and start again for an empty one"
+        )
+
+
 def default_url(home: Path) -> str:
     """The embedded database of a home folder."""
     return f"sqlite:///{home / 'broker' / 'data' / 'kokino.db'}"
@@ -139,7 +154,7 @@ def _probe(conn: sqlite3.Connection, path: Path) -> None:
 def _check_pages(conn: sqlite3.Connection, path: Path) -> None:
     verdict = conn.execute("PRAGMA quick_check(1)").fetchone()[0]
     if verdict != "ok":
-        raise StorageError(f"{path}: the file is damaged ({' '.join(verdict.split())}): {_restore(path)}")
+        raise DamagedFile(path, " ".join(verdict.split()))
 
 
 def _check_file(path: Path) -> None:
@@ -172,17 +187,6 @@ def _glance(conn: sqlite3.Connection, path: Path) -> None:
         timer.join()
 
 
-def _restore(path: Path) -> str:
-    """What to do about a damaged file. The names of backups tell when they were made."""
-    folder = path.parent / "backups"
-    latest = max(folder.glob("*.db"), default=None)
-    which = f"{folder} has none" if latest is None else f"the latest is {latest}"
-    return (
-        f"put a backup in its place with `kokino integrity restore FILE`, same --home ({which}), or move it"
-        " aside and start again for an empty one"
-    )
-
-
 def _cannot_open(path: Path, error: Exception) -> StorageError:
     said = str(getattr(error, "orig", None) or error)
     if "locked" in said:
@@ -191,7 +195,7 @@ def _cannot_open(path: Path, error: Exception) -> StorageError:
             f" stop it (fuser {path} tells which) and start again"
         )
     if "not a database" in said or "malformed" in said:
-        return StorageError(f"{path}: the file is damaged ({said}): {_restore(path)}")
+        return DamagedFile(path, said)
     return StorageError(f"{path}: {said}")
 
 

@@ -6,6 +6,7 @@ import os
 import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -45,6 +46,29 @@ async def test_a_long_folder_for_temporary_files_keeps_nobody_from_trying(
     long.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(long))
     assert "told 0.215.0 in" in (await tried(checked)).message
+
+
+@pytest.mark.usefixtures("checked")
+def test_a_damaged_database_is_told_with_the_way_to_restore_it(tmp_path: Path) -> None:
+    """One that is not there yet is no fault; nothing is made."""
+
+    def database() -> dict[str, Any]:
+        found: dict[str, Any] = examine(tmp_path, ENVIRONMENT, cli="droid", now=NOW)["database"]
+        return found
+
+    data = tmp_path / "broker" / "data"
+    none = database()
+    assert (none["passed"], none["message"]) == (True, f"none yet, the first start makes {data}/kokino.db")
+    assert not data.exists()
+    data.mkdir(parents=True)
+    (data / "kokino.db").write_bytes(b"somebody's diary" * 500)
+    damaged = database()
+    assert (damaged["passed"], damaged["mend"]) == (False, None)
+    assert "kokino.db: the file is damaged (file is not a database)" in damaged["message"]
+    backup = data / "backups" / "kokino-20260105T033000Z-nightly.db"
+    backup.parent.mkdir()
+    backup.touch()
+    assert database()["mend"] == f"kokino integrity restore {backup} --home {tmp_path}"
 
 
 @pytest.mark.usefixtures("checked")
