@@ -10,7 +10,7 @@ from sqlalchemy import Connection, func, select, text, update
 from sqlalchemy.exc import InternalError
 
 from kokino.errors import StorageError
-from kokino.storage import Storage, open_storage
+from kokino.storage import Storage, check_opens, open_storage
 from kokino.storage import writer as module
 from kokino.storage.schema import installation
 from tests.integration.storage.gate import in_one_batch
@@ -147,3 +147,11 @@ async def test_a_session_that_is_lost_between_batches_is_replaced(
     outside.execute(CUT)
     await storage.write(note("b"))
     assert await storage.read(keys) == {"a", "b"}
+
+
+@pytest.mark.usefixtures("storage")
+async def test_a_look_beside_the_broker_finds_that_the_server_answers(postgresql_url: str) -> None:
+    """It claims nothing; a database that is not there is told as a start would tell it."""
+    check_opens(postgresql_url)
+    with pytest.raises(StorageError, match="is the server up, and may this user log in"):
+        check_opens(f"{postgresql_url}&dbname=no_such_database")
