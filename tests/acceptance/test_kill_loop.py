@@ -91,7 +91,11 @@ def test_whatever_is_killed_every_execution_comes_to_one_end(tmp_path: Path) -> 
         assert processes_with(f"time.sleep({DAEMON}") == []
         assert [one for one in broker.get("/agents/sessions/status") if one["locked"]] == []
     rows = executions_in(broker.home)
-    adopted = [row for row in rows if outlived(row, kills) and any(kill.hit(row) for kill in kills)]
+    adopted = [
+        row
+        for row in rows
+        if row["state"] == "completed" and outlived(row, kills) and any(kill.hit(row) for kill in kills)
+    ]
     choices = Counter(kill.choice for kill in kills)
     told = (
         f"seed {SEED}, {choices}, {Counter(row['state'] for row in rows)}, {len(adopted)} adopted to the end"
@@ -156,11 +160,18 @@ def outlived(row: dict[str, Any], kills: list[Kill]) -> bool:
 
 
 def cut_short(rows: list[dict[str, Any]], kills: list[Kill]) -> list[str]:
-    """Executions that ran and did not complete, though no kill of a warden excuses it."""
+    """Executions that ran and did not complete, though no kill of a warden excuses it.
+
+    So much that is lost fires an alert, whose playbook may reset the session of an agent that lost most: what
+    that one runs is cancelled.
+    """
     return [
         f"{row['execution_id']} ({row['prompt']}): {row['state']}, {row['error']}"
         for row in rows
-        if row["started_at"] is not None and row["state"] != "completed" and outlived(row, kills)
+        if row["started_at"] is not None
+        and row["state"] != "completed"
+        and row["cancel_requested_at"] is None
+        and outlived(row, kills)
     ]
 
 
