@@ -17,6 +17,21 @@ gc.disable()
 
 HERE = Path(__file__).resolve().parent
 LADDER = ("unit", "integration", "acceptance")
+#: Files that take longest go first on their rung, so that no worker is left alone with one at the end.
+LONGEST = frozenset(
+    {
+        "test_alerts_cli",
+        "test_causes",
+        "test_conformance",
+        "test_demo",
+        "test_doctor",
+        "test_incident",
+        "test_kill_loop",
+        "test_restart",
+        "test_specification",
+        "test_tmux",
+    }
+)
 
 pytest_plugins = [f"tests.fixtures.{path.stem}" for path in sorted(HERE.glob("fixtures/[!_]*.py"))]
 
@@ -43,6 +58,7 @@ def pytest_collection_finish() -> None:
     gc.enable()
 
 
-def _rung(item: pytest.Item) -> int:
+def _rung(item: pytest.Item) -> tuple[int, bool]:
     folder = item.path.relative_to(HERE).parts[0]
-    return LADDER.index(folder) if folder in LADDER else len(LADDER)
+    rung = LADDER.index(folder) if folder in LADDER else len(LADDER)
+    return rung, item.path.stem not in LONGEST

@@ -59,9 +59,9 @@ async def test_a_disabled_cli_type_stands_in_for_nobody(broker: TestBroker) -> N
 
 async def test_the_short_name_of_a_cli_type_is_taken_in_every_request(broker: TestBroker) -> None:
     """What was asked for as droid is told as factory-droid."""
-    body = {"agentId": "short", "cliType": "droid", "fallback": "droid", "cwd": str(broker.home)}
+    body = {"agentId": "short", "cliType": "droid", "fallback": "codex", "cwd": str(broker.home)}
     registered = await broker.post("/agents/register", **body)
-    assert (registered["cliType"], registered["fallback"]) == ("factory-droid", "factory-droid")
+    assert (registered["cliType"], registered["fallback"]) == ("factory-droid", "codex")
     assert await disable(broker, "codex", "droid") == (200, "")
     moved = (await broker.get("/api/fallback/status"))["disabledCLIs"]
     assert [(one["cli"], one["target"]) for one in moved] == [("codex", "factory-droid")]

@@ -171,6 +171,24 @@ async def test_a_server_that_was_killed_is_replaced(box: Box, warden: Warden, tm
     assert (await (await tmux.terminal("a")).screen()).text == ""
 
 
+async def test_a_server_whose_socket_another_one_took_along_is_started_anew(
+    tmux: TmuxServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An earlier broker's, which ended late: the file has the same name."""
+    listens, taken = TmuxServer._listens, list[Path]()
+
+    async def taken_along(self: TmuxServer) -> None:
+        await listens(self)
+        if not taken:
+            taken.append(self.socket)
+            self.socket.unlink()
+
+    monkeypatch.setattr(TmuxServer, "_listens", taken_along)
+    terminal = await tmux.terminal("writer")
+    assert (taken, await terminal.gone()) == ([tmux.socket], None)
+    assert "kokino/writer" in theirs(tmux.socket, "list-sessions")
+
+
 async def test_a_server_that_hangs_is_replaced(
     warden: Warden, tmux: TmuxServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -137,6 +137,16 @@ class TmuxServer:
 
     async def _start(self) -> None:
         """Start a server, in the place of one that was killed; then sit in it."""
+        try:
+            await self._start_once()
+        except TmuxSilent:
+            raise
+        except TmuxFailed as error:
+            # That of a warden that is ending takes the socket's file along, which has the same name.
+            log.info("the tmux server is started anew", reason=str(error))
+            await self._start_once()
+
+    async def _start_once(self) -> None:
         await self.close()
         program = self._program()
         if program is None:
