@@ -23,7 +23,7 @@ async def test_what_the_system_refuses_to_show_is_a_failed_check(
     """And keeps nobody from hearing of the others."""
 
     def refused() -> Check:
-        raise PermissionError(13, "Permission denied", "/root/x")
+        raise PermissionError(13, "Permission denied", "/locked/x")
 
     room = Check(name="disk", passed=True, message="room")
     monkeypatch.setattr(onlooker, "looks_at", lambda *_, **__: {"binary": refused, "disk": lambda: room})
@@ -31,4 +31,6 @@ async def test_what_the_system_refuses_to_show_is_a_failed_check(
     cli_type = CliType(name="codex", driver="codex", command=("codex",))
     found = await looks.glance(cli_type, [], NOW, not_tried=untried("it is off"))
     assert [check.passed for check in found.checks] == [False, True, True]
-    assert found.checks[0].message == ("could not be looked at here: [Errno 13] Permission denied: '/root/x'")
+    assert found.checks[0].message == (
+        "could not be looked at here: [Errno 13] Permission denied: '/locked/x'"
+    )
