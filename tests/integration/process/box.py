@@ -50,7 +50,9 @@ DAEMON = """
             os.closerange(0, 3)
             os.execve(sys.executable, ["innocent", "-I", "-S", "-c", "import time; time.sleep(60)"], {})
         os._exit(0)
-    print(os.read(read, 100).decode(), flush=True)
+    daemon = os.read(read, 100).decode()
+    os.wait()  # the process between, which a stop would find and count too
+    print(daemon, flush=True)
     LAST
 """
 
