@@ -8,8 +8,6 @@ from importlib.resources import as_file, files
 
 from alembic import command
 from alembic.config import Config
-from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, text
 
 #: Two brokers that start together on one PostgreSQL must not both migrate it. Any constant will do.
@@ -29,17 +27,6 @@ def upgrade(conn: Connection, revision: str = "head") -> None:
     with _config() as config:
         config.attributes["connection"] = conn
         command.upgrade(config, revision)
-
-
-def head() -> str | None:
-    """The schema that this version declares."""
-    with _config() as config:
-        return ScriptDirectory.from_config(config).get_current_head()
-
-
-def revision_of(conn: Connection) -> str | None:
-    """The schema that a database has; None for one that has none of ours."""
-    return MigrationContext.configure(conn).get_current_revision()
 
 
 @contextmanager

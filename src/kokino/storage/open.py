@@ -9,17 +9,16 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-from sqlalchemy import URL, create_engine, make_url
+from sqlalchemy import URL, Engine, create_engine, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.pool import NullPool
 
 from kokino.errors import StorageError
-from kokino.storage import postgresql, sqlite
+from kokino.storage import sqlite
 from kokino.storage.base import Storage
 from kokino.storage.claim import claim_file
-from kokino.storage.migrate import migrate
-from kokino.storage.postgresql import PostgresqlStorage
 from kokino.storage.reading import LookedInto
+from kokino.storage.revision import check_known, head, revision_of
 from kokino.storage.sqlite import SqliteStorage
 
 #: How long to wait for another program's lock before saying that it holds one, in seconds.
@@ -125,7 +124,7 @@ def _open_sqlite(url: URL, *, alone: bool) -> Storage:
         path.chmod(0o600)
         writing = sqlite.writing_engine(path)
         failing.callback(writing.dispose)
-        migrate(writing)
+        _bring_up_to_date(writing, str(path))
         failing.pop_all()
     return SqliteStorage(path, writing, claim=claim)
 
@@ -141,6 +140,18 @@ def _told(path: Path) -> Iterator[None]:
         ) from error
     except (sqlite3.DatabaseError, DBAPIError) as error:
         raise _cannot_open(path, error) from error
+
+
+def _bring_up_to_date(engine: Engine, where: str) -> None:
+    with engine.connect() as conn:
+        found = revision_of(conn)
+    if found == head():
+        return
+    check_known(found, where)
+    # Late: it takes a twelfth of the time to start, and is needed once for each new version.
+    from kokino.storage.migrate import migrate  # noqa: PLC0415
+
+    migrate(engine)
 
 
 def _probe(conn: sqlite3.Connection, path: Path) -> None:
@@ -165,6 +176,13 @@ def _check_file(path: Path) -> None:
         how = "mode=ro" if Path(f"{path}-wal").exists() else "mode=ro&immutable=1"
         with contextlib.closing(sqlite3.connect(f"{path.as_uri()}?{how}", uri=True)) as conn:
             _glance(conn, path)
+            check_known(_revision_in(conn), str(path))
+
+
+def _revision_in(conn: sqlite3.Connection) -> str | None:
+    is_ours = conn.execute("SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'").fetchone()
+    found = conn.execute("SELECT version_num FROM alembic_version").fetchone() if is_ours else None
+    return None if found is None else str(found[0])
 
 
 def _glance(conn: sqlite3.Connection, path: Path) -> None:
@@ -200,20 +218,25 @@ def _cannot_open(path: Path, error: Exception) -> StorageError:
 
 
 def _open_postgresql(url: URL, *, alone: bool) -> Storage:
+    from kokino.storage import postgresql  # noqa: PLC0415 - most brokers have no server to talk to
+
     writing = postgresql.writing_engine(url, alone=alone)
     with contextlib.ExitStack() as failing:
         failing.callback(writing.dispose)
         with _server_told(url):
             # Who waits to migrate must then see what was migrated meanwhile.
-            migrate(writing.execution_options(isolation_level="READ COMMITTED"))
+            _bring_up_to_date(
+                writing.execution_options(isolation_level="READ COMMITTED"),
+                url.render_as_string(hide_password=True),
+            )
         failing.pop_all()
-    return PostgresqlStorage(url, writing)
+    return postgresql.PostgresqlStorage(url, writing)
 
 
 def _check_server(url: URL) -> None:
     engine = create_engine(url, poolclass=NullPool, connect_args={"connect_timeout": int(GLANCE)})
-    with _server_told(url), engine.connect():
-        pass
+    with _server_told(url), engine.connect() as conn:
+        check_known(revision_of(conn), url.render_as_string(hide_password=True))
 
 
 @contextlib.contextmanager

@@ -13,7 +13,8 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError, InternalError, OperationalError
 
 from kokino.errors import StorageError
-from kokino.storage.claim import claim_session, claimant
+from kokino.storage.claim import claimant
+from kokino.storage.session_claim import claim_session
 from kokino.storage.writer import Blame, Writer
 from kokino.storage.writes import Writes
 

@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError, ProgrammingError
 from sqlalchemy.pool import NullPool
 
 from kokino.errors import StorageError
-from kokino.storage.migrate import head, revision_of
+from kokino.storage.revision import head, revision_of
 
 T = TypeVar("T")
 

@@ -13,6 +13,7 @@ import pytest
 
 from kokino.errors import StorageError
 from kokino.storage import Storage, claim, open_storage
+from kokino.storage.session_claim import claim_session
 from tests.integration.storage.rows import keys, note
 from tests.integration.storage.test_postgresql import CUT
 
@@ -104,7 +105,7 @@ async def test_a_refused_broker_leaves_an_empty_database_as_it_is(
 ) -> None:
     """The claim comes before the migration: a newer version cannot change the tables under an older one."""
     with psycopg.connect(postgresql_url.replace("+psycopg", ""), autocommit=True) as holder:
-        claim.claim_session(holder, "here")
+        claim_session(holder, "here")
         await refusal(postgresql_url, monkeypatch)
         assert holder.execute("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'").fetchone() == (0,)
 

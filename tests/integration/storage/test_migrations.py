@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from importlib.resources import as_file, files
 from typing import Any
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.operations import Operations
-from sqlalchemy import Engine, create_engine, inspect, make_url
+from alembic.script import ScriptDirectory
+from sqlalchemy import Engine, create_engine, inspect, make_url, text
 
-from kokino.storage import open_storage
+from kokino.errors import StorageError
+from kokino.storage import check_opens, open_storage, revision
 from kokino.storage.migrate import migrate
 from kokino.storage.schema import metadata
 from kokino.storage.sqlite import writing_engine
@@ -79,3 +82,25 @@ async def test_programs_that_open_it_together_migrate_once(postgresql_url: str) 
     for storage in opened:
         await storage.read(lambda conn: conn.exec_driver_sql("SELECT count(*) FROM executions").scalar_one())
         await storage.close()
+
+
+def test_the_scripts_names_tell_the_revisions() -> None:
+    """What every start goes by is what the migration tool says."""
+    with as_file(files("kokino.storage")) as root:
+        scripts = ScriptDirectory(str(root / "migrations"))
+        assert revision.known() == tuple(sorted(each.revision for each in scripts.walk_revisions()))
+        assert revision.head() == scripts.get_current_head()
+
+
+async def test_a_schema_of_a_newer_version_is_left_alone(storage_url: str) -> None:
+    """Neither a start nor a restart goes on with what it does not know; both say what to do."""
+    storage = await open_storage(storage_url)
+    await storage.write(lambda conn: conn.execute(text("UPDATE alembic_version SET version_num = '9999'")))
+    await storage.close()
+
+    with pytest.raises(StorageError, match="schema 9999 is of a newer Kokino") as refused:
+        await open_storage(storage_url)
+    with pytest.raises(StorageError, match="schema 9999") as checked:
+        check_opens(storage_url)
+
+    assert str(refused.value) == str(checked.value)

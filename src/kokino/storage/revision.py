@@ -1,0 +1,42 @@
+"""Which schema a database has, and which this version declares; no migration tool is loaded for that."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+
+from sqlalchemy import Connection, column, inspect, select, table
+
+from kokino.errors import StorageError
+
+#: Where the migration tool keeps a database's revision.
+KEPT = table("alembic_version", column("version_num"))
+
+
+def known() -> tuple[str, ...]:
+    """Every revision that this version knows, oldest first: the scripts' names begin with theirs."""
+    scripts = files("kokino.storage") / "migrations" / "versions"
+    return tuple(
+        sorted(name.partition("_")[0] for each in scripts.iterdir() if (name := each.name).endswith(".py"))
+    )
+
+
+def head() -> str:
+    """The schema that this version declares."""
+    return known()[-1]
+
+
+def revision_of(conn: Connection) -> str | None:
+    """The schema that a database has; None for one that has none of ours."""
+    if not inspect(conn).has_table(KEPT.name):
+        return None
+    found: str | None = conn.execute(select(KEPT.c.version_num)).scalar()
+    return found
+
+
+def check_known(found: str | None, where: str) -> None:
+    """Raise `StorageError` for a schema of a newer version, which this one would only damage."""
+    if found is not None and found not in known():
+        raise StorageError(
+            f"{where}: its schema {found} is of a newer Kokino, and this version knows those up to {head()}:"
+            " install that version again, or restore a backup from before with `kokino integrity restore`"
+        )
