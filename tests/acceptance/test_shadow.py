@@ -15,14 +15,13 @@ import anyio
 import pytest
 from sqlalchemy import Connection
 
-import kokino
+from kokino.agents.drivers.scripted import PROGRAM
 from kokino.shadow.model import Verdict
 from kokino.shadow.notices import tell
 from kokino.testing.broker import PATIENCE, TestBroker
 from tests.acceptance.serving import processes_of, serving, until
 from tests.unit.shadow.given import comparison
 
-AGENT = Path(kokino.__file__).parent / "testing" / "scripted_agent.py"
 RULE = "correctness-slo-breach"
 NOBODY = ("-c", "user.name=a", "-c", "user.email=a@example.org")
 #: Plays each side by a script of its own: which one it is, the environment tells.
@@ -125,7 +124,7 @@ async def pair(tmp_path: Path) -> AsyncIterator[Pair]:
     """An agent in shadow mode, at work in a git repository."""
     folder = tmp_path / "pair"
     (folder / "project").mkdir(parents=True)
-    (folder / "either.sh").write_text(EITHER.format(folder=folder, python=sys.executable, agent=AGENT))
+    (folder / "either.sh").write_text(EITHER.format(folder=folder, python=sys.executable, agent=PROGRAM))
     for git in (("init", "-q"), ("add", "-A"), ("commit", "-qm", "first")):
         (folder / "project" / "a.txt").write_text("one\n")
         await anyio.run_process(["git", *NOBODY, *git], cwd=folder / "project")

@@ -2,8 +2,8 @@
 
 It takes Claude Code's arguments and writes its stream-json. What it does is scripted by directives, in lines
 of the prompt that begin with ``script:`` and in the file that ``KOKINO_SCRIPT`` names; docs/scripted-agent.md
-describes them all. It is a program of its own, run by path with ``-I -S``: one file, standard library only,
-and quick to start, so it imports little.
+describes them all. It is a program of its own, started by `scripted.py` with ``-I -S``: one file, standard
+library only, and quick to start, so it imports little.
 """
 
 from __future__ import annotations
@@ -568,8 +568,6 @@ def main() -> None:
 
 def serve_terminal(options: Options, memory: Memory) -> None:
     """One turn for each prompt that is typed; like Claude Code it stays after one that failed."""
-    # Behind the standard library: a file of ours must never stand in for one of its modules.
-    sys.path.append(str(Path(__file__).parent))
     import scripted_terminal  # type: ignore[import-not-found]  # noqa: PLC0415 - without a terminal it is not needed
 
     if options.is_resume and memory.is_kept and not memory.exists():
@@ -617,7 +615,3 @@ def play(turn: Turn, steps: list[Callable[[Turn], None]]) -> None:
             turn.say(turn.answer())
         turn.result()
     time.sleep(turn.linger)
-
-
-if __name__ == "__main__":
-    main()

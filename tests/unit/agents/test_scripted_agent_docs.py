@@ -29,8 +29,8 @@ def test_the_words_that_only_a_dialogue_knows_have_theirs() -> None:
 def test_every_variable_that_is_read_is_on_the_page() -> None:
     """Each KOKINO_ variable of the program has its row, and the page names no other."""
     documented = re.findall(r"^\| `(KOKINO_\w+)` \|", PAGE.read_text("utf-8"), re.MULTILINE)
-    terminal = PROGRAM.with_name("scripted_terminal.py")
-    source = "\n".join(file.read_text("utf-8") for file in (PROGRAM, terminal))
+    files = [PROGRAM.with_name(f"scripted_{part}.py") for part in ("agent", "terminal")]
+    source = "\n".join(file.read_text("utf-8") for file in files)
     read = re.findall(r'os\.environ\.get\("(KOKINO_\w+)"', source)
     assert sorted(documented) == sorted(read)
 

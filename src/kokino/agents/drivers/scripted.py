@@ -15,7 +15,7 @@ from kokino.agents.drivers.needs import Login, Needs, ReadFile
 from kokino.agents.drivers.stream_json import StreamJsonReader
 
 #: A program of its own, never imported: it is found by its place in the package.
-PROGRAM = Path(kokino.__file__).parent / "testing" / "scripted_agent.py"
+PROGRAM = Path(kokino.__file__).parent / "testing" / "scripted.py"
 
 
 @dataclass(frozen=True, slots=True)
