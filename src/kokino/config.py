@@ -6,7 +6,6 @@ line, so that a file with three mistakes is answered with all three.
 
 from __future__ import annotations
 
-import contextlib
 import re
 import tomllib
 from collections.abc import Collection, Mapping, Sequence
@@ -18,6 +17,7 @@ from typing import Annotated, Any, TypeVar
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
 from kokino.errors import ConfigInvalid, Fault
+from kokino.lengths import parse_length
 from kokino.validation import causes, hint, in_words, place
 
 FILE_NAME = "kokino.toml"
@@ -41,19 +41,6 @@ SECTIONS = (
 )
 #: Those that are written as an array of tables, ``[[agents]]``; the others are one table each.
 ARRAYS = frozenset({"agents"})
-
-_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
-_LENGTH = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|w)")
-
-
-def parse_length(value: object) -> object:
-    """``"90s"``, ``"5m"``, ``"1h"`` as a timedelta; anything else is left for pydantic to refuse."""
-    if isinstance(value, timedelta):
-        return value
-    if isinstance(value, str) and (found := _LENGTH.fullmatch(value.strip())):
-        with contextlib.suppress(OverflowError):
-            return timedelta(seconds=float(found[1]) * _UNITS[found[2]])
-    raise ValueError('must be a length of time such as "30s", "5m" or "1h"')
 
 
 #: A length of time in a settings model.

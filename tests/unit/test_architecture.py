@@ -15,7 +15,19 @@ from kokino.storage.schema import metadata
 
 SOURCE = Path(__file__).resolve().parents[2] / "src" / "kokino"
 
-BASE = ("clock", "ids", "errors", "log", "metrics", "validation", "config", "tasks", "barrier", "tokens")
+BASE = (
+    "clock",
+    "ids",
+    "errors",
+    "log",
+    "metrics",
+    "lengths",
+    "validation",
+    "config",
+    "tasks",
+    "barrier",
+    "tokens",
+)
 SEAMS = ("storage", "process", "notify")
 NOUNS = (
     "telemetry", "conversations", "agents", "executions", "shadow", "doctor", "integrity",
@@ -32,7 +44,7 @@ NARROWER = {
 
 #: The command line speaks HTTP to a broker; only these start one, look as one would where there is none, or
 #: write files that need none, and load what that takes when they do.
-CLI_KNOWS = frozenset({"clock", "errors", "ids", "log", "config", "tokens", "validation"})
+CLI_KNOWS = frozenset({"clock", "errors", "ids", "lengths", "log", "config", "tokens", "validation"})
 CLI_STARTERS = frozenset(
     {
         "cli/serve.py",

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kokino.config import FILE_NAME, Config, Faults, Length, Settings, load, locate, parse_length
+from kokino.config import FILE_NAME, Config, Faults, Length, Settings, load, locate
 from kokino.errors import ConfigInvalid, Fault
+from kokino.lengths import parse_length
 
 
 class Door(Settings):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from kokino.config import parse_length
 from kokino.errors import KokinoError
+from kokino.lengths import parse_length
 
 
 def parsed_length(option: str, said: str) -> timedelta:
