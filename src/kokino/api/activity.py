@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from fastapi import APIRouter
 from pydantic import Field
 from sqlalchemy import Connection
 
 from kokino.agents import lock_store, session_store, store
 from kokino.agents.model import Agent, Lock, Session
+from kokino.api.routing import router_of
 from kokino.api.services import Given
 from kokino.api.shapes import Shape, Time, WaitingShape, megabytes
 from kokino.clock import MILLISECOND
@@ -24,7 +24,7 @@ from kokino.process.growth import UNKNOWN
 from kokino.process.model import Sample, Started
 from kokino.process.tree import usage
 
-router = APIRouter(tags=["agents"])
+router = router_of("agents")
 
 
 class SessionStatus(Shape):

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Response
+from fastapi import Query, Response
 from pydantic import Field
 from sqlalchemy import Connection
 
@@ -27,6 +27,7 @@ from kokino.agents.retries import Retries
 from kokino.agents.routing import PARK, TMUX
 from kokino.agents.service import required
 from kokino.api.guard import check_admin
+from kokino.api.routing import router_of
 from kokino.api.services import Caller, Given
 from kokino.api.shapes import Body, Cursor, Page, Shape, Time
 from kokino.clock import MILLISECOND
@@ -35,7 +36,7 @@ from kokino.errors import Fault, Invalid
 from kokino.executions import record_store
 from kokino.executions import store as execution_store
 
-router = APIRouter(tags=["agents"])
+router = router_of("agents")
 
 _DEFAULT = Limits()
 Milliseconds = Annotated[int, Field(gt=0, le=7 * 24 * 3_600_000)]

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
 from sqlalchemy import Connection
 
 from kokino.alerts import store
 from kokino.alerts.model import Phase
 from kokino.alerts.rule import AlertRule
+from kokino.api.routing import router_of
 from kokino.api.services import Given
 from kokino.api.shapes import Shape
 
-router = APIRouter(prefix="/api/alert-rules", tags=["alerts"])
+router = router_of("alerts", prefix="/api/alert-rules")
 
 
 class AlertRuleShape(Shape):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 from pydantic import Field
 from sqlalchemy import Connection
 
@@ -12,12 +12,13 @@ from kokino.alerts import store
 from kokino.alerts.look import labels_of, looks_at
 from kokino.alerts.model import Alert, Phase
 from kokino.alerts.quiet import quiet
+from kokino.api.routing import router_of
 from kokino.api.services import Caller, Given, Services
 from kokino.api.shapes import Body, Shape, Time
 from kokino.errors import NotFound
 from kokino.escalation import store as escalation_store
 
-router = APIRouter(prefix="/api/alerts", tags=["alerts"])
+router = router_of("alerts", prefix="/api/alerts")
 
 
 class AcknowledgeBody(Body):

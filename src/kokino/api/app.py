@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fastapi import Depends, FastAPI
+from fastapi import FastAPI
 
 from kokino import __version__
 from kokino.api import (
@@ -33,7 +33,7 @@ from kokino.api import (
     terminals,
 )
 from kokino.api.guard import Guard, Rules
-from kokino.api.queries import refuse_unknown
+from kokino.api.routing import install
 from kokino.api.services import Services
 
 ROUTERS = (
@@ -73,11 +73,9 @@ def create_api(services: Services, rules: Rules) -> FastAPI:
         # The pages of these load scripts from elsewhere; ours asks no other host.
         docs_url=None,
         redoc_url=None,
-        responses={"default": problems.RESPONSE, 422: problems.RESPONSE},
     )
     app.state.services = services
-    for router in ROUTERS:
-        app.include_router(router, dependencies=[Depends(refuse_unknown)])
+    install(app, ROUTERS)
     problems.install(app)
     app.add_middleware(Guard, rules=rules)
     return app

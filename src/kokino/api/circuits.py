@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 
-from fastapi import APIRouter
 from sqlalchemy import Connection
 
 from kokino.agents import breaker, circuit_store, store
 from kokino.agents.breaker import Circuit, CircuitState
 from kokino.agents.circuit_store import ByAgent
 from kokino.agents.model import Agent
+from kokino.api.routing import router_of
 from kokino.api.services import Caller, Given
 from kokino.api.shapes import Shape, Time
 
-router = APIRouter(prefix="/agents", tags=["agents"])
+router = router_of("agents", prefix="/agents")
 
 
 class CircuitShape(Shape):

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 
+from kokino.api.routing import router_of
 from kokino.api.services import Given
 from kokino.api.shapes import Cursor, Page, Shape, Time
 from kokino.notify import store
 
-router = APIRouter(prefix="/api/deliveries", tags=["notifications"])
+router = router_of("notifications", prefix="/api/deliveries")
 
 
 class DeliveryShape(Shape):

@@ -6,16 +6,15 @@ import asyncio
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from fastapi import APIRouter
-
 from kokino.agents.names import CliTypeName
+from kokino.api.routing import router_of
 from kokino.api.services import Given, Services
 from kokino.api.shapes import Body, Shape, Time
 from kokino.clock import MILLISECOND
 from kokino.doctor.machine import look_at_machine
 from kokino.doctor.model import Check, Diagnosis
 
-router = APIRouter(tags=["health"])
+router = router_of("health")
 
 
 class CheckShape(Shape):

@@ -8,12 +8,13 @@ from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, Query, Request, Response
+from fastapi import Header, Query, Request, Response
 from fastapi.responses import JSONResponse, PlainTextResponse, StreamingResponse
 from pydantic import Field
 
 from kokino.api import sse
 from kokino.api.problems import problem
+from kokino.api.routing import router_of
 from kokino.api.services import Given
 from kokino.api.shapes import Body, Cursor, Page, Shape, Time, WaitingShape, megabytes
 from kokino.api.waiting import ended_for
@@ -24,7 +25,7 @@ from kokino.executions.idempotency import key_of
 from kokino.executions.model import Execution, Record, State
 from kokino.executions.service import Restarting
 
-router = APIRouter(tags=["executions"])
+router = router_of("executions")
 
 #: The status that a failed execution answers a waiting caller with.
 STATUS = {

@@ -5,7 +5,6 @@ from __future__ import annotations
 from functools import partial
 from typing import Annotated
 
-from fastapi import APIRouter
 from pydantic import Field
 from sqlalchemy import Connection
 
@@ -17,10 +16,11 @@ from kokino.agents.routing import TMUX, target_of
 from kokino.api.executions import ExecutionShape
 from kokino.api.executions import shape as execution_shape
 from kokino.api.guard import check_admin
+from kokino.api.routing import router_of
 from kokino.api.services import Caller, Given
 from kokino.api.shapes import Body, Shape, Time
 
-router = APIRouter(prefix="/api/fallback", tags=["fallback"])
+router = router_of("fallback", prefix="/api/fallback")
 
 #: Why, for those who wonder.
 Reason = Annotated[str, Field(min_length=1, max_length=500)]

@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 from pydantic import Field, model_validator
 
 from kokino.api.integrity_shapes import CheckedShape, checked_shape
+from kokino.api.routing import router_of
 from kokino.api.services import Caller, Given
 from kokino.api.shapes import Body, Page, Shape, Time
 from kokino.integrity import deciding
 from kokino.integrity.deciding import Choice, Decided, Looked
 
-router = APIRouter(prefix="/api/integrity/foreign-turns", tags=["integrity"])
+router = router_of("integrity", prefix="/api/integrity/foreign-turns")
 
 
 class AcceptanceShape(Shape):

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 from datetime import timedelta
 
-from fastapi import APIRouter, Response
+from fastapi import Response
 
 from kokino import __version__
 from kokino.agents import store as agent_store
+from kokino.api.routing import router_of
 from kokino.api.services import Given, Services
 from kokino.api.shapes import Shape, Time
 from kokino.clock import MILLISECOND
@@ -16,7 +17,7 @@ from kokino.errors import StorageError
 from kokino.integrity import store as integrity_store
 from kokino.notify import store as outbox
 
-router = APIRouter(tags=["health"])
+router = router_of("health")
 
 #: A page that has waited this long for its receiver means that people may not be reached.
 LATE_PAGE = timedelta(minutes=2)

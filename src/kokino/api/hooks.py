@@ -6,15 +6,15 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Literal
 
-from fastapi import APIRouter
 from pydantic import ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from kokino.alerts.received import Told
+from kokino.api.routing import router_of
 from kokino.api.services import Given
 from kokino.api.shapes import Body, Shape, utc
 
-router = APIRouter(prefix="/api/hooks", tags=["alerts"])
+router = router_of("alerts", prefix="/api/hooks")
 
 #: Annotations that hold one line for people, the best first, as most rules that are shared call them.
 SUMMARIES = ("summary", "description", "message")

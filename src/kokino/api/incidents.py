@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Query, Response
+from fastapi import Path, Query, Response
 from pydantic import Field
 from sqlalchemy import Connection
 
+from kokino.api.routing import router_of
 from kokino.api.services import INCIDENTS, Caller, Given
 from kokino.api.shapes import Body, Cursor, Page, Shape, Time
 from kokino.incidents import store
@@ -16,7 +17,7 @@ from kokino.incidents.files import read_text
 from kokino.incidents.model import Incident, IncidentState, incident_number
 from kokino.playbooks import store as run_store
 
-router = APIRouter(prefix="/api/incidents", tags=["incidents"])
+router = router_of("incidents", prefix="/api/incidents")
 
 Text = Annotated[str, Field(min_length=1, max_length=10_000)]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request
+from fastapi import Query, Request
 
 from kokino.api.guard import check_page
 from kokino.api.integrity_shapes import (
@@ -18,11 +18,12 @@ from kokino.api.integrity_shapes import (
     cleaned_shape,
     stats_shape,
 )
+from kokino.api.routing import router_of
 from kokino.api.services import Caller, Given
 from kokino.integrity.cleaning import clean_up
 from kokino.integrity.standing import standing
 
-router = APIRouter(prefix="/api/integrity", tags=["integrity"])
+router = router_of("integrity", prefix="/api/integrity")
 
 
 @router.get("/check")

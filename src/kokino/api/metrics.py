@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 from sqlalchemy import Connection
 
 from kokino.agents import store as agent_store
@@ -14,6 +14,7 @@ from kokino.agents import traffic_store
 from kokino.agents.model import Agent
 from kokino.agents.model import Scope as PauseScope
 from kokino.agents.names import CliTypeName
+from kokino.api.routing import router_of
 from kokino.api.services import Given, Services
 from kokino.api.shapes import Cursor, Shape, Time, utc
 from kokino.clock import MILLISECOND
@@ -21,7 +22,7 @@ from kokino.executions import store as execution_store
 from kokino.telemetry import probe_store, store, streak_store
 from kokino.telemetry.model import Counts, Scope
 
-router = APIRouter(tags=["metrics"])
+router = router_of("metrics")
 
 #: How far back failures and latencies are looked for, in minutes: the window of the availability alert.
 Minutes = Annotated[int, Query(ge=1, le=30 * 24 * 60, description="how far back to look")]

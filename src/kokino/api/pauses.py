@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from fastapi import APIRouter
-
 from kokino.agents.model import Scope
 from kokino.api.fallback import FallbackStatus, Reason, status
+from kokino.api.routing import router_of
 from kokino.api.services import Caller, Given
 from kokino.api.shapes import Body, utc
 from kokino.errors import Fault, Invalid
 
-router = APIRouter(prefix="/api", tags=["fallback"])
+router = router_of("fallback", prefix="/api")
 
 
 class ScopeBody(Body):

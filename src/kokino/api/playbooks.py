@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Response
+from fastapi import Query, Response
 from sqlalchemy import Connection
 
+from kokino.api.routing import router_of
 from kokino.api.services import Given
 from kokino.api.shapes import Cursor, Page, Shape, Time
 from kokino.errors import NotFound
@@ -15,7 +16,7 @@ from kokino.playbooks import store
 from kokino.playbooks.model import Playbook
 from kokino.playbooks.run import Run, StepRun
 
-router = APIRouter(prefix="/api", tags=["playbooks"])
+router = router_of("playbooks", prefix="/api")
 
 
 class PatternShape(Shape):

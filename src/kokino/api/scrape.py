@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import asyncio
 
-from fastapi import APIRouter, Response
+from fastapi import Response
 from sqlalchemy import Connection
 
 from kokino.api import own_metrics
+from kokino.api.routing import router_of
 from kokino.api.services import Given
 from kokino.errors import StorageError
 from kokino.executions import store as execution_store
 from kokino.executions.spool import occupied
 from kokino.telemetry import exposition
 
-router = APIRouter(tags=["metrics"])
+router = router_of("metrics")
 
 
 @router.get("/metrics", response_class=Response)

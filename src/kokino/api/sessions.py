@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 from pydantic import Field, WithJsonSchema
 
+from kokino.api.routing import router_of
 from kokino.api.services import Given
 from kokino.api.shapes import Body, Page, Shape, Time
 from kokino.clock import MILLISECOND
@@ -15,7 +16,7 @@ from kokino.config import Length
 from kokino.errors import Fault, Invalid
 from kokino.executions.sessions import LONGEST_AGE, KnownSession
 
-router = APIRouter(tags=["sessions"])
+router = router_of("sessions")
 
 #: As the configuration file writes it, which no JSON schema has a word for.
 Age = Annotated[

@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 from pydantic import Field
 
+from kokino.api.routing import router_of
 from kokino.api.services import Caller, Given
 from kokino.api.shadow_shapes import (
     AgentFiguresShape,
@@ -26,7 +27,7 @@ from kokino.api.shapes import Body, Page
 from kokino.shadow.model import Side
 from kokino.shadow.service import Report
 
-router = APIRouter(prefix="/api/shadow-mode", tags=["shadow mode"])
+router = router_of("shadow mode", prefix="/api/shadow-mode")
 
 Days = Annotated[int, Query(ge=1, le=90, description="how far back to look")]
 Limit = Annotated[int, Query(ge=1, le=1000)]

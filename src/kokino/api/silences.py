@@ -5,17 +5,18 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 from pydantic import AliasChoices, Field, StringConstraints, model_validator
 
 from kokino.alerts import silence_store
 from kokino.alerts.matcher import Matcher
 from kokino.alerts.silence import Silence
+from kokino.api.routing import router_of
 from kokino.api.services import Caller, Given
 from kokino.api.shapes import Body, Page, Shape, Time, utc
 from kokino.config import Length
 
-router = APIRouter(prefix="/api/silences", tags=["alerts"])
+router = router_of("alerts", prefix="/api/silences")
 
 
 class MatcherBody(Body):

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
-
 from kokino.alerts import store as alert_store
 from kokino.api.metrics import running_for
+from kokino.api.routing import router_of
 from kokino.api.services import Given
 from kokino.api.shapes import Shape, Time
 from kokino.slo import status as slo
 from kokino.slo.answers import Period
 
-router = APIRouter(prefix="/api", tags=["slo"])
+router = router_of("slo", prefix="/api")
 
 
 class WindowShape(Shape):

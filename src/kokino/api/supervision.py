@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
 from pydantic import Field
 
 from kokino.api.environment import CheckShape
+from kokino.api.routing import router_of
 from kokino.api.services import Given, Services
 from kokino.api.shapes import Shape, Time, megabytes
 from kokino.doctor.model import Supervision
@@ -14,7 +14,7 @@ from kokino.process.client import Warden
 from kokino.process.promises import CGROUP, TREE_WALK
 from kokino.process.tmux.server import LAUNCH
 
-router = APIRouter(tags=["health"])
+router = router_of("health")
 
 
 class SelfCheckShape(Shape):

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
-
 from kokino.agents.service import required
+from kokino.api.routing import router_of
 from kokino.api.services import Given
 from kokino.api.shapes import Shape
 from kokino.errors import Conflict
 
-router = APIRouter(tags=["agents"])
+router = router_of("agents")
 
 
 class TerminalShape(Shape):

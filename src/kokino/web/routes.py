@@ -15,6 +15,7 @@ from starlette.types import Scope
 
 from kokino.alerts import store as alert_store
 from kokino.api import sse
+from kokino.api.routing import install
 from kokino.api.services import Given, Services
 from kokino.errors import KokinoError
 from kokino.incidents import store as incident_store
@@ -71,7 +72,7 @@ router = APIRouter(include_in_schema=False, route_class=PageRoute)
 
 def mount(app: FastAPI) -> None:
     """Add the pages to the API's application."""
-    app.include_router(router)
+    install(app, [router])
     app.mount("/static", Files(directory=STATIC), name="static")
 
 

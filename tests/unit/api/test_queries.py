@@ -9,13 +9,13 @@ from fastapi.routing import APIRoute
 
 from kokino.api.app import ROUTERS
 from kokino.api.queries import known_to
+from kokino.api.routing import install
 
 
 def test_a_route_knows_the_parameters_that_openapi_lists() -> None:
     """Of every route; none that is documented is refused, none that is not is taken."""
     app = FastAPI()
-    for router in ROUTERS:
-        app.include_router(router)
+    install(app, ROUTERS)
     paths: dict[str, Any] = app.openapi()["paths"]
     routes = [route for router in ROUTERS for route in router.routes if isinstance(route, APIRoute)]
     taken = {
