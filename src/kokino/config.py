@@ -62,7 +62,8 @@ Amount = Annotated[float, BeforeValidator(refuse_text)]
 class Settings(BaseModel):
     """Base of what a noun reads from its section: unknown keys are faults, values never change."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    # A model is built when a file has its section: most have few of them, and a start would build all.
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
 
 M = TypeVar("M", bound=BaseModel)

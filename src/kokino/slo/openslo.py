@@ -45,7 +45,7 @@ class _Promise(Settings):
 class _IndicatorSpec(BaseModel):
     """What is measured is fixed by the SLO's name; here we only look that the kind of metric fits."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     ratio_metric: dict[str, Any] | None = Field(None, alias="ratioMetric")
     threshold_metric: dict[str, Any] | None = Field(None, alias="thresholdMetric")
