@@ -11,7 +11,7 @@ from pathlib import Path
 from kokino.agents.drivers.contract import Dialogue, Exit, Opening, Outcome
 from kokino.agents.drivers.registry import driver_named
 from kokino.agents.model import Permissions
-from kokino.executions.lines import LineSplitter
+from kokino.executions.output.lines import LineSplitter
 
 #: Long past any of these runs; it ends a test that would hang.
 DEADLINE_S = 60

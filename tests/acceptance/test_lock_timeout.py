@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from kokino.clock import MILLISECOND, iso
-from kokino.executions.holding import SILENCE
+from kokino.executions.overdue.holding import SILENCE
 from kokino.executions.recovery import recover
 from kokino.testing.broker import TestBroker
 

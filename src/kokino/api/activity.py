@@ -16,9 +16,11 @@ from kokino.api.routing import router_of
 from kokino.api.services import Given
 from kokino.api.shapes import Shape, Time, WaitingShape, megabytes
 from kokino.clock import MILLISECOND
-from kokino.executions import queue_store, stuck, summary_store
+from kokino.executions import summary_store
 from kokino.executions.companion import lockers, owner_of
-from kokino.executions.stuck import Activity
+from kokino.executions.overdue import stuck
+from kokino.executions.overdue.stuck import Activity
+from kokino.executions.queue import store as queue_store
 from kokino.executions.summary_store import Summary
 from kokino.process.growth import UNKNOWN
 from kokino.process.model import Sample, Started

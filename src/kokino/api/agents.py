@@ -33,8 +33,8 @@ from kokino.api.shapes import Body, Cursor, Page, Shape, Time
 from kokino.clock import MILLISECOND
 from kokino.conversations import store as conversation_store
 from kokino.errors import Fault, Invalid
-from kokino.executions import record_store
 from kokino.executions import store as execution_store
+from kokino.executions.output import store as record_store
 
 router = router_of("agents")
 

@@ -21,8 +21,8 @@ from kokino.api.waiting import ended_for
 from kokino.clock import MILLISECOND, iso
 from kokino.errors import Fault, Invalid
 from kokino.executions import store
-from kokino.executions.idempotency import key_of
 from kokino.executions.model import Execution, Record, State
+from kokino.executions.queue.idempotency import key_of
 from kokino.executions.service import Restarting
 
 router = router_of("executions")

@@ -12,7 +12,7 @@ from kokino.api.routing import router_of
 from kokino.api.services import Given
 from kokino.errors import StorageError
 from kokino.executions import store as execution_store
-from kokino.executions.spool import occupied
+from kokino.executions.output.spool import occupied
 from kokino.telemetry import exposition
 
 router = router_of("metrics")

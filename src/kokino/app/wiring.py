@@ -27,10 +27,10 @@ from kokino.escalation.acknowledge import Acknowledgements
 from kokino.escalation.module import Escalations
 from kokino.escalation.silences import Silences
 from kokino.escalation.standing import Standings
-from kokino.executions.change_sweep import ChangeSweep
-from kokino.executions.idempotency import IdempotencyKeys
+from kokino.executions.changes.sweep import ChangeSweep
 from kokino.executions.local import LocalDispatch
 from kokino.executions.probes import Probes
+from kokino.executions.queue.idempotency import IdempotencyKeys
 from kokino.executions.sessions import Sessions, SessionSweep
 from kokino.executions.store import users_running
 from kokino.incidents.module import Incidents

@@ -14,16 +14,18 @@ from kokino.agents.drivers.contract import Dialogue, Reader
 from kokino.agents.drivers.terminal.screen import ScreenReader
 from kokino.agents.model import Agent, Limits, Mode
 from kokino.clock import wait_for_either
-from kokino.executions import again, attempts, store
-from kokino.executions.again import Again
-from kokino.executions.attempt import Attempt
+from kokino.executions import store
+from kokino.executions.attempts import again
+from kokino.executions.attempts import lifecycle as attempts
+from kokino.executions.attempts.again import Again
+from kokino.executions.attempts.attempt import Attempt
+from kokino.executions.attempts.ending import Stop
 from kokino.executions.bound import Bound, Tie
-from kokino.executions.changes import Repository, changes_of
-from kokino.executions.ending import Stop
-from kokino.executions.holding import Holding
+from kokino.executions.changes.repository import Repository, changes_of
 from kokino.executions.model import Ending, Execution, State
-from kokino.executions.spool import Spool
-from kokino.executions.stuck import Activity
+from kokino.executions.output.spool import Spool
+from kokino.executions.overdue.holding import Holding
+from kokino.executions.overdue.stuck import Activity
 from kokino.executions.workshop import Workshop
 
 log = structlog.get_logger(__name__)

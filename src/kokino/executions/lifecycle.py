@@ -18,7 +18,8 @@ from kokino.agents.model import Agent, CliType, Session
 from kokino.agents.routing import Route, Traffic
 from kokino.conversations import store as conversation_store
 from kokino.conversations.model import Role
-from kokino.executions import store, taken
+from kokino.executions import store
+from kokino.executions.attempts import taken
 from kokino.executions.model import MIB, Ending, Execution, State
 from kokino.ids import Ids
 from kokino.telemetry import store as telemetry

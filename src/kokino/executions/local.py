@@ -11,9 +11,9 @@ import structlog
 
 from kokino.agents.model import CliType
 from kokino.clock import Clock, wait_for_either
-from kokino.executions import queue_store
-from kokino.executions.claiming import Claimed, claim
 from kokino.executions.model import Execution
+from kokino.executions.queue import store as queue_store
+from kokino.executions.queue.claiming import Claimed, claim
 from kokino.executions.recovery import recover
 from kokino.executions.runner import Runner
 from kokino.executions.watch import Topic

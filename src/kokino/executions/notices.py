@@ -12,9 +12,9 @@ from kokino.agents import lock_store
 from kokino.agents.model import Lock
 from kokino.clock import MILLISECOND
 from kokino.executions import store
-from kokino.executions.holding import Overdue, Reason
 from kokino.executions.model import Execution, Waiting
-from kokino.executions.stuck import Stuck
+from kokino.executions.overdue.holding import Overdue, Reason
+from kokino.executions.overdue.stuck import Stuck
 from kokino.telemetry import store as telemetry
 from kokino.telemetry.model import Event, EventType
 

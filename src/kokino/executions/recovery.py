@@ -14,11 +14,12 @@ import structlog
 
 from kokino.agents import store as agent_store
 from kokino.errors import ProcessError
-from kokino.executions import queue_store, store
+from kokino.executions import store
 from kokino.executions.lifecycle import unclaim
 from kokino.executions.model import Execution, State
+from kokino.executions.output.spool import Spool
+from kokino.executions.queue import store as queue_store
 from kokino.executions.runner import Runner
-from kokino.executions.spool import Spool
 from kokino.process.client import Warden
 from kokino.telemetry.model import SHADOW
 

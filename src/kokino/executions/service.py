@@ -17,24 +17,19 @@ from kokino.agents.model import Agent, Source, shadow_of
 from kokino.agents.service import required
 from kokino.clock import Clock
 from kokino.errors import Conflict, NotFound, QueueFull, TooLarge, Unavailable
-from kokino.executions import (
-    admission,
-    idempotency,
-    idempotency_store,
-    prompts,
-    queue_store,
-    record_store,
-    store,
-)
-from kokino.executions.attendance import Attendance
-from kokino.executions.changes import changes_of
+from kokino.executions import store
+from kokino.executions.attempts.ending import Stop
+from kokino.executions.changes.git import GitFailed, TooMuch
+from kokino.executions.changes.repository import changes_of
 from kokino.executions.companion import beside, lockers
-from kokino.executions.ending import Stop
-from kokino.executions.git import GitFailed, TooMuch
-from kokino.executions.idempotency import Accepted, IdempotencyKey
 from kokino.executions.lifecycle import end
 from kokino.executions.local import LocalDispatch
 from kokino.executions.model import Ending, Execution, Record, State
+from kokino.executions.output import store as record_store
+from kokino.executions.queue import admission, idempotency, idempotency_store, prompts
+from kokino.executions.queue import store as queue_store
+from kokino.executions.queue.attendance import Attendance
+from kokino.executions.queue.idempotency import Accepted, IdempotencyKey
 from kokino.executions.runner import Runner
 from kokino.executions.watch import Topic, Watch
 from kokino.ids import Ids

@@ -15,8 +15,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from kokino.executions import git
-from kokino.executions.git import GitFailed
+from kokino.executions.changes import git
+from kokino.executions.changes.git import GitFailed
 
 #: Settings that change what git says of files, or who commits. Any other may name a program.
 KEPT = re.compile(

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import structlog
 
-from kokino.executions.git import GitFailed
+from kokino.executions.changes.git import GitFailed
 from kokino.shadow import files, repository
 from kokino.shadow.files import Bounds, Copier, NotTaken
 from kokino.shadow.model import Changed

@@ -13,9 +13,10 @@ from kokino.agents import store as agent_store
 from kokino.agents import traffic_store
 from kokino.agents.model import Agent, CliType, Fallback, Pause, Scope
 from kokino.agents.routing import Traffic, Way, route
-from kokino.executions import queue_store, summary_store
+from kokino.executions import summary_store
 from kokino.executions.companion import owner_of
 from kokino.executions.lifecycle import traffic_now
+from kokino.executions.queue import store as queue_store
 from kokino.executions.summary_store import Summary
 from kokino.web import words
 

@@ -11,8 +11,8 @@ from sqlalchemy import Connection
 from kokino.agents import store as agent_store
 from kokino.agents.model import Agent, CliType, Limits
 from kokino.executions import store
-from kokino.executions.claiming import Claimed, claim
 from kokino.executions.model import Execution, State
+from kokino.executions.queue.claiming import Claimed, claim
 from kokino.storage import Storage
 from kokino.testing.ids import SequentialIds
 

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from kokino.errors import StorageError
-from kokino.executions import git as git_runs
 from kokino.executions import notices, workshop
+from kokino.executions.changes import git as git_runs
 from kokino.testing.broker import TestBroker
 
 PATIENCE = 60

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from kokino.executions import change_sweep, store
-from kokino.executions.change_sweep import INTERVAL, KEPT, SOON, ChangeSweep
+from kokino.executions import store
+from kokino.executions.changes import sweep as change_sweep
+from kokino.executions.changes.sweep import INTERVAL, KEPT, SOON, ChangeSweep
 from kokino.executions.model import Ending, State
 from tests.integration.executions.given import Queue, at, execution
 

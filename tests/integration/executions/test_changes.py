@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from kokino.executions import git as module
-from kokino.executions.changes import Repository
-from kokino.executions.git import GitFailed, TooMuch
+from kokino.executions.changes import git as module
+from kokino.executions.changes.git import GitFailed, TooMuch
+from kokino.executions.changes.repository import Repository
 
 PATIENCE = 60
 ENVIRONMENT = {

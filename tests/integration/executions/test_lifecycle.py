@@ -14,9 +14,9 @@ from kokino.agents.failures import FailureKind
 from kokino.agents.model import Fallback, Mode, Pause, Scope
 from kokino.conversations import store as conversations
 from kokino.executions import store
-from kokino.executions.claiming import Claimed
 from kokino.executions.lifecycle import end
 from kokino.executions.model import Ending, Execution, State
+from kokino.executions.queue.claiming import Claimed
 from kokino.storage import Storage
 from kokino.telemetry import store as telemetry
 from tests.integration.executions.given import NOW, Queue, agent, at, execution

@@ -7,9 +7,10 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection, func, select
 
 from kokino.agents import session_store
-from kokino.executions import record_store, retention_store
+from kokino.executions import retention_store
 from kokino.executions.lifecycle import end
 from kokino.executions.model import Ending, Record, State
+from kokino.executions.output import store as record_store
 from kokino.integrity.checks import look_at_rows
 from kokino.integrity.seen import Seen
 from kokino.storage.schema import metadata, turns

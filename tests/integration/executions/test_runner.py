@@ -14,8 +14,10 @@ import pytest
 from kokino.agents import traffic_store
 from kokino.agents.failures import FailureKind
 from kokino.errors import Conflict, Invalid, NotFound, QueueFull, TooLarge, Unavailable
-from kokino.executions import prompts, record_store, service, store
+from kokino.executions import service, store
 from kokino.executions.model import Execution, Record, State
+from kokino.executions.output import store as record_store
+from kokino.executions.queue import prompts
 from kokino.executions.service import Executions
 from kokino.testing.broker import TestBroker
 

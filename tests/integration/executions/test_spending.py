@@ -8,10 +8,10 @@ from sqlalchemy import Connection
 
 from kokino.agents.model import Limits
 from kokino.executions import store
-from kokino.executions.claiming import Claimed
 from kokino.executions.lifecycle import end
 from kokino.executions.model import Ending, Execution, State
-from kokino.executions.spending import midnight
+from kokino.executions.queue.claiming import Claimed
+from kokino.executions.queue.spending import midnight
 from tests.integration.executions.given import NOW, Queue, agent, at, execution
 
 DAY = timedelta(days=1)

@@ -12,9 +12,11 @@ from sqlalchemy import Connection, event, update
 
 from kokino.agents.failures import FailureKind
 from kokino.agents.model import Mode
-from kokino.executions import notices, queue_store, record_store, store, summary_store
+from kokino.executions import notices, store, summary_store
 from kokino.executions.model import TRANSITIONS, Ending, Record, State
-from kokino.executions.stuck import Reason, Stuck
+from kokino.executions.output import store as record_store
+from kokino.executions.overdue.stuck import Reason, Stuck
+from kokino.executions.queue import store as queue_store
 from kokino.storage import Storage, open_storage
 from kokino.storage.schema import executions
 from kokino.telemetry import store as telemetry

@@ -9,8 +9,8 @@ from sqlalchemy import Connection
 
 from kokino.agents import session_store
 from kokino.agents.failures import FailureKind
-from kokino.executions.again import Again, Cause
-from kokino.executions.attempts import begin_again
+from kokino.executions.attempts.again import Again, Cause
+from kokino.executions.attempts.lifecycle import begin_again
 from kokino.executions.lifecycle import end
 from kokino.executions.model import Ending, Execution, State
 from kokino.storage import Storage

@@ -7,7 +7,7 @@ import pytest
 from kokino.agents.drivers.acp.dialogue import AcpDialogue
 from kokino.agents.drivers.contract import Exit, Usage
 from kokino.agents.failures import FailureKind
-from kokino.executions.lines import LineSplitter
+from kokino.executions.output.lines import LineSplitter
 from tests.unit.agents.streams import Case, fed, samples_of, stdout_of
 
 OK = Exit(code=0)

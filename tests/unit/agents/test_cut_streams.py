@@ -18,7 +18,7 @@ import pytest
 from kokino.agents.drivers.contract import Exit, Outcome
 from kokino.agents.drivers.record_reader import RecordReader, decode
 from kokino.agents.drivers.registry import driver_named
-from kokino.executions.lines import Line, LineSplitter
+from kokino.executions.output.lines import Line, LineSplitter
 from tests.unit.agents.streams import SAMPLES, fed, samples_of, stderr_of, stdout_of
 
 #: The driver of each folder of samples that is not named after it.

@@ -10,7 +10,7 @@ import pytest
 from kokino.agents.drivers.stream_json import StreamJsonReader
 from kokino.agents.drivers.terminal.screen import ScreenReader
 from kokino.agents.failures import FailureKind
-from kokino.executions.again import LONGEST_PAUSE, Again, Cause, decide
+from kokino.executions.attempts.again import LONGEST_PAUSE, Again, Cause, decide
 from kokino.executions.model import Ending, Execution, State
 
 NOW = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)

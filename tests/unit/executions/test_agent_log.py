@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from kokino.executions import agent_log
-from kokino.executions.agent_log import AgentLog
 from kokino.executions.model import Record
+from kokino.executions.output import agent_log
+from kokino.executions.output.agent_log import AgentLog
 
 NOW = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
 

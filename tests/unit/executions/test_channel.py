@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from kokino.executions.channel import BEHIND, CHUNK, Channel
+from kokino.executions.attempts.channel import BEHIND, CHUNK, Channel
 
 #: Far longer than anything here takes, in seconds.
 PATIENCE = 60

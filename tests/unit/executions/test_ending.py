@@ -11,7 +11,7 @@ from kokino.agents.drivers.contract import Exit, Outcome, Usage
 from kokino.agents.drivers.tools import ToolCalls
 from kokino.agents.failures import FailureKind
 from kokino.agents.model import Limits
-from kokino.executions.ending import Stop, decide
+from kokino.executions.attempts.ending import Stop, decide
 from kokino.executions.model import TRANSITIONS, State
 from kokino.process.model import Breach, Ended
 

@@ -8,8 +8,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from kokino.agents.model import Limits
-from kokino.executions.holding import ENDING, SILENCE, Holding, Reason, decide, next_look
-from kokino.executions.stuck import Activity
+from kokino.executions.overdue.holding import ENDING, SILENCE, Holding, Reason, decide, next_look
+from kokino.executions.overdue.stuck import Activity
 
 NOW = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
 QUIET = Activity(last_output_at=NOW, tool=None, tool_since=None, repeats=1)

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kokino.executions import lines
-from kokino.executions.lines import Line, LineSplitter
+from kokino.executions.output import lines
+from kokino.executions.output.lines import Line, LineSplitter
 
 #: Bytes with many newlines in them, and bytes that are no text.
 OUTPUT = st.binary(max_size=200) | st.lists(st.sampled_from([b"\n", b"a", b"bc", b"\xff", b"\r"])).map(

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from kokino.executions import space as module
 from kokino.executions.model import Record
-from kokino.executions.space import WORTH_IT, Space
+from kokino.executions.output import space as module
+from kokino.executions.output.space import WORTH_IT, Space
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 #: Two of them are worth a hole.

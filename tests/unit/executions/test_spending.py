@@ -9,7 +9,7 @@ import pytest
 
 from kokino.agents.model import Agent, Limits
 from kokino.agents.routing import Route, Way
-from kokino.executions.spending import decide, dollars, midnight
+from kokino.executions.queue.spending import decide, dollars, midnight
 
 NOW = datetime(2026, 1, 5, 9, 0, 0, 250_000, tzinfo=UTC)
 RUN = Route(way=Way.RUN, cli_type="claude", account="team", reason="its own CLI type")

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from kokino.executions import spool as module
-from kokino.executions.lines import Line
-from kokino.executions.spool import Spool, Tail, read_line
+from kokino.executions.output import spool as module
+from kokino.executions.output.lines import Line
+from kokino.executions.output.spool import Spool, Tail, read_line
 from kokino.process.spoolfile import punch
 
 

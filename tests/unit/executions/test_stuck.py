@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from kokino.executions.stuck import REPEATS, SILENCE, TOOL, Activity, Reason, decide, next_look
+from kokino.executions.overdue.stuck import REPEATS, SILENCE, TOOL, Activity, Reason, decide, next_look
 
 NOW = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
 BUSY = Activity(last_output_at=NOW, tool=None, tool_since=None, repeats=1)

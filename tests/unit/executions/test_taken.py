@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kokino.executions.taken import difference
+from kokino.executions.attempts.taken import difference
 
 
 def test_what_was_taken_before_is_subtracted_name_by_name() -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from kokino.agents.failures import FailureKind
-from kokino.executions.ending import Stop
+from kokino.executions.attempts.ending import Stop
 from kokino.executions.model import Ending, State
 from kokino.executions.terminal.stranded import Stranded
 from kokino.process.tmux.terminal import Gone

@@ -15,11 +15,11 @@ from kokino.agents.drivers.contract import Interactive, Invocation, Surroundings
 from kokino.agents.drivers.terminal.registry import form_of
 from kokino.agents.model import Agent, Mode
 from kokino.errors import ProcessError
-from kokino.executions.ending import Stop
-from kokino.executions.follow import Follow
+from kokino.executions.attempts.ending import Stop
+from kokino.executions.attempts.follow import Follow
 from kokino.executions.model import Ending, Execution, Waiting
-from kokino.executions.spool import Spool
-from kokino.executions.streams import Source
+from kokino.executions.output.spool import Spool
+from kokino.executions.output.streams import Source
 from kokino.executions.terminal.ending import Seen, explain
 from kokino.executions.terminal.looks import Looks
 from kokino.executions.terminal.questions import Questions

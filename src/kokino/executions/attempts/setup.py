@@ -11,7 +11,7 @@ from kokino.agents.drivers.contract import Command, Invocation, Opening
 from kokino.agents.environment import environment_of
 from kokino.agents.model import Agent, Limits
 from kokino.executions.model import MIB, Execution
-from kokino.executions.spool import Spool
+from kokino.executions.output.spool import Spool
 from kokino.executions.workshop import Workshop
 from kokino.process.model import Launch
 

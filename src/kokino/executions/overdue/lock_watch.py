@@ -7,9 +7,10 @@ import asyncio
 import structlog
 
 from kokino.errors import StorageError
-from kokino.executions import holding, notices
+from kokino.executions import notices
 from kokino.executions.conductor import Conductor
-from kokino.executions.holding import Overdue
+from kokino.executions.overdue import holding
+from kokino.executions.overdue.holding import Overdue
 from kokino.tasks import AFTER_FAILURE
 
 log = structlog.get_logger(__name__)

@@ -12,7 +12,7 @@ import structlog
 from kokino.agents.drivers.contract import Dialogue, Opening, PermissionRequest
 from kokino.clock import Clock
 from kokino.errors import Conflict, StorageError
-from kokino.executions.channel import Channel
+from kokino.executions.attempts.channel import Channel
 from kokino.executions.model import Waiting
 from kokino.tasks import AFTER_FAILURE
 

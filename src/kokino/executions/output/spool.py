@@ -9,7 +9,7 @@ import stat
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from kokino.executions.lines import LONGEST_LINE, Line, LineSplitter
+from kokino.executions.output.lines import LONGEST_LINE, Line, LineSplitter
 
 #: What one look at a stream reads at the most, in bytes. Reading, decoding and writing so much down takes a
 #: few milliseconds: as long as one flooding CLI may keep the broker from everybody else.

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from kokino.agents.model import Limits
-from kokino.executions.stuck import Activity, in_words
+from kokino.executions.overdue.stuck import Activity, in_words
 
 #: The specification's "agent locked > 5 min". One that writes gets on, however long it runs.
 SILENCE = timedelta(minutes=5)

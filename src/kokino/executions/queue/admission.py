@@ -11,10 +11,11 @@ from sqlalchemy import Connection
 from kokino.agents import store as agent_store
 from kokino.agents.model import Agent, CliType
 from kokino.agents.routing import Route, Way, route
-from kokino.executions import queue_store, store
+from kokino.executions import store
 from kokino.executions.lifecycle import end, refused, traffic_now
 from kokino.executions.model import Execution, State
-from kokino.executions.spending import within_limit
+from kokino.executions.queue import store as queue_store
+from kokino.executions.queue.spending import within_limit
 from kokino.ids import Ids
 
 #: When a refused caller may try again where nothing tells: after the next probe could have changed something.

@@ -13,14 +13,14 @@ import structlog
 from kokino.agents.drivers.contract import Reader, Settling
 from kokino.agents.model import Limits
 from kokino.clock import Clock
-from kokino.executions.ending import Stop
-from kokino.executions.lines import Line
+from kokino.executions.attempts.ending import Stop
 from kokino.executions.model import MIB, Execution, Record, Waiting
-from kokino.executions.recorder import Recorder
-from kokino.executions.space import is_whole
-from kokino.executions.spool import Spool, read_line
-from kokino.executions.streams import Source, Stream
-from kokino.executions.stuck import Activity
+from kokino.executions.output.lines import Line
+from kokino.executions.output.recorder import Recorder
+from kokino.executions.output.space import is_whole
+from kokino.executions.output.spool import Spool, read_line
+from kokino.executions.output.streams import Source, Stream
+from kokino.executions.overdue.stuck import Activity
 
 log = structlog.get_logger(__name__)
 

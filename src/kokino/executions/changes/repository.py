@@ -19,8 +19,8 @@ from typing import Any
 
 import structlog
 
-from kokino.executions import git
-from kokino.executions.git import GitFailed, patiently
+from kokino.executions.changes import git
+from kokino.executions.changes.git import GitFailed, patiently
 from kokino.executions.model import Execution
 from kokino.executions.workshop import Workshop
 

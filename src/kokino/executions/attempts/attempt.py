@@ -13,17 +13,18 @@ from kokino.agents.drivers.registry import driver_named
 from kokino.agents.failures import FailureKind
 from kokino.agents.model import Agent, Limits
 from kokino.errors import Conflict, ProcessError
-from kokino.executions import deadlines, notices, store
-from kokino.executions.agent_log import AgentLog
-from kokino.executions.channel import Channel
-from kokino.executions.ending import Stop, decide
-from kokino.executions.exchange import POLITE, Exchange
-from kokino.executions.follow import Follow
+from kokino.executions import notices, store
+from kokino.executions.attempts.channel import Channel
+from kokino.executions.attempts.ending import Stop, decide
+from kokino.executions.attempts.exchange import POLITE, Exchange
+from kokino.executions.attempts.follow import Follow
+from kokino.executions.attempts.setup import Setup
 from kokino.executions.model import Ending, Execution, State, Waiting
-from kokino.executions.recorder import Recorder
-from kokino.executions.setup import Setup
-from kokino.executions.spool import Spool
-from kokino.executions.stuck import Stuck
+from kokino.executions.output.agent_log import AgentLog
+from kokino.executions.output.recorder import Recorder
+from kokino.executions.output.spool import Spool
+from kokino.executions.overdue import deadlines
+from kokino.executions.overdue.stuck import Stuck
 from kokino.executions.terminal.seat import Seat
 from kokino.executions.workshop import Workshop
 from kokino.process.client import CommandNotFound, WardenDied, read_exit_file

@@ -13,8 +13,9 @@ from typing import Any
 from sqlalchemy import Connection
 
 from kokino.errors import Fault, Invalid
-from kokino.executions import idempotency_store, store
+from kokino.executions import store
 from kokino.executions.model import Execution, State
+from kokino.executions.queue import idempotency_store
 from kokino.storage import Storage
 
 #: The header that carries a key.

@@ -8,8 +8,9 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from kokino.agents import session_store
-from kokino.executions import store, taken
-from kokino.executions.again import Again, Cause
+from kokino.executions import store
+from kokino.executions.attempts import taken
+from kokino.executions.attempts.again import Again, Cause
 from kokino.executions.model import Ending, Execution
 from kokino.ids import Ids
 from kokino.telemetry import store as telemetry

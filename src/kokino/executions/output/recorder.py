@@ -10,10 +10,10 @@ from datetime import datetime
 import structlog
 
 from kokino.errors import StorageError
-from kokino.executions import record_store
-from kokino.executions.agent_log import AgentLog
-from kokino.executions.lines import Line
 from kokino.executions.model import Record
+from kokino.executions.output import store as record_store
+from kokino.executions.output.agent_log import AgentLog
+from kokino.executions.output.lines import Line
 from kokino.storage import Storage
 from kokino.storage.text import storable
 from kokino.tasks import AFTER_FAILURE

@@ -6,10 +6,10 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from kokino.clock import wait_for_either
-from kokino.executions import stuck
-from kokino.executions.ending import Stop
-from kokino.executions.follow import Follow
-from kokino.executions.stuck import Reason, Stuck
+from kokino.executions.attempts.ending import Stop
+from kokino.executions.attempts.follow import Follow
+from kokino.executions.overdue import stuck
+from kokino.executions.overdue.stuck import Reason, Stuck
 
 
 async def keep(follow: Follow, tell: Callable[[Stuck], Awaitable[None]]) -> None:

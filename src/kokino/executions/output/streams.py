@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from kokino.executions.space import Space
-from kokino.executions.spool import Tail
+from kokino.executions.output.space import Space
+from kokino.executions.output.spool import Tail
 
 
 @dataclass(slots=True)

@@ -1,0 +1,1 @@
+"""What an execution changed in its repository, and how it is undone."""

@@ -1,0 +1,1 @@
+"""What CLIs write: the files it goes through, the records it becomes, and the copy for people."""

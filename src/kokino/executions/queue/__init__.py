@@ -1,0 +1,1 @@
+"""How a prompt waits for its agent: accepted, queued, refused or started, and what it may spend."""
