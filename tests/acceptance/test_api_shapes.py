@@ -253,7 +253,7 @@ RUN = {
     "startedAt": TIME,
     "endedAt": Null(TIME),
 }
-FALLBACK = {"disabledCLIs": list, "forcedFallbacks": list, "pauses": list}
+FALLBACK = {"disabledCLIs": list, "forcedFallbacks": list, "stranded": list, "pauses": list}
 DISABLED = {
     **FALLBACK,
     "disabledCLIs": [{"cli": str, "disabled": bool, "reason": str, "since": TIME, "probes": dict}],
@@ -269,6 +269,7 @@ FORCED = {
             "since": TIME,
             "setBy": str,
             "automatic": bool,
+            "refused": MAYBE_TEXT,
             "probes": dict,
         }
     ],

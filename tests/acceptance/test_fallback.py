@@ -67,3 +67,31 @@ async def test_the_short_name_of_a_cli_type_is_taken_in_every_request(broker: Te
     assert [(one["cli"], one["target"]) for one in moved] == [("codex", "factory-droid")]
     assert (await broker.get("/api/health/environment?cli=droid"))["cliType"] == "factory-droid"
     assert await broker.get("/api/metrics/events?cli=droid") == []
+
+
+async def test_a_disabled_target_says_whom_it_leaves_without_a_way(broker: TestBroker) -> None:
+    """It is done, for a repair must not be held up by one agent; but nobody is refused in silence."""
+    await broker.post("/api/fallback/agent/force", agentId="writer", reason="it hangs", target="codex")
+    why = "agent 'writer' is sent elsewhere (it hangs), and its fallback 'codex' is disabled, too"
+    done = await broker.post("/api/fallback/cli/disable", cliType="codex", reason="it is down")
+    assert done["stranded"] == [{"agentId": "writer", "reason": why}]
+    assert [one["refused"] for one in done["forcedFallbacks"]] == [why]
+    refused = await broker.execute("writer")
+    assert (refused.status_code, refused.json()["detail"]) == (503, why)
+    (event,) = await broker.get("/api/metrics/events?type=FALLBACK_ENABLED&cli=codex")
+    assert event["message"] == "local: it is down; agents without a way: 1"
+    assert event["data"] == {"target": None, "stranded": 1}
+
+    found = await broker.post("/api/fallback/agent/force", agentId="writer", reason="so", target="park")
+    assert (found["stranded"], found["forcedFallbacks"][0]["refused"]) == ([], None)
+
+
+async def test_an_agent_that_leans_on_a_disabled_fallback_of_its_own_is_told_of(broker: TestBroker) -> None:
+    """Its own way was disabled first; the second disable takes the way round it."""
+    body = {"agentId": "leans", "cliType": "claude-code", "fallback": "codex", "cwd": str(broker.home)}
+    await broker.post("/agents/register", **body)
+    first = await broker.post("/api/fallback/cli/disable", cliType="claude-code", reason="a test")
+    assert first["stranded"] == []
+    second = await broker.post("/api/fallback/cli/disable", cliType="codex", reason="a test")
+    assert [one["agentId"] for one in second["stranded"]] == ["leans"]
+    assert (await broker.get("/api/fallback/status"))["stranded"] == second["stranded"]

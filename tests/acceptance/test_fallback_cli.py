@@ -42,3 +42,18 @@ async def test_an_agent_is_sent_elsewhere_watched_and_brought_back(tmp_path: Pat
         assert ": logins fail. Now your reason and target stand." in said
         await kokino(broker, "fallback", "enable", "codex")
         assert "Everything runs where it is meant to." in await kokino(broker, "fallback", "status")
+
+
+async def test_a_disable_warns_of_agents_without_a_way_and_of_what_gives_them_one(tmp_path: Path) -> None:
+    """The command that it names mends it; then nothing is warned of."""
+    async with TestBroker(tmp_path / "home") as broker:
+        await kokino(broker, "fallback", "force", "writer", "--to", "codex", "--reason", "it hangs")
+        said = await kokino(broker, "fallback", "disable", "codex", "--reason", "it is down")
+        words = " ".join(said.split())
+        assert "codex is disabled." in words
+        assert "Warning: 1 agent without a way, what they are given is refused writer: agent" in words
+        assert "`kokino fallback force writer --to TARGET --reason WHY` gives one another way" in words
+        shown = await kokino(broker, "fallback", "status")
+        assert "Warning: 1 agent without a way" in shown
+        await kokino(broker, "fallback", "force", "writer", "--to", "tmux", "--reason", "it hangs")
+        assert "Warning" not in await kokino(broker, "fallback", "status")

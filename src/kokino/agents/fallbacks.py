@@ -11,6 +11,7 @@ from kokino.agents import circuit_store, circuits, store, traffic_store
 from kokino.agents.breaker import in_tmux
 from kokino.agents.model import Agent, CliType, Fallback, Mode
 from kokino.agents.routing import PARK, TMUX, named_target, target_of, why_not_unasked
+from kokino.agents.traffic import stranded, traffic_now
 from kokino.agents.unasked import Vouch, is_let_loose
 from kokino.errors import Conflict
 from kokino.telemetry import store as telemetry
@@ -21,20 +22,23 @@ def disable(conn: Connection, fallback: Fallback, cli_types: Mapping[str, CliTyp
     """Send the agents of a CLI type elsewhere.
 
     Raises `Conflict` where some would be left without a way, and what `vouch` raises where agents that ask
-    would be moved to a CLI that asks nobody.
+    would be moved to a CLI that asks nobody. Where others go on, it takes away the way of some: the event
+    says of how many.
     """
     agents = store.everyone(conn)
     _check_ways(conn, fallback, agents, cli_types)
     _check_moves(fallback, agents, cli_types, vouch)
     traffic_store.disable(conn, fallback)
+    left = len(stranded(conn, traffic_now(conn, cli_types, fallback.since)))
+    left_behind = f"; agents without a way: {left}" if left else ""
     telemetry.append(
         conn,
         Event(
             type=EventType.FALLBACK_ENABLED,
             at=fallback.since,
             cli_type=fallback.cli_type,
-            message=f"{fallback.set_by}: {fallback.reason}",
-            data={"target": fallback.target},
+            message=f"{fallback.set_by}: {fallback.reason}{left_behind}",
+            data={"target": fallback.target, "stranded": left},
         ),
     )
 
@@ -134,13 +138,13 @@ def _check_ways(
     if leaning := [off.cli_type for off in disabled.values() if off.target == fallback.cli_type]:
         raise Conflict(f"{fallback.cli_type!r} stands in for {', '.join(leaning)}: enable that first")
     healthy = {agent.cli_type for agent in agents} - disabled.keys() - {fallback.cli_type}
-    stranded = any(
+    takes_ways = any(
         agent.cli_type == fallback.cli_type
         and not _goes_on(agent, fallback)
         and fault_in(conn, agent, named_target(agent, fallback), cli_types) is not None
         for agent in agents
     )
-    if stranded and not healthy:
+    if takes_ways and not healthy:
         raise Conflict(
             f"{fallback.cli_type!r} is the only CLI type in use that is enabled; to stop everything,"
             ' POST /api/pause {"scope": "all", "reason": ...}'

@@ -156,7 +156,7 @@ def _around(agent: Agent, fallback: Fallback, traffic: Traffic, own: Route) -> R
     if target not in traffic.cli_types:
         return _other(own, Way.REFUSE, f"{disabled} and its fallback {target!r} is no CLI type here")
     if target in traffic.fallbacks or target == agent.cli_type:
-        return _other(own, Way.REFUSE, f"{disabled} and so is its fallback {target!r}")
+        return _other(own, Way.REFUSE, f"{disabled}, and its fallback {target!r} is disabled, too")
     other = traffic.cli_types[target]
     is_headless = other.no_terminal is not None or other.is_guessed_in_terminal
     moved = Route(

@@ -13,6 +13,7 @@ from kokino.agents import traffic_store
 from kokino.agents.model import Agent, Fallback, Pause
 from kokino.agents.names import CliTypeName
 from kokino.agents.routing import TMUX, target_of
+from kokino.agents.traffic import stranded, traffic_now
 from kokino.api.executions import ExecutionShape
 from kokino.api.executions import shape as execution_shape
 from kokino.api.guard import check_admin
@@ -107,6 +108,8 @@ class ForcedShape(Shape):
     set_by: str
     #: A circuit breaker did it: good probes alone undo it.
     automatic: bool
+    #: Why what it is given is refused at present; null where it has a way.
+    refused: str | None
     probes: ProbesShape
 
 
@@ -122,27 +125,37 @@ class PauseShape(Shape):
     ends_at: Time | None
 
 
+class StrandedShape(Shape):
+    """An agent that is left without a way: what it is given is refused with 503."""
+
+    agent_id: str
+    reason: str
+
+
 class FallbackStatus(Shape):
-    """All that is out of use or waits."""
+    """All that is out of use or waits, and whom that leaves without a way."""
 
     disabled_clis: list[DisabledShape] = Field(alias="disabledCLIs")
     forced_fallbacks: list[ForcedShape]
+    stranded: list[StrandedShape]
     pauses: list[PauseShape]
 
 
 @router.get("/status")
 async def status(given: Given) -> FallbackStatus:
-    """What is disabled, who is sent elsewhere, and what is paused."""
+    """What is disabled, who is sent elsewhere, who is left without a way, and what is paused."""
 
-    wanted = given.probes.wanted
+    wanted, now = given.probes.wanted, given.clock.now()
 
     def read(conn: Connection) -> FallbackStatus:
+        left = stranded(conn, traffic_now(conn, given.cli_types, now))
         return FallbackStatus(
             disabled_clis=[_disabled(fallback, wanted) for fallback in traffic_store.disabled(conn).values()],
             forced_fallbacks=[
-                _forced(fallback, agent_store.get(conn, agent_id), wanted)
+                _forced(fallback, agent_store.get(conn, agent_id), wanted, left.get(agent_id))
                 for agent_id, fallback in traffic_store.forced(conn).items()
             ],
+            stranded=[StrandedShape(agent_id=agent_id, reason=why) for agent_id, why in left.items()],
             pauses=[_pause(pause) for pause in traffic_store.paused(conn)],
         )
 
@@ -151,7 +164,7 @@ async def status(given: Given) -> FallbackStatus:
 
 @router.post("/cli/disable")
 async def disable(body: DisableBody, given: Given, caller: Caller) -> FallbackStatus:
-    """Run the CLI type's agents elsewhere until it is enabled.
+    """Run the CLI type's agents elsewhere until it is enabled; `stranded` says who is left without a way.
 
     To send agents that ask to a CLI that asks nobody needs the scope admin.
     """
@@ -218,7 +231,7 @@ def _disabled(fallback: Fallback, wanted: int) -> DisabledShape:
     )
 
 
-def _forced(fallback: Fallback, agent: Agent | None, wanted: int) -> ForcedShape:
+def _forced(fallback: Fallback, agent: Agent | None, wanted: int, refused: str | None) -> ForcedShape:
     return ForcedShape(
         agent_id=str(fallback.agent_id),
         cli=fallback.cli_type,
@@ -227,6 +240,7 @@ def _forced(fallback: Fallback, agent: Agent | None, wanted: int) -> ForcedShape
         since=fallback.since,
         set_by=fallback.set_by,
         automatic=fallback.is_automatic,
+        refused=refused,
         probes=_probes(fallback, wanted),
     )
 

@@ -16,6 +16,9 @@ from kokino.cli.client import DEFAULT_URL, Url, get, post
 from kokino.cli.commands import Command
 from kokino.cli.terminal import console, counted, plain
 
+#: More agents without a way than this are counted, not named.
+NAMED = 20
+
 app = typer.Typer(
     cls=commands.Group,
     help="Send agents round what does not work: to tmux, to another CLI.",
@@ -50,6 +53,7 @@ def status(*, format: Written = Format.TABLE, url: Url = DEFAULT_URL) -> None:
         for one in found["forcedFallbacks"]:
             undo = f"kokino fallback clear {one['agentId']}"
             console().print(_entry(f"agent {one['agentId']}", one["target"], one, undo))
+        _warn_of(found["stranded"])
         for one in found["pauses"]:
             console().print(_paused(one))
 
@@ -61,11 +65,12 @@ def disable(cli_type: CliType, *, reason: Reason, to: To = None, url: Url = DEFA
     An agent's own fallback goes before --to. Probes ask meanwhile whether it works again.
     """
     before = get(url, "/api/fallback/status")["disabledCLIs"]
-    post(url, "/api/fallback/cli/disable", cliType=cli_type, reason=reason, target=to)
+    found = post(url, "/api/fallback/cli/disable", cliType=cli_type, reason=reason, target=to)
     for one in (one for one in before if one["cli"] == cli_type):
         was = f"{one['setBy']} since {instant(one['since'])}: {one['reason']}"
         typer.echo(f"It was disabled already, by {plain(was)}. Now your reason and target stand.")
     typer.echo(f"{plain(cli_type)} is disabled. `kokino fallback enable {plain(cli_type)}` undoes it.")
+    _warn_of(found["stranded"])
 
 
 @app.command(cls=Command)
@@ -90,6 +95,17 @@ def clear(agent_id: AgentId, *, reason: Reason = "cleared by hand", url: Url = D
     """Let an agent run where it is meant to. Its circuit breaker there is closed."""
     post(url, "/api/fallback/agent/clear", agentId=agent_id, reason=reason)
     typer.echo(f"{plain(agent_id)} runs where it is meant to.")
+
+
+def _warn_of(stranded: list[Any]) -> None:
+    """Name the agents that are left without a way, with what gives each another one."""
+    if not stranded:
+        return
+    lines = [f"{one['agentId']}: {one['reason']}" for one in stranded[:NAMED]]
+    more = [f"and {counted(len(stranded) - NAMED, 'more agent')}"] if len(stranded) > NAMED else []
+    mend = f"`kokino fallback force {stranded[0]['agentId']} --to TARGET --reason WHY` gives one another way"
+    title = f"Warning: {counted(len(stranded), 'agent')} without a way, what they are given is refused"
+    console().print(_block(title, *lines, *more, f"{mend}: tmux, park or another CLI type."))
 
 
 def _entry(what: str, target: str, one: Any, undo: str) -> Group:

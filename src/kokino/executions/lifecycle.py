@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from sqlalchemy import Connection
 
-from kokino.agents import circuit_store, circuits, lock_store, parking, session_store, traffic_store
+from kokino.agents import circuit_store, circuits, lock_store, parking, session_store
 from kokino.agents import store as agent_store
 from kokino.agents.breaker import Verdict, in_tmux
 from kokino.agents.circuits import Trier
 from kokino.agents.failures import FailureKind
-from kokino.agents.model import Agent, CliType, Session
-from kokino.agents.routing import Route, Traffic
+from kokino.agents.model import Agent, Session
+from kokino.agents.routing import Route
 from kokino.conversations import store as conversation_store
 from kokino.conversations.model import Role
 from kokino.executions import store
@@ -32,18 +31,6 @@ class Claim:
 
     execution: Execution
     agent: Agent
-
-
-def traffic_now(conn: Connection, cli_types: Mapping[str, CliType], now: datetime) -> Traffic:
-    """What is disabled, paused and open at this instant."""
-    return Traffic(
-        at=now,
-        cli_types=cli_types,
-        fallbacks=traffic_store.disabled(conn),
-        forced=traffic_store.forced(conn),
-        pauses=traffic_store.paused(conn),
-        circuits=circuit_store.not_closed(conn),
-    )
 
 
 def end(

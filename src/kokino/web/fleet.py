@@ -13,9 +13,9 @@ from kokino.agents import store as agent_store
 from kokino.agents import traffic_store
 from kokino.agents.model import Agent, CliType, Fallback, Pause, Scope
 from kokino.agents.routing import Traffic, Way, route
+from kokino.agents.traffic import stranded, traffic_now
 from kokino.executions import summary_store
 from kokino.executions.companion import owner_of
-from kokino.executions.lifecycle import traffic_now
 from kokino.executions.queue import store as queue_store
 from kokino.executions.summary_store import Summary
 from kokino.web import words
@@ -71,6 +71,8 @@ class OutOfUse:
     """Disabled CLI types, agents that are sent elsewhere, and pauses."""
 
     fallbacks: tuple[Fallback, ...]
+    #: Why agents are refused that are left without a way, by their ids.
+    stranded: Mapping[str, str]
     pauses: tuple[Pause, ...]
     #: Good probes in a row that the way back takes.
     probes_wanted: int
@@ -100,10 +102,13 @@ def read_agents(
     return Agents(rows=tuple(rows), more=len(everyone) - len(rows))
 
 
-def read_out_of_use(conn: Connection, *, probes_wanted: int) -> OutOfUse:
+def read_out_of_use(
+    conn: Connection, *, cli_types: Mapping[str, CliType], probes_wanted: int, now: datetime
+) -> OutOfUse:
     """All that is disabled, sent elsewhere or paused, of each the oldest first."""
     return OutOfUse(
         fallbacks=tuple(traffic_store.everything(conn)),
+        stranded=stranded(conn, traffic_now(conn, cli_types, now)),
         pauses=tuple(traffic_store.paused(conn)),
         probes_wanted=probes_wanted,
     )

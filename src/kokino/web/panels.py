@@ -97,7 +97,9 @@ def dashboard(given: Services) -> View:
             "incidents": read_incidents(conn, now=now),
             "agents": agents,
             "executions": read_executions(conn, running=running),
-            "traffic": read_out_of_use(conn, probes_wanted=given.probes.wanted),
+            "traffic": read_out_of_use(
+                conn, cli_types=given.cli_types, probes_wanted=given.probes.wanted, now=now
+            ),
             "recent": read_resolved(conn, now=now, rules=given.rules),
             "receivers": read_receivers(conn, routing=given.desk.routing),
         }

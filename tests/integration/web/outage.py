@@ -91,6 +91,10 @@ class Outage:
         web.mount(app)
         return app
 
+    async def force(self, target: str) -> None:
+        """reviewer, which alone hangs, is sent somewhere else."""
+        await self.storage.write(lambda conn: traffic_store.force(conn, self._forced(target)))
+
     async def agents(self) -> None:
         """Six agents on three CLI types."""
 
@@ -147,17 +151,7 @@ class Outage:
                     probe_last_outcome="completed",
                 ),
             )
-            traffic_store.force(
-                conn,
-                Fallback(
-                    agent_id="reviewer",
-                    cli_type="codex",
-                    reason="it alone hangs",
-                    since=now - timedelta(minutes=2),
-                    target="tmux",
-                    set_by="ada",
-                ),
-            )
+            traffic_store.force(conn, self._forced("tmux"))
             traffic_store.pause(
                 conn,
                 Pause(
@@ -224,6 +218,16 @@ class Outage:
         now = self.clock.now()
         await self.storage.write(
             lambda conn: incident_store.note(conn, number, at=now, author=author, text=text)
+        )
+
+    def _forced(self, target: str) -> Fallback:
+        return Fallback(
+            agent_id="reviewer",
+            cli_type="codex",
+            reason="it alone hangs",
+            since=self.clock.now() - timedelta(minutes=2),
+            target=target,
+            set_by="ada",
         )
 
     def _agent(self, agent_id: str, cli_type: str) -> Agent:

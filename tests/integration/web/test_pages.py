@@ -77,6 +77,19 @@ async def test_the_dashboard_tells_the_outage_without_any_script(
         assert said in page
 
 
+async def test_an_agent_that_was_sent_where_there_is_no_way_is_shown_as_refused(
+    http: httpx.AsyncClient, outage: Outage
+) -> None:
+    """What sends it elsewhere says so, for nothing else on the page tells that it is this that hinders."""
+    await outage.agents()
+    await outage.disable()
+    assert "sent elsewhere to tmux it alone" in _text((await http.get("/")).text)
+    await outage.force("claude-code")
+    page = _text((await http.get("/")).text)
+    assert "sent elsewhere to claude-code refused agent &#39;reviewer&#39; is sent elsewhere" in page
+    assert "and its fallback &#39;claude-code&#39; is disabled, too it alone hangs" in page
+
+
 async def test_service_levels_that_nothing_feeds_have_no_data(http: httpx.AsyncClient) -> None:
     """An unmeasured service level is never shown as kept."""
     page = _text((await http.get("/")).text)

@@ -238,14 +238,14 @@ CASES = [
         agent=agent("qwen"),
         fallbacks=(disabled("claude", "codex"), disabled("qwen")),
         way=Way.REFUSE,
-        says="and so is its fallback 'qwen'",
+        says="and its fallback 'qwen' is disabled, too",
     ),
     Case(
         why="an agent that falls back to its own CLI type has no way either",
         agent=agent("claude"),
         fallbacks=(disabled("claude"),),
         way=Way.REFUSE,
-        says="and so is its fallback 'claude'",
+        says="and its fallback 'claude' is disabled, too",
     ),
     Case(
         why="a fallback may have been removed from the file since the agent was registered",

@@ -11,8 +11,9 @@ from sqlalchemy import Connection
 from kokino.agents import store as agent_store
 from kokino.agents.model import Agent, CliType
 from kokino.agents.routing import Route, Way, route
+from kokino.agents.traffic import traffic_now
 from kokino.executions import store
-from kokino.executions.lifecycle import end, refused, traffic_now
+from kokino.executions.lifecycle import end, refused
 from kokino.executions.model import Execution, State
 from kokino.executions.queue import store as queue_store
 from kokino.executions.queue.spending import within_limit

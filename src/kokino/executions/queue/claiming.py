@@ -13,10 +13,11 @@ from kokino.agents import store as agent_store
 from kokino.agents.failures import FailureKind
 from kokino.agents.model import CliType, Lock
 from kokino.agents.routing import Traffic, Way, route
+from kokino.agents.traffic import traffic_now
 from kokino.clock import iso
 from kokino.executions import notices
 from kokino.executions.companion import lockers, owner_of
-from kokino.executions.lifecycle import Claim, begin, end, refused, traffic_now
+from kokino.executions.lifecycle import Claim, begin, end, refused
 from kokino.executions.model import Ending, Execution, State
 from kokino.executions.queue import store as queue_store
 from kokino.executions.queue.spending import within_limit
