@@ -8,18 +8,20 @@ import os
 import signal
 import socket
 import sys
+import tempfile
 from asyncio.subprocess import DEVNULL, PIPE
 from collections.abc import Iterable, Mapping, MutableMapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from typing import NoReturn, Self
+from typing import IO, Any, NoReturn, Self
 
 from kokino.app.server import CannotListen
 from kokino.app.standing import Standing
 from kokino.errors import KokinoError
 from kokino.executions.bound import Bound, Tie
 
-#: Carries the handover to the next broker, which takes it away before anybody can inherit it.
+#: Carries the handover to the next broker, which takes it away before anybody can inherit it. Of what may be
+#: long it holds the number of an open file: the kernel takes no variable of 128 KiB.
 HANDOVER_VARIABLE = "KOKINO_HANDOVER"
 #: Carries the standing of the broker that asks to the program that checks what would come after it.
 STANDING_VARIABLE = "KOKINO_STANDING"
@@ -58,8 +60,9 @@ class Handover:
             listener = socket.socket(fileno=fields["listener"])
             listener.set_inheritable(False)
             listener.setblocking(False)
-            # A broker of an earlier version has named none.
-            lost = tuple(_bound(one) for one in fields.get("lost", ()))
+            # A broker of an earlier version has named none, or named them here.
+            named = _carried(fields["carrier"]) if "carrier" in fields else fields.get("lost", ())
+            lost = tuple(_bound(one) for one in named)
             return cls(listener=listener, executions=fields["executions"], lost=lost)
         except (ValueError, KeyError, TypeError, OSError) as error:
             raise CannotListen(
@@ -70,8 +73,32 @@ class Handover:
         """Put it where the next broker in this process will find it."""
         self.listener.set_inheritable(True)
         lost = [asdict(bound) for bound in self.lost]
-        fields = {"listener": self.listener.fileno(), "executions": self.executions, "lost": lost}
+        fields = {"listener": self.listener.fileno(), "executions": self.executions, "carrier": _carry(lost)}
         environment[HANDOVER_VARIABLE] = json.dumps(fields)
+
+
+def _carry(lost: list[dict[str, Any]]) -> int:
+    """The number of an open file that holds them, for the next program in this process."""
+    with _carrier() as file:
+        file.write(json.dumps(lost).encode())
+        file.flush()
+        number = os.dup(file.fileno())
+    os.set_inheritable(number, True)
+    return number
+
+
+def _carrier() -> IO[bytes]:
+    """A file without a name; in memory, where the system can: the disk may be full."""
+    try:
+        return os.fdopen(os.memfd_create("kokino-handover"), "w+b")
+    except (AttributeError, OSError):
+        return tempfile.TemporaryFile()
+
+
+def _carried(number: int) -> Any:
+    with os.fdopen(number, "rb") as file:
+        file.seek(0)
+        return json.load(file)
 
 
 def _bound(fields: Mapping[str, str]) -> Bound:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+from dataclasses import asdict
 
 import pytest
 
@@ -32,14 +33,16 @@ def test_the_next_broker_listens_at_the_same_socket() -> None:
     assert environment == {}
 
 
-def test_an_earlier_version_names_nothing_that_is_lost() -> None:
+@pytest.mark.parametrize("lost", [(), LOST])
+def test_an_earlier_version_names_what_is_lost_in_the_variable_or_not_at_all(lost: tuple[Bound, ...]) -> None:
     """A restart goes to a new version, too."""
+    named = {"lost": [asdict(one) for one in lost]} if lost else {}
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        left = json.dumps({"listener": listener.dup().detach(), "executions": 1})
+        left = json.dumps({"listener": listener.dup().detach(), "executions": 1, **named})
         taken = Handover.taken({HANDOVER_VARIABLE: left})
     assert taken is not None
     with taken.listener:
-        assert (taken.executions, taken.lost) == (1, ())
+        assert (taken.executions, taken.lost) == (1, lost)
 
 
 def test_without_an_earlier_broker_there_is_nothing() -> None:
