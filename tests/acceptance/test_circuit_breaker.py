@@ -61,10 +61,10 @@ async def told(broker: TestBroker) -> list[tuple[str, str]]:
 
 
 async def test_five_failures_stop_an_agent_for_a_minute_and_a_trial_lets_it_go_on(
-    tmp_path: Path, storage_url: str
+    tmp_path: Path, new_storage_url: str
 ) -> None:
     """Callers are told when to come again; a restart meanwhile changes nothing."""
-    async with fleet(tmp_path / "home", storage_url) as broker:
+    async with fleet(tmp_path / "home", new_storage_url) as broker:
         assert [answer.status_code for answer in await fail(broker, 4)] == [502] * 4
         assert (await broker.execute("writer")).status_code == 200
         assert [answer.status_code for answer in await fail(broker, 5)] == [502] * 5

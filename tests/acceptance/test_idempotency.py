@@ -20,9 +20,9 @@ ASYNC = {"Prefer": "respond-async"}
 
 
 @pytest.fixture
-async def broker(tmp_path: Path, storage_url: str) -> AsyncIterator[TestBroker]:
+async def broker(tmp_path: Path, new_storage_url: str) -> AsyncIterator[TestBroker]:
     """One agent, on each database."""
-    url = storage_url if storage_url.startswith("postgresql") else None
+    url = new_storage_url if new_storage_url.startswith("postgresql") else None
     async with TestBroker(tmp_path / "home", ONE_AGENT, database_url=url) as running:
         yield running
 

@@ -11,10 +11,10 @@ from tests.acceptance.outage import outage
 
 @pytest.mark.parametrize("restarts", [False, True], ids=["one-broker", "restarted-in-between"])
 async def test_an_expired_login_is_paged_repaired_verified_and_written_down(
-    tmp_path: Path, storage_url: str, restarts: bool
+    tmp_path: Path, new_storage_url: str, restarts: bool
 ) -> None:
     """The whole story; a broker that is restarted at every stage loses nothing and sends nothing twice."""
-    async with outage(tmp_path / "home", storage_url) as story:
+    async with outage(tmp_path / "home", new_storage_url) as story:
         broker = story.broker
 
         async def stage() -> None:

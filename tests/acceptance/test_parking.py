@@ -51,10 +51,10 @@ async def until(broker: TestBroker, instant: datetime) -> None:
 
 
 async def test_all_agents_of_an_account_wait_until_its_quota_is_full_again(
-    tmp_path: Path, storage_url: str
+    tmp_path: Path, new_storage_url: str
 ) -> None:
     """They start at that very instant, also when the broker was restarted meanwhile; others are not held."""
-    async with TestBroker(tmp_path / "home", database_url=storage_url) as broker:
+    async with TestBroker(tmp_path / "home", database_url=new_storage_url) as broker:
         assert (await broker.execute("writer", NO_QUOTA)).json()["error"] == "quota"
         (pause,) = await pauses(broker)
         assert (pause["scope"], pause["setBy"]) == ("account", "kokino")

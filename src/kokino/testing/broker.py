@@ -19,6 +19,7 @@ from kokino.config import FILE_NAME, load
 from kokino.log import start_logging
 from kokino.notify.channels.http import trusted
 from kokino.testing.clock import ManualClock
+from kokino.testing.databases import place_in
 
 #: Two CLI types and three agents, all scripted and in good health.
 FLEET = """
@@ -107,6 +108,8 @@ class TestBroker:
         environment = {"PATH": os.environ.get("PATH", os.defpath), "HOME": str(self.home), **self.environment}
         if self.database_url is not None:
             environment["KOKINO_DATABASE_URL"] = self.database_url
+        elif handover is None:
+            place_in(self.home)
         self._broker = await Broker.start(
             load(self.home), clock=self.clock, environment=environment, port=0, handover=handover
         )

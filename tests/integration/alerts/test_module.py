@@ -213,12 +213,12 @@ async def test_alerts_are_listed_by_state(broker: Broker) -> None:
     assert await broker.storage.read(lambda conn: store.listed(conn, [Phase.INACTIVE, Phase.PENDING])) == []
 
 
-async def test_a_killed_broker_finds_its_alert_firing(storage_url: str) -> None:
+async def test_a_killed_broker_finds_its_alert_firing(new_storage_url: str) -> None:
     """The database is opened anew; state, reason and acknowledgement are there."""
-    first = await open_storage(storage_url)
+    first = await open_storage(new_storage_url)
     await Broker(first).outage()
     await first.close()
-    second = await open_storage(storage_url)
+    second = await open_storage(new_storage_url)
     [alert] = await second.read(store.listed)
     await second.close()
     assert alert.state is Phase.FIRING

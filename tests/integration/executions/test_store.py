@@ -202,10 +202,10 @@ async def test_summaries_tell_of_what_runs_and_what_ended_last(queue: Queue, sto
 
 @pytest.mark.parametrize("query", [queue_store.unfinished_count, store.unfinished_of, queue_store.length])
 async def test_what_an_agent_has_unfinished_is_found_without_a_walk_over_all_it_ever_ran(
-    sqlite_url: str, query: Callable[[Connection, str], object]
+    new_sqlite_url: str, query: Callable[[Connection, str], object]
 ) -> None:
     """Each submission asks for it in its write transaction, which all others wait for."""
-    storage = await open_storage(sqlite_url)
+    storage = await open_storage(new_sqlite_url)
     try:
         plan = await storage.read(lambda conn: plan_of(conn, lambda: query(conn, "writer")))
     finally:

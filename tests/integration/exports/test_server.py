@@ -154,7 +154,7 @@ async def until(condition: Callable[[], Awaitable[bool]]) -> None:
             await asyncio.sleep(0.1)
 
 
-@pytest.mark.parametrize("storage_url", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("new_storage_url", ["sqlite"], indirect=True)
 async def test_a_prometheus_fires_and_resolves_with_us(storage: Storage, tmp_path: Path) -> None:
     """Three failures page, an open circuit fires until it is closed; the watchdog fires all the while."""
     async with metrics(storage) as port:

@@ -59,9 +59,9 @@ async def whole(storage: Storage) -> Storage:
 
 
 @pytest.fixture
-def plant(storage_url: str) -> Plant:
+def plant(new_storage_url: str) -> Plant:
     """Runs statements past the schema."""
-    return lambda *statements: write_past(storage_url, *statements)
+    return lambda *statements: write_past(new_storage_url, *statements)
 
 
 @pytest.fixture

@@ -43,10 +43,10 @@ async def refusal(url: str, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 async def test_a_second_broker_is_refused_and_harms_nothing(
-    storage: Storage, storage_url: str, monkeypatch: pytest.MonkeyPatch
+    storage: Storage, new_storage_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is told who has the database and what to do; the first one goes on."""
-    said = await refusal(storage_url, monkeypatch)
+    said = await refusal(new_storage_url, monkeypatch)
     assert f"another broker uses this database (pid {os.getpid()} on host " in said
     assert said.endswith("stop it, or give this one a database of its own")
     await storage.write(note("a"))
@@ -54,37 +54,37 @@ async def test_a_second_broker_is_refused_and_harms_nothing(
 
 
 async def test_an_onlooker_comes_and_goes_beside_a_broker(
-    storage: Storage, storage_url: str, monkeypatch: pytest.MonkeyPatch
+    storage: Storage, new_storage_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It reads what the broker writes, and the broker keeps its claim."""
     await storage.write(note("a"))
-    onlooker = await open_storage(storage_url, alone=False)
+    onlooker = await open_storage(new_storage_url, alone=False)
     assert await onlooker.read(keys) == {"a"}
     await onlooker.close()
-    assert "another broker" in await refusal(storage_url, monkeypatch)
+    assert "another broker" in await refusal(new_storage_url, monkeypatch)
 
 
-async def test_a_broker_that_closes_makes_room(storage: Storage, storage_url: str) -> None:
+async def test_a_broker_that_closes_makes_room(storage: Storage, new_storage_url: str) -> None:
     """The next one needs no cleaning up."""
     await storage.close()
-    successor = await open_storage(storage_url)
+    successor = await open_storage(new_storage_url)
     await successor.write(note("a"))
     await successor.close()
 
 
 async def test_a_broker_that_is_killed_makes_room_although_its_children_live(
-    storage_url: str, monkeypatch: pytest.MonkeyPatch
+    new_storage_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The warden and the executions outlive their broker; its claim must not."""
     broker = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", BROKER, storage_url, stdin=PIPE, stdout=PIPE
+        sys.executable, "-c", BROKER, new_storage_url, stdin=PIPE, stdout=PIPE
     )
     assert broker.stdin is not None
     assert broker.stdout is not None
     assert await broker.stdout.readline() == b"holds\n"
-    assert f"(pid {broker.pid} on host " in await refusal(storage_url, monkeypatch)
+    assert f"(pid {broker.pid} on host " in await refusal(new_storage_url, monkeypatch)
     broker.kill()
-    await (await open_storage(storage_url)).close()
+    await (await open_storage(new_storage_url)).close()
     broker.stdin.close()
     assert await broker.stdout.read() == b"outlived it\n"
     await broker.wait()

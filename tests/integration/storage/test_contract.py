@@ -45,12 +45,12 @@ async def test_a_write_answers_with_its_value_and_is_read_by_everybody(storage: 
     assert await storage.read(keys) == {"a"}
 
 
-async def test_it_is_still_there_when_it_is_opened_again(storage_url: str) -> None:
+async def test_it_is_still_there_when_it_is_opened_again(new_storage_url: str) -> None:
     """Opening migrates nothing twice and loses nothing."""
-    first = await open_storage(storage_url)
+    first = await open_storage(new_storage_url)
     await first.write(note("a"))
     await first.close()
-    second = await open_storage(storage_url)
+    second = await open_storage(new_storage_url)
     assert await second.read(keys) == {"a"}
     await second.close()
 

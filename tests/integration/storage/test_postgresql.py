@@ -25,9 +25,9 @@ CUT = """
 
 
 @pytest.fixture
-async def storage(postgresql_url: str) -> AsyncIterator[Storage]:
+async def storage(new_postgresql_url: str) -> AsyncIterator[Storage]:
     """An open PostgreSQL database."""
-    opened = await open_storage(postgresql_url)
+    opened = await open_storage(new_postgresql_url)
     try:
         yield opened
     finally:
@@ -35,10 +35,10 @@ async def storage(postgresql_url: str) -> AsyncIterator[Storage]:
 
 
 @pytest.fixture
-def outside(storage: Storage, postgresql_url: str) -> Iterator[psycopg.Connection]:
+def outside(storage: Storage, new_postgresql_url: str) -> Iterator[psycopg.Connection]:
     """Another program on it, each statement its own transaction."""
     assert storage.dialect == "postgresql"
-    with psycopg.connect(postgresql_url.replace("+psycopg", ""), autocommit=True) as connection:
+    with psycopg.connect(new_postgresql_url.replace("+psycopg", ""), autocommit=True) as connection:
         yield connection
 
 
@@ -150,8 +150,8 @@ async def test_a_session_that_is_lost_between_batches_is_replaced(
 
 
 @pytest.mark.usefixtures("storage")
-async def test_a_look_beside_the_broker_finds_that_the_server_answers(postgresql_url: str) -> None:
+async def test_a_look_beside_the_broker_finds_that_the_server_answers(new_postgresql_url: str) -> None:
     """It claims nothing; a database that is not there is told as a start would tell it."""
-    check_opens(postgresql_url)
+    check_opens(new_postgresql_url)
     with pytest.raises(StorageError, match="is the server up, and may this user log in"):
-        check_opens(f"{postgresql_url}&dbname=no_such_database")
+        check_opens(f"{new_postgresql_url}&dbname=no_such_database")

@@ -14,10 +14,10 @@ from kokino.errors import StorageError
 from kokino.storage import Storage, installation, look_into, open_storage
 
 
-async def test_a_look_reads_and_writes_nothing(storage: Storage, storage_url: str) -> None:
+async def test_a_look_reads_and_writes_nothing(storage: Storage, new_storage_url: str) -> None:
     """Beside a broker, which it does not keep out; the database itself refuses a write."""
     await storage.write(lambda conn: installation.note_instant(conn, "note", from_ms(1)))
-    looked = look_into(storage_url)
+    looked = look_into(new_storage_url)
     await looked.check_version()
     assert await looked.read(lambda conn: installation.noted_instant(conn, "note")) == from_ms(1)
     with pytest.raises(StorageError, match=r"read.?only"):
@@ -49,11 +49,11 @@ def _files(path: Path) -> dict[str, bytes]:
     return {ending: Path(f"{path}{ending}").read_bytes() for ending in ("", "-wal")}
 
 
-async def test_a_database_of_another_version_is_told(storage: Storage, storage_url: str) -> None:
+async def test_a_database_of_another_version_is_told(storage: Storage, new_storage_url: str) -> None:
     """Its tables may be others: what they hold would be told wrongly."""
     await storage.write(lambda conn: conn.execute(text("UPDATE alembic_version SET version_num = '0001'")))
     with pytest.raises(StorageError, match=r"its schema is 0001, and this command knows \d+: start"):
-        await look_into(storage_url).check_version()
+        await look_into(new_storage_url).check_version()
 
 
 def test_there_is_nothing_to_look_into_where_no_file_is(tmp_path: Path) -> None:

@@ -17,10 +17,10 @@ from kokino.storage.sqlite import SqliteStorage
 
 
 @pytest.fixture
-async def storage(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[SqliteStorage]:
+async def storage(new_sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[SqliteStorage]:
     """An open SQLite database whose writer gives another program's lock no time."""
     monkeypatch.setattr(module, "BUSY_TIMEOUT_MS", 1)
-    opened = await open_storage(sqlite_url)
+    opened = await open_storage(new_sqlite_url)
     assert isinstance(opened, SqliteStorage)
     try:
         yield opened

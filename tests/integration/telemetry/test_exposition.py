@@ -69,10 +69,10 @@ async def test_the_histogram_has_exact_buckets_at_30_and_60_seconds(storage: Sto
     assert samples["headless_execution_duration_seconds_sum,cli_type=claude-code"] == 120.002
 
 
-async def test_counters_go_on_after_a_restart(storage_url: str) -> None:
+async def test_counters_go_on_after_a_restart(new_storage_url: str) -> None:
     """They are read from the database, so a new broker continues where the old one stopped."""
     for expected in (1, 2):
-        storage = await open_storage(storage_url)
+        storage = await open_storage(new_storage_url)
         await end(storage, "failed", 10)
         samples = await scrape(storage)
         await storage.close()
