@@ -9,7 +9,12 @@ import pytest
 from tests.acceptance.outage import outage
 
 
-@pytest.mark.parametrize("restarts", [False, True], ids=["one-broker", "restarted-in-between"])
+@pytest.mark.parametrize(
+    ("new_storage_url", "restarts"),
+    [("sqlite", False), ("postgresql", True)],
+    ids=["one-broker-sqlite", "restarted-in-between-postgresql"],
+    indirect=["new_storage_url"],
+)
 async def test_an_expired_login_is_paged_repaired_verified_and_written_down(
     tmp_path: Path, new_storage_url: str, restarts: bool
 ) -> None:

@@ -1,6 +1,6 @@
 """Brokers and wardens killed at random moments under load: nothing is left, lost, doubled or overlaps.
 
-`make test` does 20 rounds, `make test-nightly` 200.
+`make test` does 12 rounds, `make test-nightly` 200.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ from kokino.process import tree
 from kokino.process.spawn import EXECUTION_VARIABLE
 from tests.acceptance.serving import Served, processes_of, processes_with, serving, until
 
-ROUNDS = int(os.environ.get("KOKINO_KILL_ROUNDS", "20"))
+ROUNDS = int(os.environ.get("KOKINO_KILL_ROUNDS", "12"))
 #: Enough that a kill hits several at work; the nightly form has more.
-AGENTS = 10 if ROUNDS <= 20 else 20
+AGENTS = 10 if ROUNDS <= 12 else 20
 #: Another seed, other moments; a run that fails tells its own.
 SEED = int(os.environ.get("KOKINO_KILL_SEED", str(random.SystemRandom().randrange(2**32))))
 #: Of double-forked daemons: nothing else of this machine sleeps for exactly so long, in seconds.
