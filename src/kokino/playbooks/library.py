@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -16,6 +17,8 @@ from kokino.slo.yamlfolder import misnamed
 #: Folder in the package, and in a home.
 SHIPPED_FOLDER = "documents"
 HOME_FOLDER = "playbooks"
+#: Playbooks never change, so the same text is the same one; a process of tests starts hundreds of brokers.
+_parsed = lru_cache(maxsize=64)(parse_playbook)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +95,7 @@ def _read(source: Traversable, *, is_shipped: bool) -> Playbook:
         text = source.read_bytes().decode()
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigInvalid([Fault(field="file", message=f"cannot be read: {error}", file=name)]) from error
-    playbook = parse_playbook(text, file=name, is_shipped=is_shipped)
+    playbook = _parsed(text, file=name, is_shipped=is_shipped)
     if f"{playbook.id}.md" != source.name:
         message = f"must be the name of the file without .md, {source.name.removesuffix('.md')!r}"
         raise ConfigInvalid([Fault(field="id", message=message, file=name, line=1)])
