@@ -208,6 +208,21 @@ async def test_a_server_that_hangs_is_replaced(
     assert not prompt.exists()
 
 
+async def test_a_server_that_stands_still_is_replaced(
+    warden: Warden, tmux: TmuxServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It holds the pipes of the broker's client too, which cannot be waited for before it is gone."""
+    monkeypatch.setattr("kokino.process.tmux.client.PATIENCE", 5.0)
+    monkeypatch.setattr("kokino.process.tmux.client.LEAVING", 0.5)
+    await tmux.terminal("a")
+    before = warden.running["tmux"].pid
+    os.kill(before, signal.SIGSTOP)
+    async with asyncio.timeout(60):
+        assert (await (await tmux.terminal("a")).screen()).text == ""
+    assert warden.running["tmux"].pid != before
+    assert not is_alive(before)
+
+
 async def test_a_window_that_somebody_closed_is_made_again(
     box: Box, warden: Warden, tmux: TmuxServer
 ) -> None:

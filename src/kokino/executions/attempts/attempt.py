@@ -25,7 +25,7 @@ from kokino.executions.output.recorder import Recorder
 from kokino.executions.output.spool import Spool
 from kokino.executions.overdue import deadlines
 from kokino.executions.overdue.stuck import Stuck
-from kokino.executions.terminal.seat import Seat
+from kokino.executions.terminal.seat import GivenUp, Seat
 from kokino.executions.workshop import Workshop
 from kokino.process.client import CommandNotFound, WardenDied, read_exit_file
 from kokino.process.model import Breach, Ended, Launch, Started
@@ -97,6 +97,8 @@ class Attempt:
         setup = Setup.of(self.workshop, self.execution, agent)
         try:
             started = await self._started(setup)
+        except GivenUp:
+            return self.judge()
         except (ProcessError, OSError) as error:
             self._hang_up()
             return _could_not_start(error)
@@ -202,15 +204,19 @@ class Attempt:
         self._tasks.start(self._stop(), name=f"stop {self.execution.execution_id}")
 
     async def _stop(self) -> None:
-        exchange, grace = self.exchange, self.limits.grace
-        if exchange is not None and exchange.is_open and self.follow.stop in POLITELY:
-            exchange.cancel()
-            if self._end is not None:
-                await asyncio.wait({self._end}, timeout=min(POLITE, grace.total_seconds()))
-        elif self._seat is not None and self.follow.stop in POLITELY and self._end is not None:
-            await self._seat.halt()
+        grace = self.limits.grace
+        if self._seat is not None:
+            self._seat.hurry(grace)
+        if self.follow.stop in POLITELY and await self._was_asked() and self._end is not None:
             await asyncio.wait({self._end}, timeout=min(POLITE, grace.total_seconds()))
         await self.workshop.warden.stop(self.execution.execution_id, grace=grace)
+
+    async def _was_asked(self) -> bool:
+        """Ask the CLI to stop by itself; False where it cannot be asked."""
+        if self.exchange is not None and self.exchange.is_open:
+            self.exchange.cancel()
+            return True
+        return self._seat is not None and self._end is not None and await self._seat.halt()
 
     def _new_recorder(self) -> Recorder:
         return Recorder(

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Self
 
@@ -22,16 +24,22 @@ from kokino.executions.output.spool import Spool
 from kokino.executions.output.streams import Source
 from kokino.executions.terminal.ending import Seen, explain
 from kokino.executions.terminal.looks import Looks
+from kokino.executions.terminal.patience import Patience
 from kokino.executions.terminal.questions import Questions
 from kokino.executions.terminal.typist import Typist
 from kokino.executions.workshop import Workshop
 from kokino.process.model import Launch
+from kokino.process.tmux.client import TmuxSilent
 from kokino.process.tmux.terminal import Gone, Terminal
 
 log = structlog.get_logger(__name__)
 
 #: What a CLI in a terminal draws for: every system that has tmux knows it.
 TERM = "screen-256color"
+
+
+class GivenUp(ProcessError):
+    """It was to end before it was started."""
 
 
 @dataclass(slots=True)
@@ -49,6 +57,7 @@ class Seat:
     _working: asyncio.Task[None] | None = None
     #: How its terminal was lost, known once its CLI has ended.
     _gone: Gone | None = None
+    _patience: Patience = field(default_factory=Patience)
 
     @classmethod
     def of(cls, workshop: Workshop, execution: Execution, spool: Spool) -> Self | None:
@@ -69,8 +78,11 @@ class Seat:
         self._follow(follow, None if noted is None else Path(noted["path"]), noted and noted["beginsAt"])
 
     async def prepare(self, launch: Launch, invocation: Invocation, follow: Follow) -> Launch:
-        """The launch in a terminal of its own. Raises `ProcessError` where none can be had."""
-        self._terminal = await self.workshop.terminals.terminal(self.execution.agent_id)
+        """The launch in a terminal of its own.
+
+        Raises `GivenUp` where it shall end meanwhile, `ProcessError` where no terminal can be had.
+        """
+        self._terminal = await self._opened()
         surroundings = Surroundings(env=launch.env, cwd=launch.cwd)
         records = await asyncio.to_thread(self.form.records, invocation, surroundings)
         # It marks that something may have been started: such an execution is never begun a second time.
@@ -111,30 +123,32 @@ class Seat:
         """What its CLI asks; None before it runs, and for what an earlier broker started."""
         return self.typist.questions if self.typist else None
 
-    async def halt(self) -> None:
-        """Have the CLI stop by itself, by its own keys."""
+    def hurry(self, grace: timedelta) -> None:
+        """It shall end: tmux is not waited for any longer than this."""
+        self._patience.shorten(grace)
+
+    async def halt(self) -> bool:
+        """Have the CLI stop by itself, by its own keys; False where tmux does not take them in time."""
         # First: an Enter behind these keys would send what was pasted.
         self._leave_typing()
-        if self.typist is not None:
-            await self.typist.halt()
+        if self.typist is None:
+            return True
+        try:
+            async with self._patience.asking():
+                await self.typist.halt()
+        except TimeoutError:
+            return False
+        return True
 
     async def leave(self) -> None:
         """The CLI has ended: stop looking, and keep what it showed last where that is the reason."""
         if self.typist is None or self._terminal is None:
             return
         self._leave_typing()
-        self._gone = await self._terminal.gone()
-        lines = await self.typist.last_screen()
-        try:
-            if lines:
-                with self.spool.screen.open("ab") as file:
-                    file.write(b"\n".join(lines) + b"\n")
-        except OSError as error:  # how it ended is known without it
-            log.warning(
-                "the last screen of a CLI cannot be kept",
-                execution=self.execution.execution_id,
-                reason=str(error),
-            )
+        with suppress(TimeoutError, TmuxSilent):  # then nobody knows
+            async with self._patience.asking():
+                self._gone = await self._terminal.gone()
+                self._keep(await self.typist.last_screen())
 
     def explain(self, ending: Ending, stop: Stop | None, *, is_final: bool) -> Ending:
         """The end with what is known here alone: was it typed, was it asking, is its terminal there."""
@@ -148,6 +162,25 @@ class Seat:
             trouble=typist.trouble if typist else None,
         )
         return explain(ending, stop, seen)
+
+    async def _opened(self) -> Terminal:
+        try:
+            async with self._patience.asking():
+                return await self.workshop.terminals.terminal(self.execution.agent_id)
+        except TimeoutError as error:
+            raise GivenUp("it was to end before tmux gave it a terminal") from error
+
+    def _keep(self, lines: list[bytes]) -> None:
+        try:
+            if lines:
+                with self.spool.screen.open("ab") as file:
+                    file.write(b"\n".join(lines) + b"\n")
+        except OSError as error:  # how it ended is known without it
+            log.warning(
+                "the last screen of a CLI cannot be kept",
+                execution=self.execution.execution_id,
+                reason=str(error),
+            )
 
     def _leave_typing(self) -> None:
         if self._working is not None:

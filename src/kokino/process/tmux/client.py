@@ -19,6 +19,8 @@ log = structlog.get_logger(__name__)
 CHUNK = 64 * 1024
 #: How long tmux may take for an answer, in seconds; it takes milliseconds, and a machine may be busy.
 PATIENCE = 20.0
+#: How long a client may take to detach, in seconds: a server that hangs never lets it go.
+LEAVING = 2.0
 
 
 class TmuxFailed(ProcessError):
@@ -76,20 +78,30 @@ class TmuxClient:
         return reply.lines
 
     async def close(self) -> None:
-        """Detach, and return when the client's process has ended."""
+        """Detach, and return when the client's process has ended.
+
+        Raises `TmuxSilent` where the server does not let go of it: the server holds the client's pipes, too.
+        Once the server has ended, this can be called again.
+        """
         if self._process.stdin is not None:
             self._process.stdin.close()
         try:
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(LEAVING):
                 await self._process.wait()
-        except TimeoutError:
-            await self._end()
+        except TimeoutError as error:
+            self._kill()
+            raise TmuxSilent(f"tmux did not let go within {LEAVING:g} s") from error
         await self._reading
 
     async def _end(self) -> None:
+        self._kill()
+        with suppress(TimeoutError):  # it is gone; its pipes are in the hands of a server that hangs
+            async with asyncio.timeout(LEAVING):
+                await self._process.wait()
+
+    def _kill(self) -> None:
         with suppress(ProcessLookupError):
             self._process.kill()
-        await self._process.wait()
 
     async def _answer(self) -> Reply:
         answer: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()

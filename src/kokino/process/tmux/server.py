@@ -106,11 +106,18 @@ class TmuxServer:
                 await terminal.client.run("kill-session", "-t", terminal.session)
 
     async def close(self) -> None:
-        """Let go of the server; the warden ends it."""
+        """Let go of the server; the warden ends it, one that hangs at once."""
         client, self._client = self._client, None
         self._terminals.clear()
-        if client is not None:
+        if client is None:
+            return
+        try:
             await client.close()
+        except TmuxSilent as error:
+            log.warning("the tmux server hangs and is ended", reason=str(error))
+            await self._end()
+            with suppress(TmuxSilent):
+                await client.close()
 
     async def _renewed(self, agent_id: str) -> Terminal:
         terminal = self._terminals.get(agent_id)
@@ -166,12 +173,15 @@ class TmuxServer:
         self._client = client
 
     async def _end_earlier(self) -> None:
-        with suppress(ProcessError):
-            await self.warden.stop(LAUNCH, grace=timedelta(seconds=1))
-            await self.warden.ended(LAUNCH)
+        await self._end()
         # What a broker that was killed had on its way: the prompt of an agent, say.
         for left in (self.socket, *(file for kind in PASSED for file in self.folder.glob(f"{OWN}*.{kind}"))):
             left.unlink(missing_ok=True)
+
+    async def _end(self) -> None:
+        with suppress(ProcessError):
+            await self.warden.stop(LAUNCH, grace=timedelta(seconds=1))
+            await self.warden.ended(LAUNCH)
 
     async def _listens(self) -> None:
         for _ in range(TRIES):

@@ -125,11 +125,14 @@ class Terminal:
             file.unlink(missing_ok=True)
 
     async def gone(self) -> Gone | None:
-        """How it was lost, so that nothing can be shown in it any more; None as far as anybody knows."""
+        """How it was lost, so that nothing can be shown in it any more; None where it is there.
+
+        Raises `TmuxSilent` where nobody can tell.
+        """
         try:
             lines = await self.client.run("display-message", "-p", "-t", self._pane, "#{pane_dead}")
         except TmuxSilent:
-            return None
+            raise
         except TmuxFailed:
             return Gone.SERVER if self.client.gone.is_set() else Gone.WINDOW
         # Of a pane that is not there it prints nothing; of one whose holder has ended, 1.
