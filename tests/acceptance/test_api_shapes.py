@@ -525,7 +525,7 @@ CASES = (
         shape={"agentId": str, "status": re.compile("ended"), "sessionsForgotten": int},
     ),
     Case(route="GET /executions", query="?agent=writer&state=failed", shape=page(EXECUTION)),
-    Case(route="GET /executions/{execution_id}", shape=EXECUTION),
+    Case(route="GET /executions/{execution_id}", shape={**EXECUTION, "prompt": str, "promptLength": int}),
     Case(route="GET /executions/{execution_id}/events", shape=TEXT),
     Case(
         route="GET /executions/{execution_id}/diff",

@@ -35,6 +35,8 @@ STATUS = {
     State.CANCELLED: 409,
     State.REFUSED: 503,
 }
+#: Of a prompt that may have 8 MiB, as many characters are shown as of a record.
+PROMPT_SHOWN = 64 * 1024
 #: Ours in ``Last-Event-ID``: no other digits than ASCII's, and within what a database counts to.
 RECORD_NUMBER = re.compile(r"[0-9]{1,18}")
 
@@ -89,6 +91,15 @@ class ExecutionShape(Shape):
     #: While it runs: what its CLI waits for. It is answered by ``POST /executions/{id}/permission``.
     waiting: WaitingShape | None
     metadata: dict[str, Any]
+
+
+class WholeExecution(ExecutionShape):
+    """One execution, with what it was asked."""
+
+    #: The prompt as it was accepted, its first 64 k characters.
+    prompt: str
+    #: How many characters all of it has.
+    prompt_length: int
 
 
 class PermissionBody(Body):
@@ -174,9 +185,12 @@ async def page(
 
 
 @router.get("/executions/{execution_id}")
-async def one(execution_id: str, given: Given) -> ExecutionShape:
-    """One execution."""
-    return shape(await given.executions.get(execution_id))
+async def one(execution_id: str, given: Given) -> WholeExecution:
+    """One execution, with its prompt: its first 64 k characters, and in `promptLength` how many it has."""
+    found = await given.executions.get(execution_id)
+    return WholeExecution(
+        **shape(found).model_dump(), prompt=found.prompt[:PROMPT_SHOWN], prompt_length=len(found.prompt)
+    )
 
 
 @router.post("/executions/{execution_id}/cancel")
