@@ -13,6 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from kokino.cli.client import DEFAULT_URL, Url, get
+from kokino.cli.terminal import plain
 from kokino.errors import KokinoError
 
 #: What the broker's tmux calls a session.
@@ -37,7 +38,10 @@ def attach(
     It works on the broker's machine and as its user: the tmux server is the broker's own. Where there is no
     terminal to show it in, the command is printed.
     """
-    shown = command_of(get(url, f"/agents/{agent_id}/terminal"), write=write)
+    found = get(url, f"/agents/{agent_id}/terminal")
+    shown = command_of(found, write=write)
+    if notice := notice_of(found):
+        typer.echo(notice, err=True)
     if print_only or not sys.stdout.isatty():
         typer.echo(shlex.join(shown))
         return
@@ -63,6 +67,18 @@ def command_of(answer: Any, *, write: bool) -> list[str]:
             " look at --url, and whether both sides are the same version"
         )
     return ["tmux", "-S", socket, "attach-session", *([] if write else ["-r"]), "-t", session]
+
+
+def notice_of(told: Any) -> str | None:
+    """That no CLI runs in it any more, and how the last one ended; None while one does."""
+    if told.get("running", True):
+        return None
+    if told.get("endedAt") is None:
+        return "No CLI runs in it now."
+    state, kind = str(told["state"]), str(told["kind"] or told["state"])
+    how = state if kind == state else f"{state} ({kind})"
+    said = f"{told['executionId']} ended at {told['endedAt']}: {how}. You see its last screen."
+    return plain(f"No CLI runs in it now. {said}")
 
 
 def require_own(socket: Path) -> None:

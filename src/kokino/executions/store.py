@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, func, insert, select, update
 
 from kokino.agents.failures import FailureKind
-from kokino.agents.model import shadow_of
+from kokino.agents.model import Mode, shadow_of
 from kokino.clock import MILLISECOND
 from kokino.executions.model import TRANSITIONS, Ending, Execution, State
 from kokino.storage.schema import executions
@@ -48,6 +48,19 @@ def page(
     if before is not None:
         query = query.where(executions.c.number < before)
     return [from_row(row) for row in conn.execute(query)]
+
+
+def last_in_terminal(conn: Connection, agent_id: str) -> Execution | None:
+    """What was begun last in the agent's terminal; None where nothing is kept of it."""
+    query = select(executions).where(
+        executions.c.agent_id == agent_id,
+        executions.c.mode == Mode.TMUX.value,
+        executions.c.started_at.is_not(None),
+    )
+    row = conn.execute(
+        query.order_by(executions.c.started_at.desc(), executions.c.number.desc()).limit(1)
+    ).one_or_none()
+    return None if row is None else from_row(row)
 
 
 def users_running(conn: Connection) -> list[Running]:

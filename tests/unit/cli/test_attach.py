@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from kokino.cli.attach import command_of, require_own
+from kokino.cli.attach import command_of, notice_of, require_own
 from kokino.errors import KokinoError
 
 
@@ -37,6 +37,16 @@ def test_anything_else_is_refused(answer: Any) -> None:
     with pytest.raises(KokinoError, match="names no terminal") as refused:
         command_of(answer, write=False)
     assert refused.value.message.isprintable()
+
+
+def test_what_a_terminal_without_a_cli_is_told_as() -> None:
+    """How its last execution ended, in letters that a terminal only shows."""
+    ended = {"running": False, "executionId": "exec-1", "state": "failed", "kind": "crash\x1b[2J"}
+    ended["endedAt"] = "2026-01-05T09:00:00Z"
+    assert notice_of({"running": True}) is None
+    assert notice_of({"running": False, "endedAt": None}) == "No CLI runs in it now."
+    said = "exec-1 ended at 2026-01-05T09:00:00Z: failed (crash\N{REPLACEMENT CHARACTER}[2J)."
+    assert notice_of(ended) == f"No CLI runs in it now. {said} You see its last screen."
 
 
 def test_only_a_socket_of_ones_own_is_given_the_terminal(tmp_path: Path) -> None:

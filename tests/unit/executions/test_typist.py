@@ -201,7 +201,7 @@ async def test_a_last_screen_that_cannot_be_kept_changes_no_end(tmp_path: Path) 
     working = typist(Shown(lambda done: "out of memory"))
     seat = seat_of(working, spool)
     assert await working.last_screen() == [b"out of memory"]
-    await seat.leave()
+    await seat.leave("its CLI has ended")
     assert spool.screen.is_symlink()
 
 

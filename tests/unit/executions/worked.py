@@ -49,6 +49,9 @@ class Shown:
     async def gone(self) -> None:
         """It is there."""
 
+    async def say(self, text: str) -> None:
+        """Nobody has attached."""
+
     async def keys(self, *names: str) -> None:
         """Noted, after a while, as tmux answers."""
         await asyncio.sleep(0)

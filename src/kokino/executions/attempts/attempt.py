@@ -25,6 +25,7 @@ from kokino.executions.output.recorder import Recorder
 from kokino.executions.output.spool import Spool
 from kokino.executions.overdue import deadlines
 from kokino.executions.overdue.stuck import Stuck
+from kokino.executions.terminal.ending import epitaph
 from kokino.executions.terminal.seat import GivenUp, Seat
 from kokino.executions.workshop import Workshop
 from kokino.process.client import CommandNotFound, WardenDied, read_exit_file
@@ -195,7 +196,7 @@ class Attempt:
         # where the warden never knew it, or died unheard, the keeper has left word there.
         ended = read_exit_file(self._spool.exit) or ended
         if self._seat is not None:
-            await self._seat.leave()
+            await self._seat.leave(epitaph(ended, self.workshop.clock.now()))
         if ended is not None and ended.breach is Breach.OUTPUT:
             self.follow.drop_rest()
         return ended

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 
+from kokino.agents.drivers.contract import Exit
+from kokino.agents.drivers.signs import describe
 from kokino.agents.failures import FailureKind
+from kokino.clock import iso
 from kokino.executions.attempts.ending import Stop
 from kokino.executions.model import Ending, State
 from kokino.executions.terminal.stranded import Stranded
+from kokino.process.model import Ended
 from kokino.process.tmux.terminal import Gone
 
 
@@ -42,6 +47,12 @@ HALF_DONE = "look at what it did before you send the prompt again"
 BY_ITSELF = frozenset({None, Stop.LINGER, Stop.ORPHANED})
 #: What the loss of a terminal does not explain.
 OVER_LIMIT = frozenset({FailureKind.OOM, FailureKind.PROCESS_LIMIT, FailureKind.OUTPUT_LIMIT})
+
+
+def epitaph(ended: Ended | None, now: datetime) -> str:
+    """What is read in a terminal whose CLI has ended, and how."""
+    exit_ = Exit() if ended is None else Exit(code=ended.code, signal=ended.signal)
+    return f"its CLI {describe(exit_)} at {iso(now)}: this is its last screen"
 
 
 def explain(ending: Ending, stop: Stop | None, seen: Seen) -> Ending:

@@ -29,7 +29,7 @@ from kokino.executions.terminal.questions import Questions
 from kokino.executions.terminal.typist import Typist
 from kokino.executions.workshop import Workshop
 from kokino.process.model import Launch
-from kokino.process.tmux.client import TmuxSilent
+from kokino.process.tmux.client import TmuxFailed
 from kokino.process.tmux.terminal import Gone, Terminal
 
 log = structlog.get_logger(__name__)
@@ -140,15 +140,19 @@ class Seat:
             return False
         return True
 
-    async def leave(self) -> None:
-        """The CLI has ended: stop looking, and keep what it showed last where that is the reason."""
+    async def leave(self, how: str) -> None:
+        """The CLI has ended: stop looking, and keep what it showed last where that is the reason.
+
+        Its last screen stays, and would look as if it were still at work: below it stands how it ended.
+        """
         if self.typist is None or self._terminal is None:
             return
         self._leave_typing()
-        with suppress(TimeoutError, TmuxSilent):  # then nobody knows
+        with suppress(TimeoutError, TmuxFailed):  # then nobody knows
             async with self._patience.asking():
                 self._gone = await self._terminal.gone()
                 self._keep(await self.typist.last_screen())
+                await self._terminal.say(how)
 
     def explain(self, ending: Ending, stop: Stop | None, *, is_final: bool) -> Ending:
         """The end with what is known here alone: was it typed, was it asking, is its terminal there."""

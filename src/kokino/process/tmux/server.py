@@ -42,7 +42,7 @@ OPTIONS = (
     ("set-option", "-g", "automatic-rename", "off"),
     ("set-option", "-g", "set-titles", "off"),
     ("set-option", "-g", "status-style", "bg=colour236,fg=colour252"),
-    ("set-option", "-g", "status-left", "#[bold] kokino #[nobold]· #{window_name} "),
+    ("set-option", "-g", "status-left", "#[bold] kokino #[nobold]· #{window_name} #{?@said,· #{@said} ,}"),
     ("set-option", "-g", "status-left-length", "140"),
     ("set-option", "-g", "status-right", "#{?client_readonly,read-only · ,}C-b d leaves "),
     ("set-option", "-g", "window-status-format", ""),

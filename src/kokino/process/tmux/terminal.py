@@ -68,10 +68,15 @@ class Terminal:
         target = f"{self.session}:"
         await self.client.run("respawn-pane", "-k", "-t", target, *self.holder)
         await self.client.run("clear-history", "-t", target)
+        await self.say("")
         (line,) = await self.client.run("display-message", "-p", "-t", target, _FIELDS)
         self._pane, pid, tty = line.split(" ")
         self._tty = Path(tty)
         await self._let_go(int(pid))
+
+    async def say(self, text: str) -> None:
+        """Have whoever attaches read it below the screen, until it begins anew. Raises `TmuxFailed`."""
+        await self.client.run("set-option", "-w", "-t", f"{self.session}:", "@said", text)
 
     async def _let_go(self, pid: int) -> None:
         """Return when no session has the terminal any more: whoever opens it next gets it."""
