@@ -6,6 +6,9 @@ from kokino.agents.drivers import codex_failures, factory_droid, gemini_failures
 from kokino.agents.drivers.claude_code import session_arguments
 from kokino.agents.drivers.contract import Interactive, Invocation
 from kokino.agents.drivers.signs import kind_in
+from kokino.agents.drivers.terminal import codex as codex_screen
+from kokino.agents.drivers.terminal import gemini as gemini_screen
+from kokino.agents.drivers.terminal import qwen as qwen_screen
 from kokino.agents.drivers.terminal.claude_code import ClaudeCodeTerminal
 from kokino.agents.drivers.terminal.screen import ScreenForm
 from kokino.agents.drivers.terminal.scripted import ScriptedTerminal
@@ -35,7 +38,12 @@ def _droids(line: str) -> FailureKind | None:
 FORMS: dict[str, Interactive] = {
     "claude-code": ClaudeCodeTerminal(),
     "scripted": ScriptedTerminal(),
-    "codex": ScreenForm(arguments=_codex, names_sessions=True, kind_of=codex_failures.kind_of_text),
+    "codex": ScreenForm(
+        arguments=_codex,
+        names_sessions=True,
+        kind_of=codex_failures.kind_of_text,
+        layout=codex_screen.LAYOUT,
+    ),
     "factory-droid": ScreenForm(
         arguments=_model,
         names_sessions=True,
@@ -43,7 +51,10 @@ FORMS: dict[str, Interactive] = {
         env={"FACTORY_DROID_AUTO_UPDATE_ENABLED": "false"},
     ),
     "gemini": ScreenForm(
-        arguments=session_arguments, kind_of=gemini_failures.kind_of_text, env={"GEMINI_CLI_NO_RELAUNCH": "1"}
+        arguments=session_arguments,
+        kind_of=gemini_failures.kind_of_text,
+        layout=gemini_screen.LAYOUT,
+        env={"GEMINI_CLI_NO_RELAUNCH": "1"},
     ),
     "opencode": ScreenForm(
         arguments=_opencode,
@@ -52,7 +63,10 @@ FORMS: dict[str, Interactive] = {
         env={"OPENCODE_DISABLE_AUTOUPDATE": "1"},
     ),
     "qwen": ScreenForm(
-        arguments=session_arguments, kind_of=qwen.kind_of_text, env={"QWEN_CODE_NO_RELAUNCH": "1"}
+        arguments=session_arguments,
+        kind_of=qwen.kind_of_text,
+        layout=qwen_screen.LAYOUT,
+        env={"QWEN_CODE_NO_RELAUNCH": "1"},
     ),
 }
 
@@ -63,5 +77,5 @@ def form_of(driver: str) -> Interactive | None:
 
 
 def is_guessed(driver: str) -> bool:
-    """True where only the screen tells what the CLI does, and nothing is known of its screen."""
+    """True where only the screen tells what the CLI does, whether or not its layout is known."""
     return isinstance(FORMS.get(driver), ScreenForm)

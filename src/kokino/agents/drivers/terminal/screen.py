@@ -1,8 +1,8 @@
-"""CLIs of which only the screen tells: what they do is guessed from whether it changes."""
+"""CLIs of which only the screen tells: by the layout of one that is known, else by whether it changes."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -20,6 +20,7 @@ from kokino.agents.drivers.contract import (
 from kokino.agents.drivers.record_reader import LineReader
 from kokino.agents.drivers.signs import describe, kind_of_exit
 from kokino.agents.drivers.terminal.boxes import MARK
+from kokino.agents.drivers.terminal.layout import Layout, Told
 from kokino.agents.drivers.terminal.questions import question_on
 from kokino.agents.drivers.text import CONTENT_LIMIT, one_line
 from kokino.agents.failures import FailureKind
@@ -39,13 +40,34 @@ class ScreenReader(LineReader):
         *,
         keeps_session: bool = True,
         kind_of: Callable[[str], FailureKind | None] | None = None,
+        layout: Layout | None = None,
     ) -> None:
         super().__init__(resumes)
         self._kind_of = kind_of
+        self._layout = layout
         #: False where the next turn cannot go on with this one: nobody knows what the CLI calls its session.
         self.keeps_session = keeps_session
         self._lines: list[str] = []
         self._expected: int | None = None
+
+    def turn(self, lines: Sequence[str], prompt: str) -> list[str]:
+        """The lines of this turn among those that came to the screen."""
+        return list(lines) if self._layout is None else self._layout.since(lines, prompt)
+
+    def tells_end(self, lines: Sequence[str]) -> bool:
+        """The model has said something, or the CLI why it does not: of a known screen alone."""
+        if self._layout is None:
+            return False
+        told = self._layout.read(lines)
+        return bool(told.answer) or self._failure(told.behind)[0] is not None
+
+    def left(self, lines: Sequence[str]) -> None:
+        """Hear what it showed last, once it has ended: the name of its session, perhaps."""
+        sign = self._layout.session if self._layout is not None else None
+        last = next((line for line in reversed(lines) if line.strip()), "")
+        named = sign.fullmatch(last) if sign is not None else None
+        if named is not None:
+            self.session_id, self.keeps_session = named[1], True
 
     def expect(self, lines: int) -> None:
         """So many lines in all are the answer: the CLI has become quiet."""
@@ -59,25 +81,39 @@ class ScreenReader(LineReader):
 
     def outcome(self, exit: Exit) -> Outcome:
         """Success is that it became quiet again and shows no failure; no other proof is to be had."""
-        content = "\n".join(self._lines)[:CONTENT_LIMIT]
-        kind, error = self._failure()
+        told = Told(behind=self._lines) if self._layout is None else self._layout.read(self._lines)
+        # Behind the answer, where it is known: a failure that an answer quotes is none.
+        kind, error = self._failure(told.behind)
+        content = told.answer or ("" if self._layout and kind else "\n".join(self._lines))
         if kind is None and not (self.is_final and content.strip()):
             kind, error = kind_of_exit(exit), self.last_words or f"{describe(exit)} without an answer"
         return Outcome(
             kind=kind,
             error=None if kind is None else one_line(error),
-            content=content,
+            content=content[:CONTENT_LIMIT],
             session_is_alive=self.keeps_session,
         )
 
-    def _failure(self) -> tuple[FailureKind | None, str]:
+    def _failure(self, shown: Sequence[str]) -> tuple[FailureKind | None, str]:
         """What the CLI shows of its own failure: a line by which it is known, or one and its rest below."""
-        if self._kind_of is None:
-            return None, ""
-        lines = [line.strip(DRAWN) for line in self._lines]
+        stopped = self._first(shown, lambda layout, line: layout.stopped.match(line) is not None)
+        if stopped is not None:
+            return FailureKind.CANCELLED, stopped
+        lines = [line.strip(DRAWN) for line in shown]
         pairs = [f"{line} {rest}" for line, rest in pairwise(lines)]
-        found = ((self._kind_of(said), said) for said in (*lines, *pairs))
-        return next(((kind, said) for kind, said in found if kind is not None), (None, ""))
+        found = ((self._kind_of(said), said) for said in (*lines, *pairs)) if self._kind_of else ()
+        known = next(((kind, said) for kind, said in found if kind is not None), None)
+        if known is not None:
+            return known
+        failed = self._first(shown, lambda layout, line: line.startswith(layout.fails))
+        return (None, "") if failed is None else (FailureKind.UNKNOWN, failed)
+
+    def _first(self, shown: Sequence[str], is_it: Callable[[Layout, str], bool]) -> str | None:
+        """The first line that the layout knows by that, without its mark."""
+        if self._layout is None:
+            return None
+        layout = self._layout
+        return next((line.strip(DRAWN) for line in shown if is_it(layout, line)), None)
 
     def _end_if_whole(self) -> None:
         if self._expected is not None and len(self._lines) >= self._expected:
@@ -91,10 +127,12 @@ class ScreenForm:
     #: Its arguments for a session and a model.
     arguments: Callable[[Invocation], tuple[str, ...]]
     env: Mapping[str, str] = field(default_factory=dict)
-    #: It names its sessions itself, and its screen does not tell how.
+    #: It names its sessions itself, and tells how at its end at the most.
     names_sessions: bool = False
     #: What a line of its screen means that tells of a failure; None for any other.
     kind_of: Callable[[str], FailureKind | None]
+    #: How its screen is drawn; None where nobody knows.
+    layout: Layout | None = None
     quit: tuple[str, ...] = ("C-c", "C-c")
     stop: tuple[str, ...] = ("Escape",)
     commands: str = "/!#@"
@@ -111,11 +149,12 @@ class ScreenForm:
     def reader(self, resumes: str | None = None) -> Reader:
         """A fresh reader of the screen's lines."""
         keeps_session = resumes is not None or not self.names_sessions
-        return ScreenReader(resumes, keeps_session=keeps_session, kind_of=self.kind_of)
+        return ScreenReader(resumes, keeps_session=keeps_session, kind_of=self.kind_of, layout=self.layout)
 
     def look(self, screen: str) -> Look:
-        """A question that would take the prompt for its answer; else whatever it is."""
-        return question_on(screen) or Look(sight=Sight.UNCLEAR)
+        """Where the layout does not tell: a question that would take the prompt for its answer, perhaps."""
+        known = None if self.layout is None else self.layout.look(screen)
+        return known or question_on(screen) or Look(sight=Sight.UNCLEAR)
 
 
 def new_lines(
