@@ -53,7 +53,7 @@ class Ready:
 async def become_ready(looks: Looks, *, is_blind: bool, execution_id: str) -> Ready:
     """Return when a prompt can be typed. Raises `Stranded`.
 
-    `is_blind` where nothing is known of the screen: then it must be still, and ask nothing.
+    `is_blind` where only the screen tells anything: then it must be still, and ask nothing.
     """
     quiet, last, answered = 0, "", Answered()
     async for screen, look in looks.most(UNTIL_READY):
@@ -63,7 +63,7 @@ async def become_ready(looks: Looks, *, is_blind: bool, execution_id: str) -> Re
         if look.sight is Sight.HOPELESS and is_drawn:
             shown = f"; its screen: {quoted(last)}" if is_blind else ""
             raise Stranded(look.kind or FailureKind.PROTOCOL, f"{look.says}{shown}")
-        if look.sight is Sight.READY or (is_blind and is_drawn):
+        if is_drawn and (look.sight is Sight.READY or (is_blind and look.sight is not Sight.WORKING)):
             return Ready(screen, look.box)
         if answered.may_answer(look, is_steady=quiet > 0):
             log.info("answering a dialog of a CLI", dialog=look.says, execution=execution_id)

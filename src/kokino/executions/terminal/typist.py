@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,13 +33,15 @@ UNTIL_SENT, ENTERS = 8, 8
 #: So many looks without a change: a CLI of which only the screen tells is done. While one works it draws how
 #: long it does.
 QUIET = 50
+#: So many where its box waits for a prompt, and something has been said.
+QUIET_AT_PROMPT = 10
 #: Tries to leave, and looks after each: then its tree is ended.
 LEAVES, UNTIL_LEFT = 3, 15
 
 #: An Enter behind it is taken for something else: a file's name is completed, a line goes on.
 CHANGED = re.compile(r"(?:^|\s)[@/#]\S*\Z|\\\Z")
 NOTHING = Screen(())
-ASKED = "it asks for a choice, and in tmux nobody answers a CLI whose screen is not known"
+ASKED = "it asks for a choice, and in tmux nobody answers a CLI that is read from its screen"
 
 
 @dataclass(slots=True)
@@ -87,12 +89,14 @@ class Typist:
 
     async def last_screen(self) -> list[bytes]:
         """What it showed beneath what it had drawn, when it ended by itself: why, as a rule."""
-        if self.follow.reader.is_final:
-            return []
+        reader = self.follow.reader
+        lines: Sequence[str] = []
         with suppress(TmuxFailed, OSError):
-            lines = below_box((await self.looks.terminal.history()).lines)
-            return [line.encode() for line in lines if line.strip()]
-        return []
+            if isinstance(reader, ScreenReader):
+                reader.left((await self.looks.terminal.screen()).lines)
+            if not reader.is_final:
+                lines = below_box((await self.looks.terminal.history()).lines)
+        return [line.encode() for line in lines if line.strip()]
 
     async def _send(self, ready: Ready) -> None:
         """Paste the prompt and press Enter, until it has left the box."""
@@ -128,8 +132,10 @@ class Typist:
     def _has_left(self, look: Look, screen: Screen, pasted: Screen, empty_box: str | None) -> bool:
         if self.follow.reader.is_final or look.sight in {Sight.WORKING, Sight.ASKING}:
             return True
-        if self._is_blind:
+        if self._is_blind and empty_box is None:
             return screen.text != pasted.text
+        if self._is_blind and is_menu_on(screen.text):
+            return True  # another Enter would choose
         # A paste may go on being drawn behind an Enter: that the box has changed is no proof.
         return look.box in {"", empty_box}
 
@@ -143,11 +149,10 @@ class Typist:
                 quiet, last = 0, screen.text
                 self._stir()
             quiet += 1
-            if quiet >= QUIET and self._are_tools_done():
-                if self._is_blind:
-                    await self._tell_lines(screen)
-                elif look.sight is Sight.READY:
-                    self.follow.settle()  # it waits for a prompt, whatever its records leave open
+            if self._is_blind:
+                await self._tell_lines_if_done(screen, look, quiet)
+            elif look.sight is Sight.READY and quiet >= QUIET and self._are_tools_done():
+                self.follow.settle()  # it waits for a prompt, whatever its records leave open
 
     async def _leave(self) -> None:
         """Press what ends it, again where it did not hear; whatever is left then is ended as a tree."""
@@ -162,7 +167,7 @@ class Typist:
 
     @property
     def _is_blind(self) -> bool:
-        """Only the screen tells of this CLI, and of its screen nothing is known."""
+        """Only the screen tells of this CLI."""
         return self.screen_file is not None
 
     def _as_text(self) -> str:
@@ -181,16 +186,25 @@ class Typist:
         now = self.processes()
         return now is None or self._idle_processes is None or now <= self._idle_processes
 
-    async def _tell_lines(self, shown: Screen) -> None:
+    async def _tell_lines_if_done(self, shown: Screen, look: Look, quiet: int) -> None:
+        """Done is what stands still and does not say that it works; sooner, where its box waits again."""
+        if look.sight is Sight.READY:
+            if quiet == QUIET_AT_PROMPT or quiet >= QUIET:
+                await self._tell_lines(is_early=quiet < QUIET)
+        elif look.sight is not Sight.WORKING and quiet >= QUIET and self._are_tools_done():
+            if is_menu_on(shown.text):
+                raise Stranded(FailureKind.PERMISSION, f"{ASKED}; its screen: {quoted(shown.text)}")
+            await self._tell_lines(is_early=False)
+
+    async def _tell_lines(self, *, is_early: bool) -> None:
         """Hand the answer to whoever follows, once there is one: as one piece of output."""
         reader, file = self.follow.reader, self.screen_file
         if not isinstance(reader, ScreenReader) or file is None or file.exists():
             return
-        if is_menu_on(shown.text):
-            raise Stranded(FailureKind.PERMISSION, f"{ASKED}; its screen: {quoted(shown.text)}")
         after = await self.looks.terminal.history()
-        lines = new_lines(self._empty.lines, self._typed.lines, after.lines, self.prompt)
-        if not lines:
+        came = new_lines(self._empty.lines, self._typed.lines, after.lines, self.prompt)
+        lines = reader.turn(came, self.prompt)
+        if not lines or (is_early and not reader.tells_end(lines)):
             return
         file.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
         reader.expect(len(lines))
