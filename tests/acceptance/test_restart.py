@@ -6,10 +6,11 @@ import json
 import os
 import re
 import signal
+import sqlite3
 import subprocess
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from http.client import HTTPConnection, HTTPException
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -260,6 +261,16 @@ def test_a_damaged_database_keeps_a_restart_from_ending_the_broker(tmp_path: Pat
         assert "`kokino integrity restore FILE`" in said
         after = broker.get("/api/about")
         assert (after["pid"], after["startedAt"]) == (before["pid"], before["startedAt"])
+
+
+def test_a_restart_into_an_older_version_is_refused(tmp_path: Path) -> None:
+    """The database was migrated by a newer one, and what would come next says that it does not know it."""
+    with serving(tmp_path / "home", fleet(agents=1)) as broker:
+        with closing(sqlite3.connect(broker.home / "broker" / "data" / "kokino.db")) as db, db:
+            db.execute("UPDATE alembic_version SET version_num = '9999'")
+        said = restart(broker, succeeds=False)
+        assert "its schema 9999 is of a newer Kokino" in said
+        assert broker.execute("agent-0").status_code == 200
 
 
 def test_a_stop_that_comes_in_the_middle_of_a_restart_is_a_stop(tmp_path: Path) -> None:
