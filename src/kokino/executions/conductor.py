@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine
 from dataclasses import InitVar, dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime
 from typing import Any, TypeVar
 
 import structlog
@@ -154,22 +154,24 @@ class Conductor:
             log.info(
                 "trying an execution again", execution=self.execution.execution_id, reason=another.reason
             )
+            # From the failure on, however long it takes to write down what was decided.
+            begins_at = self.workshop.clock.now() + another.pause
             await self._begin_again(another, ending)
-            ending = await self._next_try(agent, another.pause)
+            ending = await self._next_try(agent, begins_at)
         return ending
 
-    async def _next_try(self, agent: Agent, pause: timedelta) -> Ending:
-        await self._let_pass(pause)
+    async def _next_try(self, agent: Agent, begins_at: datetime) -> Ending:
+        await self._pause_until(begins_at)
         if self._interrupted.is_set():
             return self._attempt.judge()
         await self._attempt.settled()
         self._attempt = self._new_attempt(self._attempt.number + 1)
         return await self._attempt.run(agent)
 
-    async def _let_pass(self, pause: timedelta) -> None:
+    async def _pause_until(self, instant: datetime) -> None:
         self.is_pausing = True
         try:
-            await wait_for_either(self._interrupted, self.workshop.clock, self.workshop.clock.now() + pause)
+            await wait_for_either(self._interrupted, self.workshop.clock, instant)
         finally:
             self.is_pausing = False
 
