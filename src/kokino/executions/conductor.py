@@ -126,7 +126,8 @@ class Conductor:
         if agent is None:
             return ending
         if is_between_tries:  # the earlier broker had judged it, and was waiting for the next one's time
-            ending = await self._next_try(agent, again.pause_before(self.execution.retried))
+            pause = again.pause_before(self.execution.retried)
+            ending = await self._next_try(agent, self.workshop.clock.now() + pause)
         return await self._finished(agent, await self._with_further_tries(agent, ending))
 
     async def abort(self) -> None:
