@@ -10,16 +10,21 @@ from sqlalchemy import Connection
 
 from kokino.agents import store as agent_store
 from kokino.agents import traffic_store
-from kokino.agents.model import Agent, Fallback, Pause
 from kokino.agents.names import CliTypeName
-from kokino.agents.routing import TMUX, target_of
 from kokino.agents.traffic import stranded, traffic_now
 from kokino.api.executions import ExecutionShape
 from kokino.api.executions import shape as execution_shape
+from kokino.api.fallback_shapes import (
+    FallbackStatus,
+    StrandedShape,
+    disabled_shape,
+    forced_shape,
+    pause_shape,
+)
 from kokino.api.guard import check_admin
 from kokino.api.routing import router_of
 from kokino.api.services import Caller, Given
-from kokino.api.shapes import Body, Shape, Time
+from kokino.api.shapes import Body
 
 router = router_of("fallback", prefix="/api/fallback")
 
@@ -74,73 +79,6 @@ class ProbeAgentBody(Body):
     agent_id: str
 
 
-class ProbesShape(Shape):
-    """How the probes of a disabled CLI type have gone."""
-
-    wanted: int
-    good: int
-    due_at: Time | None
-    last_at: Time | None
-    last_outcome: str | None
-
-
-class DisabledShape(Shape):
-    """A disabled CLI type."""
-
-    cli: str
-    disabled: bool = True
-    reason: str
-    since: Time
-    target: str | None
-    set_by: str
-    probes: ProbesShape
-
-
-class ForcedShape(Shape):
-    """An agent that is sent elsewhere by name."""
-
-    agent_id: str
-    cli: str
-    #: Where it goes.
-    target: str
-    reason: str
-    since: Time
-    set_by: str
-    #: A circuit breaker did it: good probes alone undo it.
-    automatic: bool
-    #: Why what it is given is refused at present; null where it has a way.
-    refused: str | None
-    probes: ProbesShape
-
-
-class PauseShape(Shape):
-    """A pause."""
-
-    scope: str
-    id: str
-    reason: str
-    since: Time
-    set_by: str
-    #: When it lifts itself; null until somebody resumes it.
-    ends_at: Time | None
-
-
-class StrandedShape(Shape):
-    """An agent that is left without a way: what it is given is refused with 503."""
-
-    agent_id: str
-    reason: str
-
-
-class FallbackStatus(Shape):
-    """All that is out of use or waits, and whom that leaves without a way."""
-
-    disabled_clis: list[DisabledShape] = Field(alias="disabledCLIs")
-    forced_fallbacks: list[ForcedShape]
-    stranded: list[StrandedShape]
-    pauses: list[PauseShape]
-
-
 @router.get("/status")
 async def status(given: Given) -> FallbackStatus:
     """What is disabled, who is sent elsewhere, who is left without a way, and what is paused."""
@@ -150,13 +88,15 @@ async def status(given: Given) -> FallbackStatus:
     def read(conn: Connection) -> FallbackStatus:
         left = stranded(conn, traffic_now(conn, given.cli_types, now))
         return FallbackStatus(
-            disabled_clis=[_disabled(fallback, wanted) for fallback in traffic_store.disabled(conn).values()],
+            disabled_clis=[
+                disabled_shape(fallback, wanted) for fallback in traffic_store.disabled(conn).values()
+            ],
             forced_fallbacks=[
-                _forced(fallback, agent_store.get(conn, agent_id), wanted, left.get(agent_id))
+                forced_shape(fallback, agent_store.get(conn, agent_id), wanted, left.get(agent_id))
                 for agent_id, fallback in traffic_store.forced(conn).items()
             ],
             stranded=[StrandedShape(agent_id=agent_id, reason=why) for agent_id, why in left.items()],
-            pauses=[_pause(pause) for pause in traffic_store.paused(conn)],
+            pauses=[pause_shape(pause) for pause in traffic_store.paused(conn)],
         )
 
     return await given.storage.read(read)
@@ -218,49 +158,3 @@ async def clear(body: ClearBody, given: Given, caller: Caller) -> FallbackStatus
 async def probe_agent(body: ProbeAgentBody, given: Given) -> ExecutionShape:
     """Start a labelled execution that asks whether an agent works again where it is meant to run."""
     return execution_shape(await given.probes.probe_agent(body.agent_id))
-
-
-def _disabled(fallback: Fallback, wanted: int) -> DisabledShape:
-    return DisabledShape(
-        cli=fallback.cli_type,
-        reason=fallback.reason,
-        since=fallback.since,
-        target=fallback.target,
-        set_by=fallback.set_by,
-        probes=_probes(fallback, wanted),
-    )
-
-
-def _forced(fallback: Fallback, agent: Agent | None, wanted: int, refused: str | None) -> ForcedShape:
-    return ForcedShape(
-        agent_id=str(fallback.agent_id),
-        cli=fallback.cli_type,
-        target=fallback.target or TMUX if agent is None else target_of(agent, fallback),
-        reason=fallback.reason,
-        since=fallback.since,
-        set_by=fallback.set_by,
-        automatic=fallback.is_automatic,
-        refused=refused,
-        probes=_probes(fallback, wanted),
-    )
-
-
-def _probes(fallback: Fallback, wanted: int) -> ProbesShape:
-    return ProbesShape(
-        wanted=wanted,
-        good=fallback.probes_good,
-        due_at=fallback.probe_due_at,
-        last_at=fallback.probe_last_at,
-        last_outcome=fallback.probe_last_outcome,
-    )
-
-
-def _pause(pause: Pause) -> PauseShape:
-    return PauseShape(
-        scope=pause.scope.value,
-        id=pause.scope_id,
-        reason=pause.reason,
-        since=pause.since,
-        set_by=pause.set_by,
-        ends_at=pause.ends_at,
-    )

@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 
 from kokino.agents.model import Scope
-from kokino.api.fallback import FallbackStatus, Reason, status
+from kokino.api.fallback import Reason, status
+from kokino.api.fallback_shapes import FallbackStatus
 from kokino.api.routing import router_of
 from kokino.api.services import Caller, Given
 from kokino.api.shapes import Body, utc
