@@ -159,10 +159,10 @@ def test_codex_names_its_session_when_it_is_left() -> None:
     """From then on it can be resumed; before, nobody knows what to resume."""
     made = reader("codex", ["• Done."])
     assert not made.outcome(Exit(code=0)).session_is_alive
-    made.left(["  codex resume 00000000-0000-0000-0000-000000000000", "and more"])
+    assert not made.left(["  codex resume 00000000-0000-0000-0000-000000000000", "", "and", "much", "more"])
     assert made.session_id is None
     named = "01a21c75-3f75-7213-ad12-9d78932efe9b"
-    made.left(["To continue this session, run:", f"  codex resume {named}", ""])
+    assert made.left(["To continue this session, run:", f"  codex resume {named}", "^C", ""])
     assert made.session_id == named
     assert made.outcome(Exit(code=0)).session_is_alive
 

@@ -83,3 +83,12 @@ async def test_what_says_that_it_works_is_not_done_however_still_it_stands(tmp_p
     said = (tmp_path / "screen").read_text(encoding="utf-8")
     assert "✦ Hello!" in said
     assert "Let me see" not in said
+
+
+async def test_the_name_of_a_session_is_waited_for(tmp_path: Path) -> None:
+    """A program may have ended before its last words are drawn."""
+    named, looks = "01a21c75-3f75-7213-ad12-9d78932efe9b", iter(range(10_000))
+    shown = Shown(lambda done: f"  codex resume {named}" if next(looks) > 3 else "")
+    working = typist(shown, "codex", screen_file=tmp_path / "screen")
+    await working.last_screen()
+    assert working.follow.reader.session_id == named

@@ -37,6 +37,8 @@ QUIET = 50
 QUIET_AT_PROMPT = 10
 #: Tries to leave, and looks after each: then its tree is ended.
 LEAVES, UNTIL_LEFT = 3, 15
+#: So many looks at one that has ended may go by until its last words are drawn.
+UNTIL_HEARD = 10
 
 #: An Enter behind it is taken for something else: a file's name is completed, a line goes on.
 CHANGED = re.compile(r"(?:^|\s)[@/#]\S*\Z|\\\Z")
@@ -93,7 +95,9 @@ class Typist:
         lines: Sequence[str] = []
         with suppress(TmuxFailed, OSError):
             if isinstance(reader, ScreenReader):
-                reader.left((await self.looks.terminal.screen()).lines)
+                async for screen, _ in self.looks.most(UNTIL_HEARD):
+                    if reader.left(screen.lines):
+                        break
             if not reader.is_final:
                 lines = below_box((await self.looks.terminal.history()).lines)
         return [line.encode() for line in lines if line.strip()]

@@ -29,6 +29,8 @@ from kokino.agents.failures import FailureKind
 MARKS = f"{MARK}>\N{SINGLE RIGHT-POINTING ANGLE QUOTATION MARK}│┃ "
 #: And around what they say themselves: signs of a warning, dots, the corners of boxes.
 DRAWN = f"{MARKS}\t╭╮╰╯─━■▲⚠✕✖\u00d7✗●•✦\u2139\ufe0f⎿└"
+#: Where a CLI that was left names its session: in so many lines, for a key that comes late is echoed below.
+FAREWELL = 3
 
 
 class ScreenReader(LineReader):
@@ -61,13 +63,16 @@ class ScreenReader(LineReader):
         told = self._layout.read(lines)
         return bool(told.answer) or self._failure(told.behind)[0] is not None
 
-    def left(self, lines: Sequence[str]) -> None:
-        """Hear what it showed last, once it has ended: the name of its session, perhaps."""
+    def left(self, lines: Sequence[str]) -> bool:
+        """Hear what it showed last, once it has ended: False where it has yet to name its session."""
         sign = self._layout.session if self._layout is not None else None
-        last = next((line for line in reversed(lines) if line.strip()), "")
-        named = sign.fullmatch(last) if sign is not None else None
+        if sign is None or self.keeps_session:
+            return True
+        last = [line for line in lines if line.strip()][-FAREWELL:]
+        named = next((found for line in reversed(last) if (found := sign.fullmatch(line))), None)
         if named is not None:
             self.session_id, self.keeps_session = named[1], True
+        return named is not None
 
     def expect(self, lines: int) -> None:
         """So many lines in all are the answer: the CLI has become quiet."""
