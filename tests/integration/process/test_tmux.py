@@ -57,6 +57,11 @@ def theirs(socket: Path, *command: str) -> str:
     return subprocess.run(argv, check=True, capture_output=True, text=True).stdout
 
 
+def is_stopped(pid: int) -> bool:
+    """Stands still, by a signal."""
+    return psutil.Process(pid).status() == psutil.STATUS_STOPPED
+
+
 def contains(part: str, text: str) -> bool:
     """That stands in it."""
     return part in text
@@ -221,6 +226,21 @@ async def test_a_server_that_stands_still_is_replaced(
         assert (await (await tmux.terminal("a")).screen()).text == ""
     assert warden.running["tmux"].pid != before
     assert not is_alive(before)
+
+
+async def test_who_waits_no_longer_for_a_server_that_stands_still_leaves(
+    warden: Warden, tmux: TmuxServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That the server does not let its client go, either, does not take the place of a cancellation."""
+    monkeypatch.setattr("kokino.process.tmux.client.LEAVING", 0.5)
+    with monkeypatch.context() as patched:
+        patched.setattr("kokino.process.tmux.server.OPTIONS", (("run-shell", "kill -STOP $PPID"),))
+        opening = asyncio.create_task(tmux.terminal("a"))
+        await until(lambda: "tmux" in warden.running and is_stopped(warden.running["tmux"].pid))
+        opening.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await opening
+    assert (await (await tmux.terminal("a")).screen()).text == ""
 
 
 async def test_a_window_that_somebody_closed_is_made_again(

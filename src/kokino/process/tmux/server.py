@@ -168,7 +168,8 @@ class TmuxServer:
             for option in OPTIONS:
                 await client.run(*option)
         except BaseException:  # without its options no terminal is as it should be: the next one asks anew
-            await client.close()
+            with suppress(TmuxSilent):  # it goes with the server; why nobody gets it is said already
+                await client.close()
             raise
         self._client = client
 
