@@ -1,4 +1,4 @@
-"""Executions in the database. How they wait is in `queue_store`, what their CLIs wrote in `record_store`."""
+"""Executions in the database. How they wait is in `queue.store`, what their CLIs wrote in `output.store`."""
 
 from __future__ import annotations
 
