@@ -40,7 +40,7 @@ def found_backup(home: Path, named: Path, environment: Mapping[str, str]) -> Pat
 
 def check_backup(backup: Path) -> None:
     """Raise `StorageError` for what could not be restored: before anybody is asked whether it should be."""
-    sqlitefile.check_whole(backup)
+    sqlitefile.check_restorable(backup)
 
 
 def restore(home: Path, backup: Path, environment: Mapping[str, str], *, now: datetime) -> Restored:

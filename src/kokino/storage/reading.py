@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError, ProgrammingError
 from sqlalchemy.pool import NullPool
 
 from kokino.errors import StorageError
-from kokino.storage.revision import head, revision_of
+from kokino.storage.revision import check_known, head, revision_of
 
 T = TypeVar("T")
 
@@ -40,9 +40,11 @@ class LookedInto:
     async def check_version(self) -> None:
         """Raise `StorageError` for a database that this version of Kokino would migrate, or does not know."""
         found, wanted = await self.read(revision_of), head()
+        where = str(self._file or self._where)
+        check_known(found, where)
         if found != wanted:
             raise StorageError(
-                f"{self._file or self._where}: its schema is {found or 'none of Kokino'}, and this command"
+                f"{where}: its schema is {found or 'none of Kokino'}, and this command"
                 f" knows {wanted}: start this version's broker on it, which migrates it, and ask that"
             )
 

@@ -38,5 +38,5 @@ def check_known(found: str | None, where: str) -> None:
     if found is not None and found not in known():
         raise StorageError(
             f"{where}: its schema {found} is of a newer Kokino, and this version knows those up to {head()}:"
-            " install that version again, or restore a backup from before with `kokino integrity restore`"
+            " install that version again, or restore a backup that was made before it, see docs/integrity.md"
         )

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from kokino.errors import StorageError
 from kokino.storage.claim import claim_file
+from kokino.storage.revision import check_known
 
 #: Faults that one look tells of; the file is as damaged by the first.
 MOST_FAULTS = 20
@@ -82,6 +83,15 @@ def back_up(path: Path, target: Path, given_up: threading.Event | None = None) -
 
 def check_whole(path: Path) -> None:
     """Raise `StorageError` for what is no whole database of Kokino's."""
+    _revision_in(path)
+
+
+def check_restorable(path: Path) -> None:
+    """Raise `StorageError` as `check_whole` does, and for a schema that this version would not open."""
+    check_known(_revision_in(path), str(path))
+
+
+def _revision_in(path: Path) -> str:
     if not path.is_file():
         raise StorageError(
             f"{path}: there is no such file; `kokino integrity stats --home` lists the backups"
@@ -90,11 +100,12 @@ def check_whole(path: Path) -> None:
         raise StorageError(f"{path}: this file is damaged itself ({faults[0]}): use an older backup")
     try:
         with _reading(path, None) as conn:
-            known = conn.execute("SELECT version_num FROM alembic_version").fetchone()
+            found = conn.execute("SELECT version_num FROM alembic_version").fetchone()
     except sqlite3.Error as error:
         raise StorageError(f"{path}: this is no database of Kokino's: {error}") from error
-    if known is None:
+    if found is None:
         raise StorageError(f"{path}: this database was never finished: use another backup")
+    return str(found[0])
 
 
 def restore(backup: Path, path: Path, *, aside: str) -> Restored:
@@ -103,7 +114,7 @@ def restore(backup: Path, path: Path, *, aside: str) -> Restored:
     What was there is kept with `aside` behind its name, its log too, and never deleted. Raises
     `StorageError`, and then everything is as it was; so it is when this is interrupted, or killed.
     """
-    check_whole(backup)
+    check_restorable(backup)
     if path.exists() and path.samefile(backup):
         raise StorageError(f"{path}: this is the database itself; name a backup")
     fresh = path.with_name(f".{path.name}.restoring")

@@ -56,6 +56,15 @@ async def test_a_database_of_another_version_is_told(storage: Storage, new_stora
         await look_into(new_storage_url).check_version()
 
 
+async def test_a_database_of_a_newer_version_asks_for_that_version(
+    storage: Storage, new_storage_url: str
+) -> None:
+    """This version's broker would not open it, so that one is not told of."""
+    await storage.write(lambda conn: conn.execute(text("UPDATE alembic_version SET version_num = '9999'")))
+    with pytest.raises(StorageError, match="schema 9999 is of a newer Kokino"):
+        await look_into(new_storage_url).check_version()
+
+
 def test_there_is_nothing_to_look_into_where_no_file_is(tmp_path: Path) -> None:
     """And none is made by the look."""
     with pytest.raises(StorageError, match="does not exist"):

@@ -179,6 +179,17 @@ async def test_only_a_whole_database_of_ours_is_restored(
             sqlitefile.restore(file, path, aside="old")
 
 
+async def test_a_backup_of_a_newer_version_is_not_restored(storage: Storage, path: Path) -> None:
+    """No broker of this version would start with it; the present database stays as it is."""
+    await storage.close()
+    backup = path.parent / "backups" / "newer.db"
+    sqlitefile.back_up(path, backup)
+    with closing(sqlite3.connect(backup)) as conn, conn:
+        conn.execute("UPDATE alembic_version SET version_num = '9999'")
+    with refused("newer.db: its schema 9999 is of a newer Kokino", path):
+        sqlitefile.restore(backup, path, aside="old")
+
+
 async def test_of_a_damaged_database_no_backup_is_made(storage: Storage, path: Path, tmp_path: Path) -> None:
     """What is said is about the database, and names where older ones are; nothing half is left."""
     damaged, target = tmp_path / "damaged.db", tmp_path / "backups" / "b.db"
