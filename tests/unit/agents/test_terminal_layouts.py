@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from kokino.agents.drivers.contract import Exit, Outcome, Sight
+from kokino.agents.drivers.terminal import gemini
 from kokino.agents.drivers.terminal.questions import is_menu_on
 from kokino.agents.drivers.terminal.registry import form_of
 from kokino.agents.drivers.terminal.screen import ScreenForm, ScreenReader
@@ -170,3 +171,11 @@ def test_codex_names_its_session_when_it_is_left() -> None:
 def test_a_version_that_draws_otherwise_is_read_as_before() -> None:
     """All that came to the screen is the answer, then."""
     assert outcome("codex", "Answer: done.\n  twice", "Do it.").content == "Answer: done.\n  twice"
+
+
+def test_a_dash_that_a_wrap_puts_at_the_edge_belongs_to_the_answer() -> None:
+    """Gemini CLI marks tool calls that wait or were refused with signs that text has, too."""
+    shown = [" > Say.", "✦ They fish in lakes", "  - and in the sea,", "  x times a day", "  ? or never."]
+    told = gemini.LAYOUT.read([*shown, "  -  Shell  ls", "    not run"])
+    assert told.answer == "They fish in lakes\n- and in the sea,\nx times a day\n? or never."
+    assert told.behind == ["  -  Shell  ls", "    not run"]

@@ -22,7 +22,8 @@ from kokino.agents.drivers.terminal.layout import Layout
 LAYOUT = Layout(
     says="✦ ",
     prompt=re.compile(r" ?> +"),
-    begins=re.compile(r"  [✓✕⊶⊷?x-]  ?\S"),
+    # Two blanks: an answer's lines may begin with one of these signs and a blank.
+    begins=re.compile(r"  [✓✕⊶⊷?x-]  \S"),
     # At the right edge.
     hint=re.compile(r"\s{60,}\? for shortcuts"),
     works=re.compile(r"^ \S .*\(esc to cancel, \d+\w*", re.MULTILINE),
