@@ -217,6 +217,16 @@ async def test_what_an_agent_has_unfinished_is_found_without_a_walk_over_all_it_
     )
 
 
+async def test_what_ran_last_in_a_terminal_is_found_without_sorting_all_that_ran(new_sqlite_url: str) -> None:
+    """They come with their prompts, which may have megabytes."""
+    storage = await open_storage(new_sqlite_url)
+    try:
+        plan = await storage.read(lambda conn: plan_of(conn, lambda: store.last_in_terminal(conn, "writer")))
+    finally:
+        await storage.close()
+    assert plan == ["SEARCH executions USING INDEX ix_executions_agent_id_number (agent_id=?)"]
+
+
 def plan_of(conn: Connection, ask: Callable[[], object]) -> list[str]:
     """How SQLite goes about the one query that `ask` makes."""
     asked: list[tuple[str, Any]] = []
