@@ -568,6 +568,8 @@ def main() -> None:
 
 def serve_terminal(options: Options, memory: Memory) -> None:
     """One turn for each prompt that is typed; like Claude Code it stays after one that failed."""
+    # As in `scripted.py`, for the command that is installed: that finds this file as the package's.
+    sys.path.append(str(Path(__file__).parent))
     import scripted_terminal  # type: ignore[import-not-found]  # noqa: PLC0415 - without a terminal it is not needed
 
     if options.is_resume and memory.is_kept and not memory.exists():

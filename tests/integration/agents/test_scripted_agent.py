@@ -347,3 +347,25 @@ def test_it_needs_nothing_but_the_standard_library() -> None:
     assert command[:3] == (sys.executable, "-I", "-S")
     run = subprocess.run([*command, "-p"], input=b"hi", capture_output=True, env={}, check=True)
     assert records(run.stdout)[-1]["result"] == 'Thank you. In turn 1 you said "hi".'
+
+
+def test_as_an_installed_command_it_draws_its_terminal_too(tmp_path: Path) -> None:
+    """Its files find each other however it is started."""
+    command, told = "from kokino.testing.scripted_agent import main; main()", tmp_path / "records"
+    keys, terminal = os.openpty()
+    argv = [sys.executable, "-c", command, "--interactive", "--records", str(told)]
+    with subprocess.Popen(argv, stdin=terminal, stdout=terminal, stderr=subprocess.PIPE) as process:
+        assert process.stderr is not None
+        try:
+            os.write(keys, b"Say hello.\n")
+            wait_for("an answer or an end", lambda: process.poll() is not None or _has_result(told))
+        finally:
+            process.terminate()
+            complaint = process.stderr.read().decode()
+            os.close(keys)
+            os.close(terminal)
+    assert _has_result(told), complaint
+
+
+def _has_result(file: Path) -> bool:
+    return file.exists() and '"type": "result"' in file.read_text(encoding="utf-8")
