@@ -50,7 +50,7 @@ class EventShape(Shape):
     data: dict[str, Any] | None
 
 
-class ProbesShape(Shape):
+class ProbeCountsShape(Shape):
     """Probes of a CLI type in the window."""
 
     good: int
@@ -77,7 +77,7 @@ class FailuresShape(Shape):
     disabled: bool
     #: That account is paused: prompts wait, and are refused once they have waited long enough.
     parked: bool
-    probes: ProbesShape
+    probes: ProbeCountsShape
 
 
 class AgentFailuresShape(Shape):
@@ -149,7 +149,7 @@ async def failures_by_cli(given: Given, minutes: Minutes = WINDOW) -> list[Failu
                 failures_in_a_row=streaks.get(name, 0),
                 disabled=name in disabled,
                 parked=accounts.get(name) in parked,
-                probes=ProbesShape.model_validate(probed.get(name, Counts())),
+                probes=ProbeCountsShape.model_validate(probed.get(name, Counts())),
                 **_counts(rows.get(name)),
             )
             for name in [*rows, *(name for name in sorted(probed) if name not in rows)]

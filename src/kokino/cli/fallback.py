@@ -53,7 +53,7 @@ def status(*, format: Written = Format.TABLE, url: Url = DEFAULT_URL) -> None:
         for one in found["forcedFallbacks"]:
             undo = f"kokino fallback clear {one['agentId']}"
             console().print(_entry(f"agent {one['agentId']}", one["target"], one, undo))
-        _warn_of(found["stranded"])
+        _warn_of(found.get("stranded", []))
         for one in found["pauses"]:
             console().print(_paused(one))
 
@@ -70,7 +70,7 @@ def disable(cli_type: CliType, *, reason: Reason, to: To = None, url: Url = DEFA
         was = f"{one['setBy']} since {instant(one['since'])}: {one['reason']}"
         typer.echo(f"It was disabled already, by {plain(was)}. Now your reason and target stand.")
     typer.echo(f"{plain(cli_type)} is disabled. `kokino fallback enable {plain(cli_type)}` undoes it.")
-    _warn_of(found["stranded"])
+    _warn_of(found.get("stranded", []))
 
 
 @app.command(cls=Command)
@@ -98,7 +98,10 @@ def clear(agent_id: AgentId, *, reason: Reason = "cleared by hand", url: Url = D
 
 
 def _warn_of(stranded: list[Any]) -> None:
-    """Name the agents that are left without a way, with what gives each another one."""
+    """Name the agents that are left without a way, with what gives each another one.
+
+    A broker of an earlier version names none.
+    """
     if not stranded:
         return
     lines = [f"{one['agentId']}: {one['reason']}" for one in stranded[:NAMED]]

@@ -15,8 +15,7 @@ from kokino.agents.drivers.terminal.screen import ScreenReader
 from kokino.agents.model import Agent, Limits, Mode
 from kokino.clock import wait_for_either
 from kokino.executions import store
-from kokino.executions.attempts import again
-from kokino.executions.attempts import lifecycle as attempts
+from kokino.executions.attempts import again, retrying
 from kokino.executions.attempts.again import Again
 from kokino.executions.attempts.attempt import Attempt
 from kokino.executions.attempts.ending import Stop
@@ -190,7 +189,7 @@ class Conductor:
         execution = self.execution
         session_id = self.reader.session_id if self.session_is_alive else None
         self.execution = await self.workshop.write(
-            lambda conn: attempts.begin_again(
+            lambda conn: retrying.begin_again(
                 conn,
                 execution,
                 another,

@@ -108,7 +108,7 @@ class TestBroker:
         environment = {"PATH": os.environ.get("PATH", os.defpath), "HOME": str(self.home), **self.environment}
         if self.database_url is not None:
             environment["KOKINO_DATABASE_URL"] = self.database_url
-        elif handover is None:
+        elif handover is None and "[storage]" not in self.toml:
             place_in(self.home)
         self._broker = await Broker.start(
             load(self.home), clock=self.clock, environment=environment, port=0, handover=handover

@@ -568,7 +568,7 @@ def main() -> None:
 
 def serve_terminal(options: Options, memory: Memory) -> None:
     """One turn for each prompt that is typed; like Claude Code it stays after one that failed."""
-    # As in `scripted.py`, for the command that is installed: that finds this file as the package's.
+    # As in `scripted.py`, for whoever starts it otherwise.
     sys.path.append(str(Path(__file__).parent))
     import scripted_terminal  # type: ignore[import-not-found]  # noqa: PLC0415 - without a terminal it is not needed
 
@@ -617,3 +617,7 @@ def play(turn: Turn, steps: list[Callable[[Turn], None]]) -> None:
             turn.say(turn.answer())
         turn.result()
     time.sleep(turn.linger)
+
+
+if __name__ == "__main__":
+    main()

@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 from kokino.agents import session_store
 from kokino.agents.failures import FailureKind
 from kokino.executions.attempts.again import Again, Cause
-from kokino.executions.attempts.lifecycle import begin_again
+from kokino.executions.attempts.retrying import begin_again
 from kokino.executions.lifecycle import end
 from kokino.executions.model import Ending, Execution, State
 from kokino.storage import Storage
