@@ -51,7 +51,7 @@ async def test_a_disable_warns_of_agents_without_a_way_and_of_what_gives_them_on
         said = await kokino(broker, "fallback", "disable", "codex", "--reason", "it is down")
         words = " ".join(said.split())
         assert "codex is disabled." in words
-        assert "Warning: 1 agent without a way, what they are given is refused writer: agent" in words
+        assert "Warning: 1 agent without a way; prompts are refused writer: agent" in words
         assert "`kokino fallback force writer --to TARGET --reason WHY` gives one another way" in words
         shown = await kokino(broker, "fallback", "status")
         assert "Warning: 1 agent without a way" in shown

@@ -107,7 +107,7 @@ def _warn_of(stranded: list[Any]) -> None:
     lines = [f"{one['agentId']}: {one['reason']}" for one in stranded[:NAMED]]
     more = [f"and {counted(len(stranded) - NAMED, 'more agent')}"] if len(stranded) > NAMED else []
     mend = f"`kokino fallback force {stranded[0]['agentId']} --to TARGET --reason WHY` gives one another way"
-    title = f"Warning: {counted(len(stranded), 'agent')} without a way, what they are given is refused"
+    title = f"Warning: {counted(len(stranded), 'agent')} without a way; prompts are refused"
     console().print(_block(title, *lines, *more, f"{mend}: tmux, park or another CLI type."))
 
 
