@@ -24,7 +24,7 @@ def install(app: FastAPI, routers: Iterable[APIRouter]) -> None:
     """Let `app` answer what `routers` do.
 
     Their routes are whole as they are. `include_router` would make each of them once more at its first
-    request, and then search router by router: that took half of what an answer costs.
+    request, and then search router by router: that took two fifths of what a small answer costs.
     """
     for router in routers:
         app.router.routes.extend(router.routes)

@@ -18,7 +18,7 @@ from kokino.storage import sqlite
 from kokino.storage.base import Storage
 from kokino.storage.claim import claim_file
 from kokino.storage.reading import LookedInto
-from kokino.storage.revision import check_known, head, revision_of
+from kokino.storage.revision import check_known, head, revision_in, revision_of
 from kokino.storage.sqlite import SqliteStorage
 
 #: How long to wait for another program's lock before saying that it holds one, in seconds.
@@ -176,13 +176,7 @@ def _check_file(path: Path) -> None:
         how = "mode=ro" if Path(f"{path}-wal").exists() else "mode=ro&immutable=1"
         with contextlib.closing(sqlite3.connect(f"{path.as_uri()}?{how}", uri=True)) as conn:
             _glance(conn, path)
-            check_known(_revision_in(conn), str(path))
-
-
-def _revision_in(conn: sqlite3.Connection) -> str | None:
-    is_ours = conn.execute("SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'").fetchone()
-    found = conn.execute("SELECT version_num FROM alembic_version").fetchone() if is_ours else None
-    return None if found is None else str(found[0])
+            check_known(revision_in(conn), str(path))
 
 
 def _glance(conn: sqlite3.Connection, path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from importlib.resources import files
 
 from sqlalchemy import Connection, column, inspect, select, table
@@ -31,6 +32,13 @@ def revision_of(conn: Connection) -> str | None:
         return None
     found: str | None = conn.execute(select(KEPT.c.version_num)).scalar()
     return found
+
+
+def revision_in(conn: sqlite3.Connection) -> str | None:
+    """The same of a SQLite file that is looked into without an engine."""
+    is_ours = conn.execute("SELECT 1 FROM sqlite_master WHERE name = ?", [KEPT.name]).fetchone()
+    found = conn.execute("SELECT version_num FROM alembic_version").fetchone() if is_ours else None
+    return None if found is None else str(found[0])
 
 
 def check_known(found: str | None, where: str) -> None:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from kokino.errors import StorageError
 from kokino.storage.claim import claim_file
-from kokino.storage.revision import check_known
+from kokino.storage.revision import check_known, revision_in
 
 #: Faults that one look tells of; the file is as damaged by the first.
 MOST_FAULTS = 20
@@ -100,12 +100,12 @@ def _revision_in(path: Path) -> str:
         raise StorageError(f"{path}: this file is damaged itself ({faults[0]}): use an older backup")
     try:
         with _reading(path, None) as conn:
-            found = conn.execute("SELECT version_num FROM alembic_version").fetchone()
+            found = revision_in(conn)
     except sqlite3.Error as error:
-        raise StorageError(f"{path}: this is no database of Kokino's: {error}") from error
+        raise StorageError(f"{path}: this cannot be read as a database: {error}") from error
     if found is None:
-        raise StorageError(f"{path}: this database was never finished: use another backup")
-    return str(found[0])
+        raise StorageError(f"{path}: this is no database of Kokino's, or was never finished: use a backup")
+    return found
 
 
 def restore(backup: Path, path: Path, *, aside: str) -> Restored:

@@ -15,11 +15,13 @@ import httpx
 
 from kokino.app import Broker
 from kokino.app.handover import Handover
-from kokino.config import FILE_NAME, load
+from kokino.app.recovery import url_of
+from kokino.config import FILE_NAME, Faults, load
 from kokino.log import start_logging
 from kokino.notify.channels.http import trusted
+from kokino.storage import file_of
 from kokino.testing.clock import ManualClock
-from kokino.testing.databases import place_in
+from kokino.testing.databases import place
 
 #: Two CLI types and three agents, all scripted and in good health.
 FLEET = """
@@ -108,10 +110,10 @@ class TestBroker:
         environment = {"PATH": os.environ.get("PATH", os.defpath), "HOME": str(self.home), **self.environment}
         if self.database_url is not None:
             environment["KOKINO_DATABASE_URL"] = self.database_url
-        elif handover is None and "[storage]" not in self.toml:
-            place_in(self.home)
+        config = load(self.home)
+        place(file_of(url_of(config, environment, Faults())))
         self._broker = await Broker.start(
-            load(self.home), clock=self.clock, environment=environment, port=0, handover=handover
+            config, clock=self.clock, environment=environment, port=0, handover=handover
         )
         self._http = httpx.AsyncClient(base_url=self._broker.url, timeout=PATIENCE, verify=trusted())
 
