@@ -144,20 +144,8 @@ def processes_of(executions: set[str]) -> list[psutil.Process]:
     return [found for found in psutil.process_iter() if _execution(found) in executions]
 
 
-def processes_with(mark: str) -> list[psutil.Process]:
-    """Every process with `mark` on its command line, whoever its parent and whatever its environment."""
-    return [found for found in psutil.process_iter() if mark in _command(found)]
-
-
 def _execution(process: psutil.Process) -> str | None:
     try:
         return process.environ().get(EXECUTION_VARIABLE)
     except (psutil.Error, OSError):
         return None
-
-
-def _command(process: psutil.Process) -> str:
-    try:
-        return " ".join(process.cmdline())
-    except (psutil.Error, OSError):
-        return ""

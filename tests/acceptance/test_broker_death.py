@@ -7,10 +7,11 @@ import signal
 from pathlib import Path
 from typing import Any
 
-from tests.acceptance.serving import Served, processes_of, processes_with, serving, until
+from tests.acceptance.serving import Served, processes_of, serving, until
+from tests.sleepers import a_length, sleepers
 
-#: Of double-forked daemons: nothing else of this machine sleeps for exactly so long, in seconds.
-DAEMONS = ("86401", "86402")
+#: Of double-forked daemons, in seconds.
+DAEMONS = (a_length(), a_length())
 PROMPTS = (
     *("script: stream 6000 lines every 100ms" for _ in range(3)),
     *("script: tool sleep 600s" for _ in range(3)),
@@ -35,7 +36,7 @@ def test_after_a_sigkill_nothing_of_ten_executions_is_left_alive(tmp_path: Path)
         executions = [broker.accept(f"agent-{number}", prompt) for number, prompt in enumerate(PROMPTS)]
         until(lambda: all(is_at_work(broker, execution) for execution in executions))
         mine = processes_of(set(executions))
-        daemons = [process for seconds in DAEMONS for process in processes_with(f"time.sleep({seconds}")]
+        daemons = [process for seconds in DAEMONS for process in sleepers(seconds)]
         keepers = [process.parent() for process in mine]
         assert len(executions) <= len(mine)
         assert len(daemons) == len(DAEMONS)
@@ -46,7 +47,7 @@ def test_after_a_sigkill_nothing_of_ten_executions_is_left_alive(tmp_path: Path)
         watched = [*mine, *daemons, *filter(None, keepers)]
         until(lambda: not any(process.is_running() for process in watched))
         assert processes_of(set(executions)) == []
-        assert [process for seconds in DAEMONS for process in processes_with(f"time.sleep({seconds}")] == []
+        assert [process for seconds in DAEMONS for process in sleepers(seconds)] == []
 
         broker.start()
         for number, execution in enumerate(executions):
@@ -103,13 +104,13 @@ def test_sigint_stops_at_once_and_leaves_nothing(tmp_path: Path) -> None:
     with serving(tmp_path / "home", fleet(2, hold="60s", grace="200ms")) as broker:
         prompts = ("script: ignore SIGTERM; hang", f"script: double-fork {DAEMONS[0]}s; emit forked; hang")
         executions = [broker.accept(f"agent-{number}", prompt) for number, prompt in enumerate(prompts)]
-        until(lambda: len(processes_with(f"time.sleep({DAEMONS[0]}")) == 1)
+        until(lambda: len(sleepers(DAEMONS[0])) == 1)
         until(lambda: len(processes_of(set(executions))) == 2)
 
         assert broker.end(signal.SIGINT) == 0
 
         assert processes_of(set(executions)) == []
-        assert processes_with(f"time.sleep({DAEMONS[0]}") == []
+        assert sleepers(DAEMONS[0]) == []
         broker.start()
         ends = [broker.get(f"/executions/{execution}") for execution in executions]
         assert [(end["state"], end["error"]) for end in ends] == [

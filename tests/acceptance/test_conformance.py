@@ -12,15 +12,16 @@ from pathlib import Path
 import pytest
 
 from kokino.testing.broker import TestBroker
-from tests.acceptance.serving import processes_of, processes_with
+from tests.acceptance.serving import processes_of
 from tests.fixtures import real_clis
 from tests.fixtures.real_clis import RealCli
 from tests.model_server import Answer, ModelServer, ToolUse
+from tests.sleepers import a_length, sleepers
 
-#: On the command line of the tool that is to be cancelled.
-MARK = "kokino-test-tool-of-a-real-cli"
+#: Of the tool that is to be cancelled, in seconds.
+SLEEPS = a_length()
 #: A sleeper of our own: some CLIs refuse to run ``sleep``.
-SLEEPER = f"python3 -c 'import time; time.sleep(600)' {MARK}"
+SLEEPER = f"python3 -c 'import time; time.sleep({SLEEPS})'"
 #: Far longer than a real CLI takes to start, in seconds.
 PATIENCE = 60
 
@@ -162,13 +163,13 @@ async def test_cancelling_in_mid_tool_leaves_no_process(
         )
         execution = accepted.json()["executionId"]
         async with asyncio.timeout(PATIENCE):
-            while not processes_with(f"time.sleep(600) {MARK}"):
+            while not sleepers(SLEEPS):
                 await asyncio.sleep(0.05)
 
         cancelled = await broker.post("/agents/agent/execute/cancel")
 
         assert (cancelled["status"], cancelled["execution"]["executionId"]) == ("cancelled", execution)
-        assert processes_with(MARK) == []
+        assert sleepers(SLEEPS) == []
         assert processes_of({execution}) == []
         (status,) = await broker.get("/agents/sessions/status")
         assert not status["locked"]

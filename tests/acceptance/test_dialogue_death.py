@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from kokino.testing import scripted_acp_agent
-from tests.acceptance.serving import Served, processes_of, processes_with, serving, until
+from tests.acceptance.serving import Served, processes_of, serving, until
+from tests.sleepers import a_length, sleepers
 
 COMMAND = json.dumps([sys.executable, "-I", "-S", str(Path(str(scripted_acp_agent.__file__)))])
-#: Of a double-forked daemon: nothing else of this machine sleeps for exactly so long, in seconds.
-DAEMON = "86403"
+#: Of a double-forked daemon, in seconds.
+DAEMON = a_length()
 #: Each by the record that shows it at work.
 WORK = {
     "goes": ("ask emit I may", "request_permission"),
@@ -55,7 +56,7 @@ def test_a_dialogue_ends_with_its_broker_and_says_so(tmp_path: Path) -> None:
         assert ends["deaf"]["content"] == "begun"
         assert (ends["done"]["state"], ends["done"]["content"]) == ("completed", "done")
         assert processes_of(set(executions.values())) == []
-        assert processes_with(f"time.sleep({DAEMON}") == []
+        assert sleepers(DAEMON) == []
         assert [one for one in broker.get("/agents/sessions/status") if one["locked"]] == []
         assert broker.execute("goes").status_code == 200
 

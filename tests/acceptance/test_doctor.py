@@ -22,7 +22,8 @@ from kokino import __version__
 from kokino.config import FILE_NAME
 from kokino.process.cgroup import find_delegated
 from kokino.testing.broker import PATIENCE, TestBroker
-from tests.acceptance.serving import KOKINO, processes_with
+from tests.acceptance.serving import KOKINO
+from tests.sleepers import a_length, sleepers
 
 ROOT = Path(__file__).resolve().parents[2]
 #: Nobody listens there: the port is kept for discarding what is sent.
@@ -50,10 +51,12 @@ id = "writer"
 cli_type = "well"
 cwd = "."
 """
+#: Of the process that is left behind, in seconds.
+SLEEPS = a_length()
 #: A CLI that tells its version, and leaves a process behind that hides in a session of its own.
-TOOL = """\
+TOOL = f"""\
 #!/bin/sh
-/usr/bin/setsid /usr/bin/sleep 98764 &
+/usr/bin/setsid /usr/bin/sleep {SLEEPS} &
 echo "2.1.197 (pretended)"
 """
 
@@ -288,7 +291,7 @@ async def test_without_a_broker_the_machine_and_the_file_are_looked_at(tmp_path:
     assert "not started: its working directory is missing" in flat
     assert "told 2.1.197 in" in flat
     assert "5 checks failed" in said.stdout
-    assert processes_with("98764") == []
+    assert sleepers(SLEEPS) == []
     assert [path.name for path in home.iterdir()] == [FILE_NAME]
     assert [*runtime.iterdir(), *room.iterdir()] == []
 

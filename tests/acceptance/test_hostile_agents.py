@@ -11,12 +11,13 @@ from typing import Any
 import pytest
 
 from kokino.testing.broker import TestBroker
-from tests.acceptance.serving import processes_of, processes_with
+from tests.acceptance.serving import processes_of
+from tests.sleepers import a_length, sleepers
 
 #: Far longer than anything here takes, in real seconds.
 PATIENCE = 120
-#: Of a double-forked daemon: nothing else of this machine sleeps for exactly so long, in seconds.
-DAEMON = "86403"
+#: Of a double-forked daemon, in seconds.
+DAEMON = a_length()
 TOML = """
 [[agents]]
 id = "hostile"
@@ -172,7 +173,7 @@ async def test_a_hostile_agent_gets_its_end(box: TestBroker, case: Case) -> None
     assert (ended["state"], ended["kind"]) == (case.state, case.kind), ended["error"]
     assert case.says in (ended["content"] if case.kind is None else ended["error"])
     assert processes_of({execution}) == []
-    assert processes_with(f"time.sleep({DAEMON}") == []
+    assert sleepers(DAEMON) == []
     locked = {one["agentId"]: one["locked"] for one in await box.get("/agents/sessions/status")}
     assert locked == {"hostile": False, "neighbour": False}
     async with asyncio.timeout(PATIENCE):  # its files go when its end is written

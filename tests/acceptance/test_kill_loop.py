@@ -25,15 +25,16 @@ import psutil
 from kokino.clock import SystemClock, to_ms
 from kokino.process import tree
 from kokino.process.spawn import EXECUTION_VARIABLE
-from tests.acceptance.serving import Served, processes_of, processes_with, serving, until
+from tests.acceptance.serving import Served, processes_of, serving, until
+from tests.sleepers import a_length, sleepers
 
 ROUNDS = int(os.environ.get("KOKINO_KILL_ROUNDS", "12"))
 #: Enough that a kill hits several at work; the nightly form has more.
 AGENTS = 10 if ROUNDS <= 12 else 20
 #: Another seed, other moments; a run that fails tells its own.
 SEED = int(os.environ.get("KOKINO_KILL_SEED", str(random.SystemRandom().randrange(2**32))))
-#: Of double-forked daemons: nothing else of this machine sleeps for exactly so long, in seconds.
-DAEMON = "86409"
+#: Of double-forked daemons, in seconds.
+DAEMON = a_length()
 LINES = 20
 #: In so many rounds at the end nothing is queued behind what runs.
 CALM = 3
@@ -88,7 +89,7 @@ def test_whatever_is_killed_every_execution_comes_to_one_end(tmp_path: Path) -> 
                 kills.append(kill_something(broker, dice))
             until(lambda: unfinished(broker) == 0)
         assert processes_of(accepted) == []
-        assert processes_with(f"time.sleep({DAEMON}") == []
+        assert sleepers(DAEMON) == []
         assert [one for one in broker.get("/agents/sessions/status") if one["locked"]] == []
     rows = executions_in(broker.home)
     adopted = [

@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 
 from kokino.testing.broker import TestBroker
-from tests.acceptance.serving import processes_of, processes_with
+from tests.acceptance.serving import processes_of
 from tests.model_server import Answer, Failure, ModelServer, ToolUse
+from tests.sleepers import a_length, sleepers
 
-#: On the command line of the tool that is to be cancelled.
-MARK = "kokino-test-tool-that-is-cancelled"
+#: Of the tool that is to be cancelled, in seconds.
+SLEEPS = a_length()
 #: Far longer than a real CLI takes to start, in seconds.
 PATIENCE = 60
 
@@ -102,20 +103,20 @@ async def test_cancelling_in_mid_tool_leaves_no_process(
     broker: TestBroker, agent: str, model_server: ModelServer
 ) -> None:
     """The tool has a session of its own, and still ends with the execution; it counts as cancelled."""
-    command = f"python3 -c 'import time; time.sleep(600)' {MARK}"
+    command = f"python3 -c 'import time; time.sleep({SLEEPS})'"
     model_server.script(ToolUse(tool="Bash", input={"command": command, "description": "takes long"}))
     accepted = await broker.http.post(
         f"/agents/{agent}/execute", json={"prompt": "Wait."}, headers={"Prefer": "respond-async"}
     )
     execution = accepted.json()["executionId"]
     async with asyncio.timeout(PATIENCE):
-        while not processes_with(f"time.sleep(600) {MARK}"):
+        while not sleepers(SLEEPS):
             await asyncio.sleep(0.05)
 
     cancelled = await broker.post(f"/agents/{agent}/execute/cancel")
 
     assert (cancelled["status"], cancelled["execution"]["executionId"]) == ("cancelled", execution)
-    assert processes_with(MARK) == []
+    assert sleepers(SLEEPS) == []
     assert processes_of({execution}) == []
     (status,) = await broker.get("/agents/sessions/status")
     assert not status["locked"]

@@ -17,13 +17,14 @@ import pytest
 from kokino.executions.terminal import startup, typist
 from kokino.process.tmux.terminal import Terminal
 from kokino.testing.broker import TestBroker
-from tests.acceptance.serving import KOKINO, Served, processes_of, processes_with, serving
+from tests.acceptance.serving import KOKINO, Served, processes_of, serving
 from tests.acceptance.serving import until as until_now
+from tests.sleepers import a_length, sleepers
 
 #: Far longer than anything here takes, in seconds.
 PATIENCE = 60
-#: Of a double-forked daemon: nothing else of this machine sleeps for exactly so long, in seconds.
-DAEMON = "86407"
+#: Of a double-forked daemon, in seconds.
+DAEMON = a_length()
 FLEET = """
 [cli_types.claude-code]
 driver = "scripted"
@@ -225,7 +226,7 @@ async def test_it_is_stopped_with_everything_that_it_started(broker: TestBroker)
     await broker.post("/agents/writer/execute/cancel")
     assert (await broker.get(f"/executions/{execution}"))["state"] == "cancelled"
     assert processes_of({execution}) == []
-    assert processes_with(f"time.sleep({DAEMON}") == []
+    assert sleepers(DAEMON) == []
 
     execution = await begun(broker, "small", "tool sleep 600s")
     broker.clock.advance(minutes=11)

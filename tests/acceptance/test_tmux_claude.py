@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
@@ -13,8 +12,9 @@ from typing import Any
 import pytest
 
 from kokino.testing.broker import TestBroker
-from tests.acceptance.serving import processes_of, processes_with
+from tests.acceptance.serving import processes_of
 from tests.model_server import Answer, Hang, ModelServer, ToolUse
+from tests.sleepers import a_length, sleepers
 
 #: Far longer than a real CLI takes for anything, in seconds.
 PATIENCE = 60
@@ -84,11 +84,14 @@ async def test_two_turns_in_tmux_and_one_headless_are_one_session(
     assert (claude.cwd / "made").exists()
 
     # Who has attached may stop it, also in the middle of a tool: that refuses no permission.
-    model_server.script(ToolUse(tool="Bash", input={"command": f"tail -f /dev/null --pid={os.getpid()}"}))
+    sleeps = a_length()
+    model_server.script(
+        ToolUse(tool="Bash", input={"command": f"python3 -c 'import time; time.sleep({sleeps})'"})
+    )
     stopping = asyncio.create_task(broker.execute("claude", "Wait."))
     asked = await until(lambda: waits_for(broker))
     await broker.post(f"/executions/{asked['executionId']}/permission", optionId="1")
-    await until(lambda: runs(f"--pid={os.getpid()}"))
+    await until(lambda: runs(sleeps))
     terminal = broker.broker.services.executions.runner.workshop.terminals.shown("claude")
     assert terminal is not None
     await terminal.keys("Escape")
@@ -114,9 +117,9 @@ async def until(condition: Callable[[], Awaitable[Any]]) -> Any:
     return found
 
 
-async def runs(word: str) -> bool:
-    """A process has that on its command line."""
-    return bool(processes_with(word))
+async def runs(length: str) -> bool:
+    """A process sleeps for so long."""
+    return bool(sleepers(length))
 
 
 async def waits_for(broker: TestBroker) -> Any:

@@ -15,15 +15,17 @@ import pytest
 
 from kokino.agents.drivers.scripted import PROGRAM
 from kokino.testing.broker import PATIENCE, TestBroker
-from tests.acceptance.serving import processes_with
+from tests.sleepers import a_length, sleepers
 
 ROOT = Path(__file__).resolve().parents[2]
 RULE = "environment-degraded"
+#: Of a child, in seconds.
+SLEEPS = a_length()
 #: A CLI that tells its version; while there is a file beside it, it hangs, and a child of its own with it.
-TOOL = """\
+TOOL = f"""\
 #!/bin/sh
 if [ -e "$0.hangs" ]; then
-    setsid sleep 98765 &
+    setsid sleep {SLEEPS} &
     wait
 fi
 echo "2.1.197 (pretended)"
@@ -179,7 +181,7 @@ async def test_whatever_is_taken_away_raises_the_alert_until_it_is_back(
     }
     assert await states(broker) == {f"of-{check}": "firing" for check in CHECKS}
     assert "did not end within 4 s and was killed with its processes" in json.dumps(by_type["of-dryrun"])
-    assert processes_with("98765") == []
+    assert sleepers(SLEEPS) == []
 
     # The playbook has told each one's cause, and the command that mends it.
     causes = {name: await timeline(broker, name) for name in by_type}
@@ -284,14 +286,14 @@ async def test_a_restart_does_not_wait_for_a_cli_that_hangs(tmp_path: Path) -> N
     async with TestBroker(tmp_path, toml) as broker:
         asked = asyncio.create_task(broker.http.post("/api/health/environment"))
         async with asyncio.timeout(PATIENCE):
-            while not processes_with("98765"):
+            while not sleepers(SLEEPS):
                 await asyncio.sleep(0.02)
         http = broker.http
         restarted = asyncio.create_task(broker.broker.hand_over())
         answer = await asked
         assert (answer.status_code, answer.json()["error"]) == (503, "unavailable")
         handover = await restarted
-        assert processes_with("98765") == []
+        assert sleepers(SLEEPS) == []
         await http.aclose()
         hangs.unlink()
         await broker.take_over(handover)

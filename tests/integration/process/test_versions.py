@@ -9,12 +9,12 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, cast
 
-import psutil
 import pytest
 
 from kokino.process import versions as module
 from kokino.process.client import Warden
 from kokino.process.versions import Versions
+from tests.sleepers import a_length, sleepers
 
 ENV = {"PATH": os.defpath}
 
@@ -102,6 +102,6 @@ async def test_one_that_hangs_is_ended_with_its_children(
 ) -> None:
     """Some launchers start a worker that outlives them."""
     monkeypatch.setattr(module, "PATIENCE", 0.3)
-    assert await versions.of(program(tmp_path, "sleep 86411 & sleep 86411"), ENV, tmp_path) is None
-    found = [process.info["cmdline"] or [] for process in psutil.process_iter(["cmdline"])]
-    assert [line for line in found if "86411" in line] == []
+    length = a_length()
+    assert await versions.of(program(tmp_path, f"sleep {length} & sleep {length}"), ENV, tmp_path) is None
+    assert sleepers(length) == []
