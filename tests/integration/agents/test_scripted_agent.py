@@ -20,6 +20,7 @@ from kokino.agents.drivers.registry import driver_named
 from kokino.agents.failures import FailureKind
 from kokino.testing.scripted_agent import Script
 from tests.plain_runs import DEADLINE_S, Agent
+from tests.sleepers import a_length, sleepers
 
 SESSION = "4abd6c4e-c8bf-4f1d-b9ec-cd8ca6e7dc74"
 
@@ -239,10 +240,10 @@ def test_a_tool_is_a_process_of_its_own_session_between_two_records(
 
 def test_a_double_forked_process_outlives_the_agent(agent: Agent) -> None:
     """It has another parent, a session of its own and no environment to be known by."""
-    seconds = "61.25"
+    seconds = a_length()
     run = agent.run(f"hello\nscript: double-fork {seconds}s", SESSION)
     assert run.outcome.kind is None
-    orphans = [process for process in psutil.process_iter() if f"time.sleep({seconds})" in _argv(process)]
+    orphans = sleepers(seconds)
     try:
         [orphan] = orphans
         assert os.getsid(orphan.pid) == orphan.pid
@@ -250,13 +251,6 @@ def test_a_double_forked_process_outlives_the_agent(agent: Agent) -> None:
     finally:
         for orphan in orphans:
             orphan.kill()
-
-
-def _argv(process: psutil.Process) -> str:
-    try:
-        return " ".join(process.cmdline())
-    except psutil.Error:
-        return ""
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
