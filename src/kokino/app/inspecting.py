@@ -13,12 +13,14 @@ from kokino.api.shapes import Shape
 from kokino.app.recovery import backups_of, url_of
 from kokino.clock import Stopwatch
 from kokino.config import Faults, load
+from kokino.errors import StorageError
 from kokino.ids import RandomIds
+from kokino.integrity.backups import Backups
 from kokino.integrity.checks import look_at_rows
 from kokino.integrity.files import look_at_files
 from kokino.integrity.model import Report, Trigger
 from kokino.integrity.seen import Seen
-from kokino.integrity.standing import standing
+from kokino.integrity.standing import Standing, standing, unreadable
 from kokino.storage import look_into
 from kokino.storage.reading import LookedInto
 
@@ -39,13 +41,21 @@ def check(home: Path, environment: Mapping[str, str], *, now: datetime) -> dict[
 def stats(home: Path, environment: Mapping[str, str], *, limit: int) -> dict[str, Any]:
     """What ``GET /api/integrity/stats`` would answer; the next check is none, for who would make it?
 
-    Raises `KokinoError` where there is no database.
+    Of a database of another version only the backups are told. Raises `KokinoError` where there is none.
     """
     config, faults = load(home), Faults()
     backups = backups_of(config, environment, faults)
     faults.raise_if_any()
-    found = asyncio.run(standing(look_into(_url(home, environment)), backups, limit=limit))
+    found = asyncio.run(_standing(look_into(_url(home, environment)), backups, limit=limit))
     return _json(stats_shape(found, backups.folder, None))
+
+
+async def _standing(storage: LookedInto, backups: Backups, *, limit: int) -> Standing:
+    try:
+        await storage.check_version()
+    except StorageError as error:  # what its tables hold would be told wrongly, or not at all
+        return await unreadable(backups, error.message)
+    return await standing(storage, backups, limit=limit)
 
 
 async def _look(storage: LookedInto) -> Seen:

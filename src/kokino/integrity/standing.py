@@ -54,6 +54,11 @@ async def standing(storage: Reading, backups: Backups, *, limit: int) -> Standin
     )
 
 
+async def unreadable(backups: Backups, why: str) -> Standing:
+    """What is known where the database cannot be read at all: the backups, which are beside it."""
+    return Standing(totals=None, history=(), backups=await asyncio.to_thread(backups.list), unread=why)
+
+
 def _totals(conn: Connection) -> Totals:
     conversations, turns = fault_store.totals(conn)
     return Totals(conversations=conversations, turns=turns, accepted=acceptance_store.count(conn))
