@@ -18,8 +18,9 @@ from kokino.integrity.standing import Standing
 class IssueShape(Shape):
     """One thing that is wrong."""
 
-    #: ``file_damage``, ``lost_conversation``, ``orphaned_turn``, ``turn_order``, ``duplicate_turn``,
-    #: ``foreign_turn``, ``dangling_session``, ``execution_without_end`` or ``foreign_key``.
+    #: ``file_damage``, ``unreadable_value``, ``lost_conversation``, ``orphaned_turn``, ``turn_order``,
+    #: ``duplicate_turn``, ``foreign_turn``, ``dangling_session``, ``execution_without_end`` or
+    #: ``foreign_key``.
     kind: str
     message: str
     #: A cleanup may put it right.

@@ -14,6 +14,7 @@ from sqlalchemy import Connection, bindparam, delete, func, select, update
 
 from kokino.conversations.model import Role
 from kokino.storage.schema import conversations, turns
+from kokino.storage.values import Misfits
 
 #: Ids in one query: SQLite takes 32766, and less in an older one.
 _AT_ONCE = 500
@@ -72,6 +73,16 @@ def said_in(conn: Connection, conversation_ids: Collection[str]) -> list[Said]:
         .order_by(turns.c.conversation_id, turns.c.number)
     )
     return [Said(**{**row._mapping, "role": Role(row.role)}) for row in conn.execute(query)]  # noqa: SLF001 - public
+
+
+def of_no_role(conn: Connection, *, limit: int) -> Misfits | None:
+    """The turns of which nobody knows who said them; None where there are none."""
+    strange = turns.c.role.not_in([role.value for role in Role])
+    count = conn.scalar(select(func.count()).select_from(turns).where(strange)) or 0
+    if not count:
+        return None
+    ids = conn.scalars(select(turns.c.turn_id).where(strange).order_by(turns.c.turn_id).limit(limit))
+    return Misfits(table="turns", column="role", count=count, ids=list(ids))
 
 
 def known(conn: Connection, conversation_ids: Collection[str]) -> set[str]:

@@ -19,6 +19,7 @@ from kokino.integrity.model import MOST_IDS, Finding, Kind
 from kokino.integrity.seen import Seen
 from kokino.integrity.turn_checks import look_for_orphans, look_through_conversations
 from kokino.storage import Reading, constraints
+from kokino.storage.values import Misfits, misfits
 
 Step = Callable[[Reading, Seen], Awaitable[None]]
 
@@ -40,6 +41,23 @@ async def look_at_rows(storage: Reading, seen: Seen) -> None:
             if Kind.FILE_DAMAGE not in seen.counts:
                 raise
             seen.not_checked.append(f"{name}: {error.message}")
+        except (ValueError, TypeError, OverflowError) as error:
+            if not await _has_misfits(storage, seen):
+                raise  # no value's fault, but ours
+            seen.not_checked.append(f"{name}: a value cannot be read: {error}")
+
+
+async def _has_misfits(storage: Reading, seen: Seen) -> bool:
+    """Note values that nobody can read. Only looked for when one was stumbled over: it takes its time."""
+    if Kind.UNREADABLE_VALUE not in seen.counts:
+        for found in await storage.read(_misfits):
+            seen.note(findings.unreadable(found))
+    return Kind.UNREADABLE_VALUE in seen.counts
+
+
+def _misfits(conn: Connection) -> list[Misfits]:
+    roles = conversation_faults.of_no_role(conn, limit=MOST_IDS)
+    return [*misfits(conn, limit=MOST_IDS), *([] if roles is None else [roles])]
 
 
 async def _executions(storage: Reading, seen: Seen) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from kokino.integrity.mends import LOOK_UP, RESTORE, counted
 from kokino.integrity.model import Finding, Kind
 from kokino.storage.constraints import Broken
+from kokino.storage.values import Misfits
 
 
 def damaged(said: str, *, is_file: bool) -> Finding:
@@ -25,6 +26,20 @@ def still_damaged(check_id: str, why: Sequence[str]) -> Finding:
         f" {'; '.join(why)}",
         mend="make that look possible and check again; a look that finds nothing ends this",
         is_repairable=False,
+    )
+
+
+def unreadable(found: Misfits) -> Finding:
+    """Rows with a value that whoever reads it fails by."""
+    rows = counted(found.count, "row")
+    return Finding(
+        kind=Kind.UNREADABLE_VALUE,
+        message=f"{rows} of {found.table}: the value of {found.column} is none that it may have",
+        mend=f"put it right by hand: {LOOK_UP}",
+        is_repairable=False,
+        count=found.count,
+        table=found.table,
+        ids=found.ids,
     )
 
 

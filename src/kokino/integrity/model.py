@@ -27,6 +27,8 @@ class Kind(StrEnum):
 
     #: The database's file itself, or an index: what is read may be wrong or missing.
     FILE_DAMAGE = "file_damage"
+    #: A value is none that its column holds: whoever reads it fails by it.
+    UNREADABLE_VALUE = "unreadable_value"
     #: A turn's conversation is not there, but an execution still tells whose it was and when it began.
     LOST_CONVERSATION = "lost_conversation"
     #: A turn belongs to a conversation that is not there, and nothing tells of it any more.
@@ -129,6 +131,11 @@ class Report:
     def is_damaged(self) -> bool:
         """True where the file itself is: nothing that was read of it can be relied on."""
         return Kind.FILE_DAMAGE in self.counts
+
+    @property
+    def is_unreadable(self) -> bool:
+        """True where values cannot be read: not all that is wrong was seen."""
+        return Kind.UNREADABLE_VALUE in self.counts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

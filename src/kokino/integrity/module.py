@@ -100,6 +100,9 @@ class NightlyIntegrity:
         except KokinoError as error:
             log.error("the night's work on the database failed", reason=error.message)  # noqa: TRY400 - told
             self._not_before = self._clock.now() + AFTER_FAILURE
+        except Exception:  # a fault of ours: without a pause it would be begun again at once, and again
+            self._not_before = self._clock.now() + AFTER_FAILURE
+            raise
         else:
             self._not_before = None
             # A check that was joined had begun before the hour.

@@ -7,7 +7,13 @@ from kokino.integrity.model import Kind, Refusal, Repairs, Report
 
 
 def may_clean(report: Report) -> None:
-    """Raise `Conflict` where the file is damaged: whatever is written into it then may make it worse."""
+    """Raise `Conflict` where the file is damaged: whatever is written into it then may make it worse.
+
+    So it does where values cannot be read: a cleanup would break off at the first of them.
+    """
+    if report.is_unreadable and not report.is_damaged:
+        found = next(finding for finding in report.findings if finding.kind is Kind.UNREADABLE_VALUE)
+        raise Conflict(f"nothing was cleaned up: {found.message}; {found.mend}")
     if not report.is_damaged:
         return
     found = next(finding for finding in report.findings if finding.kind is Kind.FILE_DAMAGE)
