@@ -24,6 +24,8 @@ from tests.unit.shadow.given import comparison
 
 RULE = "correctness-slo-breach"
 NOBODY = ("-c", "user.name=a", "-c", "user.email=a@example.org")
+#: A secret of the broker's own environment.
+INHERITED = "canary-inherited-0001"
 #: Plays each side by a script of its own: which one it is, the environment tells.
 EITHER = """
 case "$1" in --version) echo 1.0.0; exit ;; esac
@@ -128,7 +130,9 @@ async def pair(tmp_path: Path) -> AsyncIterator[Pair]:
     for git in (("init", "-q"), ("add", "-A"), ("commit", "-qm", "first")):
         (folder / "project" / "a.txt").write_text("one\n")
         await anyio.run_process(["git", *NOBODY, *git], cwd=folder / "project")
-    async with TestBroker(tmp_path / "home", TOML.format(folder=folder)) as broker:
+    environment = {"VENDOR_API_KEY": INHERITED}
+    toml = TOML.format(folder=folder)
+    async with TestBroker(tmp_path / "home", toml, environment=environment) as broker:
         yield Pair(broker, folder)
 
 
@@ -164,6 +168,21 @@ async def test_what_differs_in_times_alone_matches_and_what_differs_in_content_d
     status = await pair.broker.get("/api/slo/status")
     assert (status["availability"]["window"]["total"], status["correctness"]["window"]["total"]) == (3, 3)
     await pair.assert_nothing_is_left(third.json()["executionId"])
+
+
+async def test_a_difference_is_told_without_secrets_and_with_its_paths(pair: Pair) -> None:
+    """Also without those that an agent inherits of the broker; where it works is no secret."""
+    words = f"The key is {INHERITED}, see {pair.folder}/memory."
+    pair.plays(f"emit {words}", "emit I have found nothing at all.")
+    await pair.broker.execute("writer")
+    await pair.broker.settle()
+    [mismatch] = (await pair.broker.get("/api/shadow-mode/mismatches?limit=20"))["items"]
+    told = "".join(
+        line[1:] for line in mismatch["diff"].splitlines() if line.startswith("-The") or "/" in line
+    )
+    assert INHERITED not in mismatch["diff"]
+    assert "The key is [redacted], see" in told
+    assert "/memory." in mismatch["diff"]
 
 
 async def test_the_alert_fires_on_mismatches_and_resolves_on_matches(pair: Pair) -> None:

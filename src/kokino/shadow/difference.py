@@ -16,10 +16,10 @@ LONGEST = 16_000
 LINES = 2_000
 #: Lines are wrapped to so many characters.
 WIDTH = 100
+#: So many characters of an answer are wrapped: what that takes grows with the square of the longest word.
+WRAPPED = 2 * LINES * WIDTH
 #: Files that are listed.
 FILES = 100
-#: A value of the environment that is shorter is no secret, and stands in ordinary words.
-SECRET = 8
 
 
 def difference(
@@ -29,14 +29,13 @@ def difference(
 
     `files` is a diff of the files, where there is one; otherwise they are listed.
     """
-    hidden = [one for one in secrets if len(one) >= SECRET]
     told = _files(tmux.changed, headless.changed) if files is None else files.splitlines()
     # Before they are wrapped: a secret in two lines would not be known again.
-    texts = [redacted(side.content, hidden) for side in (tmux, headless)]
+    texts = [redacted(side.content, secrets) for side in (tmux, headless)]
     lines = [*_outcomes(tmux, headless), *told, *_texts(*texts)]
     if texts[0] == texts[1] and tmux.content != headless.content:
         lines.append("… the answers differ in secrets alone, which are not shown")
-    whole = redacted(storable("\n".join(lines)), hidden)
+    whole = redacted(storable("\n".join(lines)), secrets)
     if len(whole) <= LONGEST:
         return whole
     kept = whole[:LONGEST].rpartition("\n")[0]
@@ -75,11 +74,13 @@ def _texts(tmux: str, headless: str) -> Iterator[str]:
     yield from difflib.unified_diff(
         one[:LINES], other[:LINES], fromfile="tmux", tofile="headless", lineterm="", n=2
     )
-    for lines, name in ((one, "tmux"), (other, "headless")):
+    for lines, text, name in ((one, tmux, "tmux"), (other, headless, "headless")):
         if len(lines) > LINES:
             yield f"… {len(lines) - LINES:,} more lines of {name} are not shown"
+        if len(text) > WRAPPED:
+            yield f"… {len(text) - WRAPPED:,} more characters of {name} are not shown"
 
 
 def _lines(text: str) -> list[str]:
     """A paragraph in one line would be one difference."""
-    return [part for line in text.splitlines() for part in textwrap.wrap(line, WIDTH) or [""]]
+    return [part for line in text[:WRAPPED].splitlines() for part in textwrap.wrap(line, WIDTH) or [""]]

@@ -31,6 +31,7 @@ from kokino.shadow.model import Comparison, Finding, Layer, Verdict
 from kokino.shadow.normalise import relocated
 from kokino.shadow.notices import tell
 from kokino.shadow.snapshot import Snapshots
+from kokino.storage.redact import secrets_of
 from kokino.tasks import Tasks
 
 log = structlog.get_logger(__name__)
@@ -224,7 +225,8 @@ class Comparisons:
             lambda conn: agent_store.get(conn, shadow_of(judged.agent_id))
         )
         cli_type = self.runner.workshop.cli_types.get(judged.cli_type)
-        return [*(agent.env.values() if agent else ()), *(cli_type.env.values() if cli_type else ())]
+        own = {**(cli_type.env if cli_type else {}), **(agent.env if agent else {})}
+        return list(secrets_of(self.runner.workshop.environment, own))
 
 
 def _sides(conn: Connection, pending: Comparison) -> tuple[Execution | None, Execution | None]:

@@ -48,9 +48,10 @@ def test_a_dry_run_passes_by_its_exit(found: Report, passed: bool, says: str) ->
 def test_what_a_cli_says_keeps_no_secret() -> None:
     """Values of variables that hold one are shown by their names."""
     env = {"OPENAI_API_KEY": "sk-canary-0001", "HOME": "/home/agent", "SHORT_TOKEN": "a"}
-    said = report(code=1, stderr=b"cannot use sk-canary-0001 in /home/agent")
+    env["GIT_AUTHOR_NAME"] = "Alice Writer"
+    said = report(code=1, stderr=b"cannot use sk-canary-0001 of Alice Writer in /home/agent")
     message = trial.judge(ARGV, said, 1, env).message
-    assert "cannot use $OPENAI_API_KEY in /home/agent; run it" in message
+    assert "cannot use $OPENAI_API_KEY of Alice Writer in /home/agent; run it" in message
 
 
 @pytest.mark.parametrize("code", [0, 1])

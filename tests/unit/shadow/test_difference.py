@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from kokino.shadow.difference import FILES, LONGEST, difference
+from kokino.shadow.difference import FILES, LONGEST, WRAPPED, difference
 from kokino.shadow.model import Result
 
 
@@ -50,8 +50,8 @@ def test_a_diff_of_files_takes_the_place_of_their_list() -> None:
 
 
 def test_secrets_are_masked() -> None:
-    """Those of the environment and those that look like one; a short value is an ordinary word."""
-    told = difference(said("key hunter2-hunter2"), said("key sk-abcdefghijklmnop true"), secrets=["true"])
+    """Those that somebody tells of and those that look like one."""
+    told = difference(said("key hunter2-hunter2"), said("key sk-abcdefghijklmnop true"))
     assert "sk-abc" not in told
     assert "true" in told
     masked = difference(said("key hunter2-hunter2"), said("no"), secrets=["hunter2-hunter2"])
@@ -75,3 +75,11 @@ def test_what_is_long_is_cut_and_says_so() -> None:
     assert told.splitlines()[-1].startswith("… ")
     many = {f"f{number:04}": f"file:{number}" for number in range(FILES + 5)}
     assert "… 5 more files" in difference(said("", changed=many), said("", changed={}))
+
+
+def test_a_word_without_end_is_not_wrapped_to_its_end() -> None:
+    """That would take minutes; how much is left out is said."""
+    one = difference(said("x" * (4 << 20)), said("y"))
+    assert len(one) <= LONGEST + 50
+    short = difference(said("word\n" * 3 + " " * WRAPPED), said("y"))
+    assert short.splitlines()[-1] == "… 15 more characters of tmux are not shown"

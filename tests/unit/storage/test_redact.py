@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from kokino.storage.redact import MASK, redacted
+from kokino.storage.redact import MASK, redacted, secrets_of
 from kokino.tokens import Scope, Tokens
 
 TOKEN = Tokens(b"k" * 32).mint("x", [Scope.READ], ends_at=datetime(2026, 1, 5, tzinfo=UTC))
@@ -50,3 +50,48 @@ def test_secrets_that_we_know_are_masked_without_a_shape() -> None:
 def test_ordinary_text_is_left_alone(text: str) -> None:
     """A mask in the wrong place hides evidence."""
     assert redacted(text) == text
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("VENDOR_API_KEY", "canary"),
+        ("DB_PASSWORD", "/canary/with/slashes"),
+        ("PGPASS", "canary"),
+        ("session_cookie", "canary"),
+    ],
+)
+def test_a_variable_s_name_tells_that_it_holds_a_secret(name: str, value: str) -> None:
+    """Whether it is inherited or set for a CLI."""
+    assert list(secrets_of({name: value}, {})) == list(secrets_of({}, {name: value})) == [value]
+
+
+@pytest.mark.parametrize(
+    "value", ["hunter2-hunter2", "https://hooks.example.com/services/canary", "two words 2"]
+)
+def test_what_is_set_for_a_cli_may_be_a_secret_under_any_name(value: str) -> None:
+    """What it inherits is the machine's."""
+    assert list(secrets_of({"NOTE": value}, {})) == []
+    assert list(secrets_of({"NOTE": "else"}, {"NOTE": value})) == [value]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("HOME", "/home/agent"),
+        ("NODE_ENV", "production"),
+        ("MODEL_URL", "http://127.0.0.1:8000/"),
+        ("TIMEOUT_MS", "600000"),
+        ("GIT_AUTHOR_NAME", "AliceWriter"),
+        ("SHORT_KEY", "true"),
+    ],
+)
+def test_a_plain_value_is_no_secret(name: str, value: str) -> None:
+    """Masked, it would be missing in every path, and in ordinary sentences."""
+    assert list(secrets_of({name: value}, {name: value})) == []
+
+
+def test_a_password_in_an_address_is_a_secret_by_itself() -> None:
+    """As it is written and as it is meant."""
+    found = secrets_of({"HTTPS_PROXY": "http://bob:hunter2%21secret@proxy:3128"}, {})
+    assert list(found) == ["hunter2%21secret", "hunter2!secret"]
