@@ -12,7 +12,7 @@ THRESHOLD = 0.95
 #: Answers up to so many letters are measured letter by letter (10 ms), longer ones word by word, and only as
 #: far as the threshold asks (a second for the longest): the time grows with the product of both lengths.
 LETTERS = 20_000
-#: Longer ones are the same or they are not.
+#: Longer ones are the same letter by letter or they are not: to normalise those took a minute.
 LONGEST = 1_000_000
 #: A reason names so many files.
 NAMED = 3
@@ -62,6 +62,12 @@ def _by_text(tmux: str, headless: str, threshold: float) -> Finding:
         return Finding(
             verdict=Verdict.MATCH, layer=Layer.EXACT, reason="the same, letter by letter", similarity=1.0
         )
+    if max(len(tmux), len(headless)) > LONGEST:
+        return Finding(
+            verdict=Verdict.MISMATCH,
+            layer=Layer.SIMILARITY,
+            reason=f"not the same, and of more than {LONGEST:,} characters, of which no more is asked",
+        )
     first, second = normalised(tmux), normalised(headless)
     if first == second:
         return Finding(
@@ -93,8 +99,6 @@ def similarity(first: str, second: str, threshold: float = 0.0) -> float | None:
     longest = max(len(first), len(second))
     if longest <= LETTERS:
         return float(Indel.normalized_similarity(first, second))
-    if longest > LONGEST:
-        return 1.0 if first == second else None
     found = float(Indel.normalized_similarity(first.split(), second.split(), score_cutoff=threshold))
     return found if found >= threshold else None
 

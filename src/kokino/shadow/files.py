@@ -70,8 +70,7 @@ class Copier:
         """Copy what is there of `names`; what each file held. Raises `NotTaken` at the first bound."""
         taken: dict[str, Entry] = {}
         for name in names:
-            if self.is_given_up.is_set():
-                raise NotTaken("it took too long")
+            _go_on(self.is_given_up)
             if len(taken) >= self.bounds.files:
                 raise NotTaken(f"it has more than {self.bounds.files:,} files (shadow.snapshot_files)")
             if (entry := self._one(name)) is not None:
@@ -103,6 +102,7 @@ class Copier:
         held = hashlib.sha256()
         with source.open("rb") as reading, target.open("xb") as writing:
             while chunk := reading.read(CHUNK):
+                _go_on(self.is_given_up)  # it may grow faster than it is read
                 held.update(chunk)
                 writing.write(chunk)
             os.fchmod(writing.fileno(), stat.S_IMODE(found.st_mode) | stat.S_IRUSR | stat.S_IWUSR)
@@ -120,41 +120,69 @@ class Copier:
         return self._made[below]
 
 
-def changed(root: Path, names: Collection[str], before: Manifest, *, known_as: Path | None = None) -> Changed:
+def changed(
+    root: Path,
+    names: Collection[str],
+    before: Manifest,
+    is_given_up: threading.Event,
+    *,
+    known_as: Path | None = None,
+) -> Changed:
     """What of `names`, and of what was there before, is otherwise now: a hash, or None for what is gone.
 
     `known_as` is the place that a snapshot stands for: its own path means that one where a file names it.
+    Raises `NotTaken` once `is_given_up` is set: an agent may leave a file that takes hours to be read.
     """
-    found = {name: _now(root, name, before.get(name), known_as or root) for name in {*names, *before}}
+    look = _Look(root, known_as or root, is_given_up)
+    found = {name: look.now(name, before.get(name)) for name in {*names, *before}}
     was = {name: entry.digest for name, entry in before.items()}
     return {name: digest for name, digest in sorted(found.items()) if digest != was.get(name)}
 
 
-def _now(root: Path, name: str, before: Entry | None, known_as: Path) -> str | None:
-    try:
-        if not all(_is_folder(root / parent) for parent in list(Path(name).parents)[:-1]):
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """A look at what is in one place now."""
+
+    root: Path
+    known_as: Path
+    is_given_up: threading.Event
+
+    def now(self, name: str, before: Entry | None) -> str | None:
+        _go_on(self.is_given_up)
+        root = self.root
+        try:
+            if not all(_is_folder(root / parent) for parent in list(Path(name).parents)[:-1]):
+                return None
+            found = (root / name).lstat()
+            if stat.S_ISLNK(found.st_mode):
+                named = os.readlink(root / name)  # noqa: PTH115 - as above
+                return _link(moved(named, root, self.known_as))
+            if not stat.S_ISREG(found.st_mode):
+                return None
+            if before is not None and before.is_as(found):
+                return before.digest
+            return _kind(found) + self._hash(root / name, found.st_size)
+        except FileNotFoundError:
             return None
-        found = (root / name).lstat()
-        if stat.S_ISLNK(found.st_mode):
-            named = os.readlink(root / name)  # noqa: PTH115 - as above
-            return _link(moved(named, root, known_as))
-        if not stat.S_ISREG(found.st_mode):
-            return None
-        if before is not None and before.is_as(found):
-            return before.digest
-        return _kind(found) + _hash(root / name, found.st_size, root, known_as)
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        return f"cannot be read: {error.strerror}"
+        except OSError as error:
+            return f"cannot be read: {error.strerror}"
+
+    def _hash(self, file: Path, size: int) -> str:
+        if self.root != self.known_as and size <= SEARCHED:
+            held = file.read_bytes().replace(os.fsencode(self.root), os.fsencode(self.known_as))
+            return hashlib.sha256(held).hexdigest()
+        held_so_far = hashlib.sha256()
+        with file.open("rb") as reading:
+            while chunk := reading.read(CHUNK):
+                _go_on(self.is_given_up)
+                held_so_far.update(chunk)
+        return held_so_far.hexdigest()
 
 
-def _hash(file: Path, size: int, root: Path, known_as: Path) -> str:
-    if root != known_as and size <= SEARCHED:
-        held = file.read_bytes().replace(os.fsencode(root), os.fsencode(known_as))
-        return hashlib.sha256(held).hexdigest()
-    with file.open("rb") as reading:
-        return hashlib.file_digest(reading, "sha256").hexdigest()
+def _go_on(is_given_up: threading.Event) -> None:
+    """Raise `NotTaken` where nobody waits any more."""
+    if is_given_up.is_set():
+        raise NotTaken("it took too long")
 
 
 def moved(named: str, old: Path, new: Path) -> str:

@@ -121,6 +121,7 @@ class Snapshots:
         return [name for name in found if not name.startswith(ours)]
 
     async def _changed(self, agent_id: str, place: Path, root: Path) -> Changed | None:
+        given_up = threading.Event()
         try:
             before = await asyncio.to_thread(files.load, self._manifest(agent_id))
             is_repository = (place / ".git").exists()
@@ -128,10 +129,12 @@ class Snapshots:
                 names = await self._names(place, is_repository=is_repository)
                 if len(names) > self.bounds.files:
                     return None
-                return await asyncio.to_thread(files.changed, place, names, before, known_as=root)
+                return await asyncio.to_thread(files.changed, place, names, before, given_up, known_as=root)
         except (GitFailed, OSError, ValueError, TimeoutError) as error:
             log.info("what changed cannot be told", agent=agent_id, place=str(place), reason=str(error))
             return None
+        finally:
+            given_up.set()
 
     def _manifest(self, agent_id: str) -> Path:
         return self.folder / agent_id / "manifest.json"

@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 import os
 import subprocess
+import threading
 from pathlib import Path
 
 import pytest
 
+from kokino.shadow import files
 from kokino.shadow import snapshot as module
-from kokino.shadow.files import Bounds, NotTaken
+from kokino.shadow.files import Bounds, Copier, NotTaken
 from kokino.shadow.snapshot import Snapshots
 
 PATIENCE = 60
@@ -203,6 +205,44 @@ async def test_what_takes_too_long_is_given_up(
     monkeypatch.setattr(module, "PATIENCE", 0.0)
     with pytest.raises(NotTaken, match="longer than 0 s"):
         await snapshots.take("writer", work)
+
+
+class GivenUp(threading.Event):
+    """Set once it was asked so many times."""
+
+    def __init__(self, times: int) -> None:
+        super().__init__()
+        self.times = times
+
+    def is_set(self) -> bool:
+        self.times -= 1
+        return self.times < 0
+
+
+@pytest.mark.parametrize("name", ["large", "small"])
+def test_nobody_reads_on_when_nobody_waits(tmp_path: Path, name: str) -> None:
+    """An agent may leave a file that takes hours to be read: the thread would be gone for as long."""
+    (tmp_path / "small").write_text("x")
+    with (tmp_path / "large").open("wb") as sparse:
+        sparse.truncate(1 << 40)
+    is_given_up = GivenUp({"large": 3, "small": 0}[name])
+    with pytest.raises(NotTaken, match="too long"):
+        files.changed(tmp_path, [name], {}, is_given_up)
+    copier = Copier(tmp_path, tmp_path / "copy", Bounds(megabytes=1 << 21), GivenUp(3))
+    (tmp_path / "copy").mkdir()
+    with pytest.raises(NotTaken, match="too long"):
+        copier.copy(["small", "large"])
+
+
+async def test_what_takes_too_long_to_look_at_is_not_told(
+    work: Path, snapshots: Snapshots, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Files are not compared then, and no thread goes on with it: the end of the loop waits for each."""
+    await snapshots.take("writer", work)
+    with (work / "large").open("wb") as sparse:
+        sparse.truncate(1 << 40)
+    monkeypatch.setattr(module, "PATIENCE", 0.5)
+    assert await snapshots.changed_in_root("writer", work) is None
 
 
 async def test_a_broken_repository_is_refused(work: Path, snapshots: Snapshots) -> None:

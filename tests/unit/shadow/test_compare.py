@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kokino.shadow.compare import LETTERS, LONGEST, compare, similarity
+from kokino.shadow.compare import LETTERS, LONGEST, compare
 from kokino.shadow.model import Changed, Layer, Result, Verdict
 
 MATCH, MISMATCH = Verdict.MATCH, Verdict.MISMATCH
@@ -147,10 +147,12 @@ def test_a_share_under_the_threshold_is_not_rounded_up_to_it() -> None:
 
 
 def test_the_longest_answers_are_the_same_or_not() -> None:
-    """Nothing is measured that would take minutes."""
-    text = "x" * (LONGEST + 1)
-    assert similarity(text, text) == 1.0
-    assert similarity(text, text[1:], 0.5) is None
+    """Nothing is normalised or measured that would take minutes."""
+    text = "1 s " * (LONGEST // 4 + 1)
+    assert compare(said(text), said(text)).layer is Layer.EXACT
+    found = compare(said(text), said(text.replace("1", "2", 1)))
+    assert (found.verdict, found.layer, found.similarity) == (MISMATCH, Layer.SIMILARITY, None)
+    assert "more than 1,000,000 characters" in found.reason
 
 
 @given(st.text(), st.text())
