@@ -111,13 +111,17 @@ def _free(folder: Path, now: datetime, why: Why) -> Path:
 def _backup(path: Path) -> Backup | None:
     """What a file in the folder is; None for one that is none of ours, or has just been let go of."""
     named = _NAME.fullmatch(path.name)
-    if named is None or not path.exists():
+    if named is None:
+        return None
+    try:
+        size = path.stat().st_size
+    except FileNotFoundError:
         return None
     made_at = datetime.strptime(named[1], "%Y%m%dT%H%M%S").replace(tzinfo=UTC)
     return Backup(
         path=path,
         made_at=made_at,
         why=Why(named[2]),
-        size_bytes=path.stat().st_size,
+        size_bytes=size,
         number=int(named[3] or 1),
     )

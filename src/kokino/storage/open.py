@@ -33,13 +33,23 @@ class DamagedFile(StorageError):
     def __init__(self, path: Path, said: str) -> None:
         """`said` is what SQLite says."""
         folder = path.parent / "backups"
-        #: The latest one; None where there is none. The names of backups tell when they were made.
-        self.backup = max(folder.glob("*.db"), default=None)
+        #: The latest one to restore; None where there is none.
+        self.backup = _latest(folder)
         which = f"{folder} has none" if self.backup is None else f"the latest is {self.backup}"
         super().__init__(
             f"{path}: the file is damaged ({said}): put a backup in its place with `kokino integrity restore"
             f" FILE`, same --home ({which}), or move it aside and start again for an empty one"
         )
+
+
+def _latest(folder: Path) -> Path | None:
+    """The newest backup, by its name; None without any. What else lies there is none of ours.
+
+    One for a cleanup holds what was wrong then: it is the last resort.
+    """
+    found = sorted(folder.glob("kokino-*Z-*.db"))
+    whole = [one for one in found if "-cleanup" not in one.name]
+    return max(whole or found, default=None)
 
 
 def default_url(home: Path) -> str:

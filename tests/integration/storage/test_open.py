@@ -72,6 +72,14 @@ async def test_a_file_that_is_no_database_is_damaged(tmp_path: Path) -> None:
     assert f"`kokino integrity restore FILE`, same --home ({tmp_path}/backups has none)" in said
     backups = tmp_path / "backups"
     backups.mkdir()
+    for name in ("20260106T033000Z-cleanup", "20260105T033000Z-nightly", "20260107T033000Z-cleanup-2"):
+        (backups / f"kokino-{name}.db").touch()
+    (backups / "of-somebody-else.db").touch()
+    assert f"(the latest is {backups}/kokino-20260105T033000Z-nightly.db)" in await refusal(
+        f"sqlite:///{path}"
+    )
+    (backups / "kokino-20260105T033000Z-nightly.db").unlink()
+    assert f"{backups}/kokino-20260107T033000Z-cleanup-2.db)" in await refusal(f"sqlite:///{path}")
     for day in (5, 7, 6):
         (backups / f"kokino-2026010{day}T033000Z-nightly.db").touch()
     latest = f"(the latest is {backups}/kokino-20260107T033000Z-nightly.db)"
