@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from kokino.app import recovery
-from kokino.clock import to_ms
+from kokino.clock import iso, to_ms
 from kokino.integrity.model import Kind
 from kokino.playbooks.library import load_library
 from kokino.playbooks.model import DrillCase, DrillEnd
@@ -100,9 +100,11 @@ async def alert_state(broker: TestBroker) -> str:
 async def drilled(broker: TestBroker, case: DrillCase) -> Any:
     """Inject, have it found, let the playbook look, act and verify once; the playbook's run."""
     inject(broker, case)
+    began_at = iso(broker.clock.now())
     assert not (await broker.get("/api/integrity/check"))["passed"]
     await broker.fast_forward(minutes=2)
     [run, *_] = (await broker.get("/api/playbook-runs"))["items"]
+    assert run["startedAt"] >= began_at, "it is an earlier drill's"
     assert run["pattern"] == case.pattern, run["reason"]
     return run
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -31,6 +30,7 @@ from kokino.telemetry import store as telemetry
 from kokino.telemetry.model import END_TYPES, Event, EventType
 from kokino.testing.ids import SequentialIds
 from tests.integration.exports.promtool import URL
+from tests.ports import a_port
 
 #: How long anything may take before the test gives up; it takes a few seconds.
 PATIENCE = 60
@@ -42,13 +42,6 @@ scrape_configs:
   - job_name: kokino
     static_configs: [{{targets: ["127.0.0.1:{port}"]}}]
 """
-
-
-def free_port() -> int:
-    """A port that nobody uses now."""
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
 
 
 class LookedAt(Collector):
@@ -88,7 +81,7 @@ def prometheus(scraped: int, folder: Path) -> Iterator[str]:
     rules = written.prometheus(None, interval=SECOND, public_url=URL)
     (folder / "rules.yaml").write_text(rules.text, encoding="utf-8")
     (folder / "prometheus.yml").write_text(CONFIGURATION.format(port=scraped), encoding="utf-8")
-    port = free_port()
+    port = a_port()
     command = [
         "prometheus",
         "--config.file=prometheus.yml",
