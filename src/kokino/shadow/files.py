@@ -113,10 +113,12 @@ class Copier:
     def _folder(self, below: Path) -> bool:
         """Make the folder in the copy; False where a link stands in its place."""
         if below not in self._made:
-            is_folder = self._folder(below.parent) and _is_folder(self.source / below)
-            if is_folder:
-                (self.target / below).mkdir(exist_ok=True)
-            self._made[below] = is_folder
+            # From the top, not by recursion: folders may lie a thousand deep.
+            for folder in [*reversed(below.parents), below]:
+                if folder not in self._made:
+                    self._made[folder] = self._made[folder.parent] and _is_folder(self.source / folder)
+                    if self._made[folder]:
+                        (self.target / folder).mkdir(exist_ok=True)
         return self._made[below]
 
 
@@ -194,23 +196,30 @@ def moved(named: str, old: Path, new: Path) -> str:
 def walk(root: Path, *, limit: int) -> list[str]:
     """Every file and link below a folder; one more than `limit` at most."""
     found: list[str] = []
-    for name in _walk(root, root):
+    for name in _walk(root):
         found.append(name)
         if len(found) > limit:
             break
     return found
 
 
-def _walk(folder: Path, root: Path) -> Iterator[str]:
-    try:
-        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
-    except OSError:  # taken away meanwhile, or closed to us
-        return
-    for entry in entries:
-        if entry.is_dir(follow_symlinks=False):
-            yield from _walk(Path(entry.path), root)
+def _walk(root: Path) -> Iterator[str]:
+    ways = [_entries(root)]
+    while ways:
+        entry = next(ways[-1], None)
+        if entry is None:
+            ways.pop()
+        elif entry.is_dir(follow_symlinks=False):
+            ways.append(_entries(entry.path))
         else:
             yield str(Path(entry.path).relative_to(root))
+
+
+def _entries(folder: str | Path) -> Iterator[os.DirEntry[str]]:
+    try:
+        return iter(sorted(os.scandir(folder), key=lambda entry: entry.name))
+    except OSError:  # taken away meanwhile, or closed to us
+        return iter(())
 
 
 def save(manifest: Manifest, file: Path) -> None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 import shutil
 import stat
 import threading
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -147,14 +147,36 @@ def _begin(folder: Path, copy: Path) -> None:
 
 
 def _remove(folder: Path) -> None:
-    with suppress(FileNotFoundError):
-        try:
-            shutil.rmtree(folder)
-        except PermissionError:
-            # An agent may have closed its folders, as some package managers do.
-            for place, _, _ in os.walk(folder):
-                Path(place).chmod(stat.S_IRWXU)
-            shutil.rmtree(folder)
+    try:
+        shutil.rmtree(folder)
+    except FileNotFoundError:
+        return
+    except (OSError, RecursionError):
+        _flatten(folder)
+
+
+def _flatten(folder: Path) -> None:
+    """Remove what an agent has closed, as some package managers do, or made too deep for any path.
+
+    What lies in a folder of `folder` moves up beside it, until there is none: so no path is long.
+    """
+    numbers = itertools.count()
+    folder.chmod(stat.S_IRWXU)
+    while inner := [Path(entry.path) for entry in os.scandir(folder)]:
+        for one in inner:
+            if one.is_symlink() or not one.is_dir():
+                one.unlink()
+                continue
+            one.chmod(stat.S_IRWXU)
+            for entry in os.scandir(one):
+                if entry.is_dir(follow_symlinks=False):
+                    # It cannot be moved by one who may not write into it.
+                    Path(entry.path).chmod(stat.S_IRWXU)
+                    Path(entry.path).rename(folder / f".kokino-{next(numbers)}")
+                else:
+                    Path(entry.path).unlink()
+            one.rmdir()
+    folder.rmdir()
 
 
 def _folders_in(folder: Path) -> list[str]:
