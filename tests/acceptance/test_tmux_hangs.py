@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from kokino.process.tmux.terminal import Gone
 from kokino.testing.broker import TestBroker
 from tests.acceptance.serving import processes_of
 
@@ -107,6 +108,35 @@ async def test_an_execution_that_waits_for_its_terminal_can_be_cancelled(
         ended = await seen(broker, execution, "endedAt")
         assert (ended["state"], ended["kind"], ended["exitCode"]) == ("cancelled", "cancelled", None)
     assert (await broker.execute("writer")).status_code == 200
+
+
+async def test_an_execution_that_waits_for_its_terminal_ends_by_its_deadline(
+    broker: TestBroker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It says that nothing of it was started."""
+    assert (await broker.execute("writer")).status_code == 200
+    with hanging(broker, monkeypatch):
+        execution = await started(broker, "emit begun")
+        broker.clock.advance(minutes=11)
+        ended = await seen(broker, execution, "endedAt")
+        assert (ended["state"], ended["kind"], ended["exitCode"]) == ("timeout", "timeout", None)
+        assert ended["error"] == "its deadline was over before tmux gave it a terminal: nothing was started"
+    assert (await broker.execute("writer")).status_code == 200
+
+
+async def test_an_agent_is_removed_though_tmux_does_not_answer(
+    broker: TestBroker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its terminal goes as soon as tmux goes on."""
+    monkeypatch.setattr("kokino.process.tmux.server.LEAVING", 0.2)
+    assert (await broker.execute("writer")).status_code == 200
+    tmux = broker.broker.services.executions.runner.workshop.terminals
+    terminal = tmux.shown("writer")
+    assert terminal is not None
+    with hanging(broker, monkeypatch):
+        async with asyncio.timeout(PATIENCE):
+            await tmux.forget("writer")
+    assert await terminal.gone() is Gone.WINDOW
 
 
 async def test_a_broker_stops_though_tmux_does_not_answer(

@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import subprocess
+from collections import deque
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from functools import partial
@@ -241,6 +242,25 @@ async def test_who_waits_no_longer_for_a_server_that_stands_still_leaves(
         with pytest.raises(asyncio.CancelledError):
             await opening
     assert (await (await tmux.terminal("a")).screen()).text == ""
+
+
+async def test_a_server_is_found_to_hang_by_those_who_did_not_wait_for_it(
+    warden: Warden, tmux: TmuxServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else executions with short deadlines would all wait for it in vain, and none would have it replaced."""
+    monkeypatch.setattr("kokino.process.tmux.client.LEAVING", 0.5)
+    terminal = await tmux.terminal("a")
+    before = warden.running["tmux"].pid
+    os.kill(before, signal.SIGSTOP)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.2):
+            await terminal.screen()
+    # As if that had been long ago.
+    waiting = terminal.client._waiting
+    monkeypatch.setattr(terminal.client, "_waiting", deque((since - 3600, who) for since, who in waiting))
+    async with asyncio.timeout(PATIENCE):
+        assert (await (await tmux.terminal("a")).screen()).text == ""
+    assert warden.running["tmux"].pid != before
 
 
 async def test_a_window_that_somebody_closed_is_made_again(

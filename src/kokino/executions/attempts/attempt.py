@@ -96,15 +96,17 @@ class Attempt:
         if self.follow.stop is not None:
             return self.judge()
         setup = Setup.of(self.workshop, self.execution, agent)
-        try:
-            started = await self._started(setup)
-        except GivenUp:
-            return self.judge()
-        except (ProcessError, OSError) as error:
-            self._hang_up()
-            return _could_not_start(error)
-        await self._begin(setup)
-        await self._note_start(started.pid)
+        # tmux, or the database, may take longer for a start than there is time.
+        async with deadlines.wall(self.follow):
+            try:
+                started = await self._started(setup)
+            except GivenUp as given_up:
+                return _never_started(self.judge(), given_up)
+            except (ProcessError, OSError) as error:
+                self._hang_up()
+                return _could_not_start(error)
+            await self._begin(setup)
+            await self._note_start(started.pid)
         if self.follow.stop is not None:
             self._stop_tree()  # it was interrupted while it started, when there was no tree to end yet
         return self._with_version(setup, await self._see_through())
@@ -140,9 +142,7 @@ class Attempt:
 
         A dialogue has ended with that broker, and so has its CLI if it is as it should be.
         """
-        if self.execution.cancel_requested_at is not None:
-            self.follow.interrupt(Stop.CANCEL)
-        elif self.exchange is not None or self._seat is not None:
+        if self.exchange is not None or self._seat is not None:
             self.follow.interrupt(Stop.ORPHANED)
         return await self._see_through()
 
@@ -272,6 +272,11 @@ class Attempt:
         if version is None:
             self.workshop.versions.note(self.execution.execution_id, *binary)
         return replace(ending, cli_version=version)
+
+
+def _never_started(ending: Ending, given_up: GivenUp) -> Ending:
+    """The end of one that was to end before it ran; of a deadline that says why it was not met."""
+    return replace(ending, error=str(given_up)) if ending.state is State.TIMEOUT else ending
 
 
 def _could_not_start(error: Exception) -> Ending:

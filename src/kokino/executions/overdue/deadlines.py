@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 
 from kokino.clock import wait_for_either
 from kokino.executions.attempts.ending import Stop
@@ -22,6 +23,16 @@ async def keep(follow: Follow, tell: Callable[[Stuck], Awaitable[None]]) -> None
         group.create_task(_keep_idle(follow))
         group.create_task(_keep_final(follow))
         group.create_task(_watch(follow, tell))
+
+
+@asynccontextmanager
+async def wall(follow: Follow) -> AsyncIterator[None]:
+    """Interrupt at the wall deadline, inside the block: while it is being started, nothing else counts."""
+    keeping = asyncio.create_task(_keep_wall(follow), name=f"deadline {follow.execution.execution_id}")
+    try:
+        yield
+    finally:
+        keeping.cancel()
 
 
 async def _keep_wall(follow: Follow) -> None:

@@ -172,7 +172,9 @@ class Seat:
             async with self._patience.asking():
                 return await self.workshop.terminals.terminal(self.execution.agent_id)
         except TimeoutError as error:
-            raise GivenUp("it was to end before tmux gave it a terminal") from error
+            raise GivenUp(
+                "its deadline was over before tmux gave it a terminal: nothing was started"
+            ) from error
 
     def _keep(self, lines: list[bytes]) -> None:
         try:

@@ -40,7 +40,8 @@ class TmuxClient:
         #: Set when the server is gone, or has sent this client away.
         self.gone = asyncio.Event()
         self._process = process
-        self._waiting: deque[asyncio.Future[Reply]] = deque()
+        #: Who waits for an answer, and since when; tmux answers in this order.
+        self._waiting: deque[tuple[float, asyncio.Future[Reply]]] = deque()
         self._reason = ""
         self._reading = asyncio.create_task(self._read(), name="tmux control client")
 
@@ -104,11 +105,15 @@ class TmuxClient:
             self._process.kill()
 
     async def _answer(self) -> Reply:
-        answer: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
-        self._waiting.append(answer)
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[Reply] = loop.create_future()
+        self._waiting.append((loop.time(), answer))
+        # It has been silent since the first of them asked, who may have left: a short deadline after the
+        # other must not keep one that hangs from being found out.
+        silent_since, _ = self._waiting[0]
         try:
             # Shielded: a caller that leaves must not let the next one read its answer.
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout_at(silent_since + PATIENCE):
                 return await asyncio.shield(answer)
         except TimeoutError as error:
             raise TmuxSilent(f"tmux did not answer within {PATIENCE:g} s") from error
@@ -121,7 +126,7 @@ class TmuxClient:
             while chunk := await stdout.read(CHUNK):
                 for message in parser.feed(chunk):
                     if isinstance(message, Reply) and self._waiting:
-                        _settle(self._waiting.popleft(), message)
+                        _settle(self._waiting.popleft()[1], message)
                     elif isinstance(message, Exit) and message.reason:
                         self._reason = f": {message.reason}"
             said = (await stderr.read(CHUNK)).decode("utf-8", "replace").strip()
@@ -129,7 +134,7 @@ class TmuxClient:
         finally:
             self.gone.set()
             while self._waiting:
-                _fail(self._waiting.popleft(), TmuxFailed(f"the tmux server is gone{self._reason}"))
+                _fail(self._waiting.popleft()[1], TmuxFailed(f"the tmux server is gone{self._reason}"))
             await self._process.wait()
 
 

@@ -17,7 +17,7 @@ from kokino.errors import ProcessError
 from kokino.process.client import Warden
 from kokino.process.model import Launch
 from kokino.process.tmux import holder
-from kokino.process.tmux.client import TmuxClient, TmuxFailed, TmuxSilent
+from kokino.process.tmux.client import LEAVING, TmuxClient, TmuxFailed, TmuxSilent
 from kokino.process.tmux.terminal import PASSED, SIZE, Terminal
 
 log = structlog.get_logger(__name__)
@@ -102,8 +102,9 @@ class TmuxServer:
         # Not behind those that are being opened: a server that hangs must keep nobody from removing an agent.
         terminal = self._terminals.pop(agent_id, None)
         if terminal is not None:
-            with suppress(TmuxFailed):  # it is gone already
-                await terminal.client.run("kill-session", "-t", terminal.session)
+            with suppress(TmuxFailed, TimeoutError):  # it is gone already, or goes once tmux answers again
+                async with asyncio.timeout(LEAVING):
+                    await terminal.client.run("kill-session", "-t", terminal.session)
 
     async def close(self) -> None:
         """Let go of the server; the warden ends it, one that hangs at once."""
