@@ -121,6 +121,8 @@ class Conductor:
         await self._attempt.follow.catch_up()
         self.is_known.set()
         is_between_tries = self.execution.retried + self.execution.replaced >= self._attempt.number
+        if self.execution.cancel_requested_at is not None:
+            self.interrupt(Stop.CANCEL)  # its tree, and whatever would be tried after that
         ending = await self._attempt.adopt()
         if agent is None:
             return ending
@@ -162,9 +164,9 @@ class Conductor:
 
     async def _next_try(self, agent: Agent, begins_at: datetime) -> Ending:
         await self._pause_until(begins_at)
-        if self._interrupted.is_set():
-            return self._attempt.judge()
         await self._attempt.settled()
+        if self._interrupted.is_set():  # nothing is waited for behind this: it would not reach the next try
+            return self._attempt.judge()
         self._attempt = self._new_attempt(self._attempt.number + 1)
         return await self._attempt.run(agent)
 

@@ -12,7 +12,9 @@ from typing import Any
 import pytest
 
 from kokino.errors import StorageError
-from kokino.executions import notices, workshop
+from kokino.executions import notices, store, workshop
+from kokino.executions.attempts.attempt import Attempt
+from kokino.executions.attempts.ending import Stop
 from kokino.executions.changes import git as git_runs
 from kokino.testing.broker import TestBroker
 
@@ -260,6 +262,52 @@ async def test_a_cancel_between_two_tries_ends_it(box: TestBroker) -> None:
 
     await until(is_waiting)
     ended = await box.post(f"/executions/{execution}/cancel")
+    assert (ended["state"], ended["attempts"]) == ("cancelled", 1)
+
+
+async def test_a_cancel_that_its_broker_did_not_survive_is_carried_out_between_two_tries(
+    box: TestBroker,
+) -> None:
+    """The next broker waits for no further try and starts none."""
+    behave(box, "fail network")
+    execution = await begun(box)
+
+    async def is_waiting() -> bool:
+        return len(await events(box, "EXECUTION_RETRIED")) == 1
+
+    await until(is_waiting)
+    await box.settle()
+    now = box.clock.now()
+    storage = box.broker.services.storage
+    await storage.write(lambda conn: store.request_cancel(conn, execution, now=now))
+    await box.restart()
+    await box.settle()
+    ended = await box.get(f"/executions/{execution}")
+    assert (ended["state"], ended["attempts"]) == ("cancelled", 1)
+
+
+async def test_an_interruption_at_the_end_of_a_pause_is_not_lost(
+    box: TestBroker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last try is not settled yet, the next one not there: it holds for both."""
+    settled = Attempt.settled
+
+    async def cancelled_meanwhile(self: Attempt) -> None:
+        box.broker.services.executions.runner.interrupt(self.execution.execution_id, Stop.CANCEL)
+        await settled(self)
+
+    behave(box, "fail network")
+    execution = await begun(box)
+
+    async def is_waiting() -> bool:
+        return len(await events(box, "EXECUTION_RETRIED")) == 1
+
+    await until(is_waiting)
+    await box.settle()
+    monkeypatch.setattr(Attempt, "settled", cancelled_meanwhile)
+    behave(box, "emit hello")
+    await box.fast_forward(minutes=1)
+    ended = await box.get(f"/executions/{execution}")
     assert (ended["state"], ended["attempts"]) == ("cancelled", 1)
 
 
