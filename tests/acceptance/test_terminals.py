@@ -38,7 +38,7 @@ async def below(broker: TestBroker) -> str:
 async def told(broker: TestBroker) -> tuple[Any, ...]:
     """Whether something runs in it, and what ran last."""
     found = await broker.get("/agents/writer/terminal")
-    assert (found["endedAt"] is None) == found["running"]
+    assert (found["endedAt"] is None) == (found["state"] == "running")
     return tuple(found[name] for name in LAST)
 
 
@@ -69,3 +69,33 @@ async def test_a_terminal_whose_cli_has_ended_says_so_and_how(tmp_path: Path) ->
         assert await told(broker) == (False, execution, "cancelled", "cancelled")
         assert "· its CLI " in await below(broker)
         assert ": cancelled. You see its last screen." in (await attach(broker)).stderr
+
+
+BROKEN = """
+[cli_types.broken]
+driver = "scripted"
+command = ["false"]
+[[agents]]
+id = "writer"
+cli_type = "broken"
+cwd = "."
+mode = "tmux"
+retries = { crash = 1, protocol = 1 }
+"""
+
+
+async def test_between_two_tries_nothing_runs_in_a_terminal(tmp_path: Path) -> None:
+    """The execution goes on; whoever attaches sees what the last try left, and hears that another comes."""
+    async with TestBroker(tmp_path / "home", BROKEN) as broker:
+        asked = await broker.http.post(
+            "/agents/writer/execute", json={"prompt": "Work."}, headers={"Prefer": "respond-async"}
+        )
+        execution = asked.json()["executionId"]
+        async with asyncio.timeout(PATIENCE):
+            while not await broker.get("/api/metrics/events?type=EXECUTION_RETRIED&limit=1"):
+                await asyncio.sleep(0.02)
+        await broker.settle()
+        assert await told(broker) == (False, execution, "running", None)
+        assert "The next try of its execution begins soon." in (await attach(broker)).stderr
+        await broker.fast_forward(minutes=1)
+        assert (await broker.get(f"/executions/{execution}"))["attempts"] == 2

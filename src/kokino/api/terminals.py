@@ -25,7 +25,8 @@ class TerminalShape(Shape):
     session: str
     #: What shows it, without a way to type; without ``-r`` it is typed into.
     command: list[str]
-    #: An execution runs in it; else it shows the last screen of a CLI that has ended.
+    #: An execution runs in it; else it shows the last screen of a CLI that has ended. Between two tries of an
+    #: execution nothing runs, and `state` is ``running``.
     running: bool
     #: What ran in it last, and how that ended; all null where nothing is kept of it.
     execution_id: str | None
@@ -46,7 +47,8 @@ async def terminal(agent_id: str, given: Given) -> TerminalShape:
         return store.last_in_terminal(conn, agent_id)
 
     last = await given.storage.read(read)
-    server = given.executions.runner.workshop.terminals
+    runner = given.executions.runner
+    server = runner.workshop.terminals
     shown = server.shown(agent_id)
     if shown is None:
         raise Conflict(
@@ -58,7 +60,7 @@ async def terminal(agent_id: str, given: Given) -> TerminalShape:
         socket=str(server.socket),
         session=shown.session,
         command=command,
-        running=last is not None and last.state is State.RUNNING,
+        running=last is not None and last.state is State.RUNNING and not runner.is_pausing(last.execution_id),
         execution_id=last and last.execution_id,
         state=last and last.state.value,
         kind=last.kind.value if last and last.kind else None,

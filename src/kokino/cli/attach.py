@@ -74,7 +74,8 @@ def notice_of(told: Any) -> str | None:
     if told.get("running", True):
         return None
     if told.get("endedAt") is None:
-        return "No CLI runs in it now."
+        next_ = " The next try of its execution begins soon." if told.get("state") == "running" else ""
+        return f"No CLI runs in it now.{next_}"
     state, kind = str(told["state"]), str(told["kind"] or told["state"])
     how = state if kind == state else f"{state} ({kind})"
     said = f"{told['executionId']} ended at {told['endedAt']}: {how}. You see its last screen."

@@ -94,6 +94,11 @@ class Runner:
         """What each execution that runs here does now, by its id."""
         return {execution_id: conductor.activity for execution_id, conductor in self._running.items()}
 
+    def is_pausing(self, execution_id: str) -> bool:
+        """True while nothing of it runs, between two tries."""
+        conductor = self._running.get(execution_id)
+        return conductor is not None and conductor.is_pausing
+
     def interrupt(self, execution_id: str, reason: Stop) -> bool:
         """End a running execution's tree and what runs beside it; False when it does not run here."""
         for one in (execution_id, beside(execution_id)):

@@ -45,6 +45,8 @@ def test_what_a_terminal_without_a_cli_is_told_as() -> None:
     ended["endedAt"] = "2026-01-05T09:00:00Z"
     assert notice_of({"running": True}) is None
     assert notice_of({"running": False, "endedAt": None}) == "No CLI runs in it now."
+    between = {"running": False, "endedAt": None, "state": "running"}
+    assert str(notice_of(between)).endswith(" The next try of its execution begins soon.")
     said = "exec-1 ended at 2026-01-05T09:00:00Z: failed (crash\N{REPLACEMENT CHARACTER}[2J)."
     assert notice_of(ended) == f"No CLI runs in it now. {said} You see its last screen."
 
