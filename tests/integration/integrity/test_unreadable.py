@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from kokino.errors import Conflict
-from kokino.integrity import checks, store
+from kokino.integrity import checks, findings, store
 from kokino.integrity.cleaning import clean_up
 from kokino.integrity.model import Kind, Report
 from kokino.integrity.module import AFTER_FAILURE, NightlyIntegrity
@@ -79,6 +79,17 @@ async def test_a_fault_of_ours_is_no_value_s(integrity: Integrity, monkeypatch: 
     monkeypatch.setattr(checks, "_STEPS", {"a step": broken})
     with pytest.raises(ValueError, match="ours"):
         await integrity.check(by="test")
+
+
+async def test_what_is_read_of_a_damaged_file_may_be_anything(
+    whole: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The damage is told, and the other checks are made."""
+    monkeypatch.setattr(checks, "_STEPS", {"a step": broken})
+    seen = Seen()
+    seen.note(findings.damaged("torn", is_file=True))
+    await checks.look_at_rows(whole, seen)
+    assert seen.not_checked == ["a step: a value cannot be read: ours"]
 
 
 async def broken(_storage: Reading, _seen: Seen) -> None:
