@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import ast
 import sys
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -255,6 +256,29 @@ def _loaded_by(target: str, module: str = "") -> list[str]:
     return [path for path in candidates if (SOURCE / path).is_file()]
 
 
+def neighbours(noun: str, sources: Mapping[str, str]) -> dict[str, set[str]]:
+    """What each folder and module right below a part of Kokino imports of the others there."""
+    found: dict[str, set[str]] = {}
+    for module, source in sources.items():
+        place, _, rest = module.partition("/")
+        if place == noun and rest != "__init__.py":
+            own = rest.partition("/")[0].removesuffix(".py")
+            targets = (wanted.target.split(".") for wanted in imports(source))
+            others = {parts[2] for parts in targets if parts[:2] == ["kokino", noun] and len(parts) > 2}
+            found.setdefault(own, set()).update(others - {own})
+    return found
+
+
+def circle_in(graph: Mapping[str, Collection[str]]) -> Sequence[str] | None:
+    """Names that lead back to the first of them; None where there are none."""
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        circle: Sequence[str] = error.args[1]
+        return circle
+    return None
+
+
 def assert_kept(rule: Callable[[str, str], list[str]], exempt: Collection[str] = ()) -> None:
     """Fail with every fault that a rule finds in the whole package, one to a line."""
     faults = [fault for module in modules() if module not in exempt for fault in rule(module, read(module))]
@@ -264,6 +288,25 @@ def assert_kept(rule: Callable[[str, str], list[str]], exempt: Collection[str] =
 def test_a_module_imports_only_what_stands_below_it() -> None:
     """Imports follow the order above."""
     assert_kept(import_faults)
+
+
+@pytest.mark.parametrize("noun", sorted({*SEAMS, *NOUNS, *ENTRANCES}))
+def test_the_folders_and_modules_of_a_part_import_each_other_one_way(noun: str) -> None:
+    """Who reads one of them need not have read all."""
+    assert circle_in(neighbours(noun, {module: read(module) for module in modules()})) is None
+
+
+def test_a_circle_is_seen() -> None:
+    """Through a folder, whichever of its modules it goes by."""
+    sources = {
+        "agents/a/one.py": "from kokino.agents.b import two",
+        "agents/b.py": "from kokino.agents.c.three import x\nfrom kokino.agents.b import y",
+        "agents/c/three.py": "from kokino.errors import Busy",
+        "agents/c/four.py": "from kokino.agents.a.five import z",
+    }
+    assert set(circle_in(neighbours("agents", sources)) or ()) == {"a", "b", "c"}
+    del sources["agents/c/four.py"]
+    assert circle_in(neighbours("agents", sources)) is None
 
 
 def test_every_part_has_its_place_in_the_order() -> None:

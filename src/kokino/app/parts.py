@@ -19,11 +19,11 @@ from kokino.escalation import policy
 from kokino.escalation.desk import Desk
 from kokino.escalation.repeats import Repeats
 from kokino.executions import retention_store as execution_retention
-from kokino.executions.attempts.versions import VersionNotes
 from kokino.executions.local import LocalDispatch
 from kokino.executions.probes import Probes
 from kokino.executions.runner import Runner
 from kokino.executions.service import Executions
+from kokino.executions.versions import VersionNotes
 from kokino.executions.watch import Watch
 from kokino.executions.workshop import Workshop
 from kokino.incidents.documents import IncidentDocuments

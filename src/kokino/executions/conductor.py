@@ -18,13 +18,13 @@ from kokino.executions import store
 from kokino.executions.attempts import again, retrying
 from kokino.executions.attempts.again import Again
 from kokino.executions.attempts.attempt import Attempt
-from kokino.executions.attempts.ending import Stop
 from kokino.executions.bound import Bound, Tie
 from kokino.executions.changes.repository import Repository, changes_of
 from kokino.executions.model import Ending, Execution, State
 from kokino.executions.output.spool import Spool
 from kokino.executions.overdue.holding import Holding
 from kokino.executions.overdue.stuck import Activity
+from kokino.executions.stop import Stop
 from kokino.executions.workshop import Workshop
 
 log = structlog.get_logger(__name__)

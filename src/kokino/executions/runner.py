@@ -14,16 +14,15 @@ from sqlalchemy import Connection
 from kokino.agents.failures import FailureKind
 from kokino.agents.model import Agent, Limits
 from kokino.errors import Conflict
-from kokino.executions import lifecycle
-from kokino.executions.attempts.ending import Stop
+from kokino.executions import lifecycle, lock_watch
 from kokino.executions.bound import Bound
 from kokino.executions.companion import Companion, beside
 from kokino.executions.conductor import Conductor
 from kokino.executions.lifecycle import Claim
 from kokino.executions.model import Ending, Execution, State
 from kokino.executions.output.spool import latest_attempt
-from kokino.executions.overdue import lock_watch
 from kokino.executions.overdue.stuck import Activity
+from kokino.executions.stop import Stop
 from kokino.executions.watch import Topic, Watch
 from kokino.executions.workshop import Workshop
 from kokino.storage.text import storable

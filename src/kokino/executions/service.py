@@ -18,7 +18,6 @@ from kokino.agents.service import required
 from kokino.clock import Clock
 from kokino.errors import Conflict, NotFound, QueueFull, TooLarge, Unavailable
 from kokino.executions import store
-from kokino.executions.attempts.ending import Stop
 from kokino.executions.changes.git import GitFailed, TooMuch
 from kokino.executions.changes.repository import changes_of
 from kokino.executions.companion import beside, lockers
@@ -31,6 +30,7 @@ from kokino.executions.queue import store as queue_store
 from kokino.executions.queue.attendance import Attendance
 from kokino.executions.queue.idempotency import Accepted, IdempotencyKey
 from kokino.executions.runner import Runner
+from kokino.executions.stop import Stop
 from kokino.executions.watch import Topic, Watch
 from kokino.ids import Ids
 from kokino.storage import Storage

@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 from kokino.agents.model import CliType
 from kokino.clock import Clock
 from kokino.errors import StorageError
-from kokino.executions.attempts.versions import VersionNotes
+from kokino.executions.versions import VersionNotes
 from kokino.ids import Ids
 from kokino.process.client import Warden
 from kokino.process.tmux.server import TmuxServer

@@ -17,11 +17,11 @@ from kokino.agents import store as agent_store
 from kokino.agents.drivers.session_files import session_file
 from kokino.agents.model import Agent, shadow_of
 from kokino.executions import store as execution_store
-from kokino.executions.attempts.ending import Stop
 from kokino.executions.changes.git import GitFailed
 from kokino.executions.changes.repository import changes_of
 from kokino.executions.model import Execution
 from kokino.executions.runner import Runner
+from kokino.executions.stop import Stop
 from kokino.shadow import fate, forks, store
 from kokino.shadow.compare import compare
 from kokino.shadow.difference import difference

@@ -14,8 +14,8 @@ import pytest
 from kokino.errors import StorageError
 from kokino.executions import notices, store, workshop
 from kokino.executions.attempts.attempt import Attempt
-from kokino.executions.attempts.ending import Stop
 from kokino.executions.changes import git as git_runs
+from kokino.executions.stop import Stop
 from kokino.testing.broker import TestBroker
 
 PATIENCE = 60

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from kokino.executions.attempts.versions import VersionNotes
+from kokino.executions.versions import VersionNotes
 from kokino.process.client import Warden
 from kokino.process.versions import Versions
 from kokino.storage import Storage

@@ -11,8 +11,9 @@ from kokino.agents.drivers.contract import Exit, Outcome, Usage
 from kokino.agents.drivers.tools import ToolCalls
 from kokino.agents.failures import FailureKind
 from kokino.agents.model import Limits
-from kokino.executions.attempts.ending import Stop, decide
+from kokino.executions.attempts.ending import decide
 from kokino.executions.model import TRANSITIONS, State
+from kokino.executions.stop import Stop
 from kokino.process.model import Breach, Ended
 
 WENT_WELL = Exit(code=0)

@@ -9,10 +9,10 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 from kokino.agents.drivers.terminal.transcript import TranscriptReader
-from kokino.executions.attempts.ending import Stop
-from kokino.executions.attempts.follow import Follow
+from kokino.executions.output.follow import Follow
 from kokino.executions.output.spool import Spool
 from kokino.executions.output.streams import Source
+from kokino.executions.stop import Stop
 from kokino.testing.clock import ManualClock
 
 NOW = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)

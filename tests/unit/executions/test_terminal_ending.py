@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 import pytest
 
 from kokino.agents.failures import FailureKind
-from kokino.executions.attempts.ending import Stop
 from kokino.executions.model import Ending, State
+from kokino.executions.stop import Stop
 from kokino.executions.terminal.ending import ORPHANED, Seen, explain
 from kokino.executions.terminal.stranded import Stranded
 from kokino.process.tmux.terminal import Gone

@@ -11,9 +11,9 @@ import pytest
 
 from kokino.agents.drivers.contract import Look, Sight
 from kokino.agents.failures import FailureKind
-from kokino.executions.attempts.ending import Stop
 from kokino.executions.model import Ending, State
 from kokino.executions.output.spool import Spool
+from kokino.executions.stop import Stop
 from kokino.executions.terminal.seat import Seat
 from kokino.executions.terminal.startup import UNTIL_ANSWERED, Answered
 from kokino.executions.terminal.typist import QUIET, Typist

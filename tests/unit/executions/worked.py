@@ -13,9 +13,9 @@ from typing import Any, cast
 from kokino.agents.drivers.contract import Interactive
 from kokino.agents.drivers.terminal.registry import form_of
 from kokino.agents.model import Permissions
-from kokino.executions.attempts.ending import Stop
-from kokino.executions.attempts.follow import Follow
 from kokino.executions.model import Waiting
+from kokino.executions.output.follow import Follow
+from kokino.executions.stop import Stop
 from kokino.executions.terminal.looks import Looks
 from kokino.executions.terminal.questions import Questions
 from kokino.executions.terminal.typist import Typist

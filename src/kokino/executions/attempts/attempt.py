@@ -14,17 +14,18 @@ from kokino.agents.failures import FailureKind
 from kokino.agents.model import Agent, Limits
 from kokino.errors import Conflict, ProcessError
 from kokino.executions import notices, store
+from kokino.executions.attempts import deadlines
 from kokino.executions.attempts.channel import Channel
-from kokino.executions.attempts.ending import Stop, decide
+from kokino.executions.attempts.ending import decide
 from kokino.executions.attempts.exchange import POLITE, Exchange
-from kokino.executions.attempts.follow import Follow
 from kokino.executions.attempts.setup import Setup
 from kokino.executions.model import Ending, Execution, State, Waiting
 from kokino.executions.output.agent_log import AgentLog
+from kokino.executions.output.follow import Follow
 from kokino.executions.output.recorder import Recorder
 from kokino.executions.output.spool import Spool
-from kokino.executions.overdue import deadlines
 from kokino.executions.overdue.stuck import Stuck
+from kokino.executions.stop import Stop
 from kokino.executions.terminal.ending import epitaph
 from kokino.executions.terminal.seat import GivenUp, Seat
 from kokino.executions.workshop import Workshop

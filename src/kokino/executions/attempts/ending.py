@@ -2,33 +2,13 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
-
 from kokino.agents.drivers.contract import Exit, Outcome, Reader, Usage
 from kokino.agents.failures import FailureKind
 from kokino.agents.model import Limits
 from kokino.executions.model import Ending, State
+from kokino.executions.stop import Stop
 from kokino.process.model import Breach, Ended
 from kokino.validation import as_setting
-
-
-class Stop(StrEnum):
-    """Why we ended it ourselves."""
-
-    CANCEL = "cancel"
-    SHUTDOWN = "shutdown"
-    TIMEOUT = "timeout"
-    IDLE = "idle"
-    #: It had said its last word and did not exit.
-    LINGER = "linger"
-    #: Its records took more than its output may.
-    OUTPUT = "output"
-    #: It could not be worked in its terminal; the typist knows why.
-    STRANDED = "stranded"
-    #: The file of its session was cut: what it says now cannot be told from what it said before.
-    CUT = "cut"
-    #: It was spoken with by a broker that is gone: nobody can go on with a dialogue.
-    ORPHANED = "orphaned"
 
 
 def decide(reader: Reader, ended: Ended | None, stop: Stop | None, limits: Limits) -> Ending:

@@ -1,1 +1,1 @@
-"""What CLIs write: the files it goes through, the records it becomes, and the copy for people."""
+"""What CLIs write: followed through files, read, recorded, and copied for people."""

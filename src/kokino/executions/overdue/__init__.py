@@ -1,1 +1,1 @@
-"""When something should have happened by now: deadlines, agents that are stuck, locks held too long."""
+"""Decides when something should have happened by now: agents that are stuck, locks held too long."""

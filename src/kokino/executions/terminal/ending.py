@@ -10,8 +10,8 @@ from kokino.agents.drivers.contract import Exit
 from kokino.agents.drivers.signs import describe
 from kokino.agents.failures import FailureKind
 from kokino.clock import iso
-from kokino.executions.attempts.ending import Stop
 from kokino.executions.model import Ending, State
+from kokino.executions.stop import Stop
 from kokino.executions.terminal.stranded import Stranded
 from kokino.process.model import Ended
 from kokino.process.tmux.terminal import Gone

@@ -17,11 +17,11 @@ from kokino.agents.drivers.contract import Interactive, Invocation, Surroundings
 from kokino.agents.drivers.terminal.registry import form_of
 from kokino.agents.model import Agent, Mode
 from kokino.errors import ProcessError
-from kokino.executions.attempts.ending import Stop
-from kokino.executions.attempts.follow import Follow
 from kokino.executions.model import Ending, Execution, Waiting
+from kokino.executions.output.follow import Follow
 from kokino.executions.output.spool import Spool
 from kokino.executions.output.streams import Source
+from kokino.executions.stop import Stop
 from kokino.executions.terminal.ending import Seen, explain
 from kokino.executions.terminal.looks import Looks
 from kokino.executions.terminal.patience import Patience

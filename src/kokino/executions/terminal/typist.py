@@ -17,8 +17,8 @@ from kokino.agents.drivers.terminal.boxes import below_box
 from kokino.agents.drivers.terminal.questions import is_menu_on
 from kokino.agents.drivers.terminal.screen import ScreenReader, new_lines
 from kokino.agents.failures import FailureKind
-from kokino.executions.attempts.ending import Stop
-from kokino.executions.attempts.follow import Follow
+from kokino.executions.output.follow import Follow
+from kokino.executions.stop import Stop
 from kokino.executions.terminal.looks import PACE, Looks
 from kokino.executions.terminal.questions import Questions
 from kokino.executions.terminal.startup import Ready, become_ready

@@ -13,7 +13,6 @@ import structlog
 from kokino.agents.drivers.contract import Reader, Settling
 from kokino.agents.model import Limits
 from kokino.clock import Clock
-from kokino.executions.attempts.ending import Stop
 from kokino.executions.model import MIB, Execution, Record, Waiting
 from kokino.executions.output.lines import Line
 from kokino.executions.output.recorder import Recorder
@@ -21,6 +20,7 @@ from kokino.executions.output.space import is_whole
 from kokino.executions.output.spool import Spool, read_line
 from kokino.executions.output.streams import Source, Stream
 from kokino.executions.overdue.stuck import Activity
+from kokino.executions.stop import Stop
 
 log = structlog.get_logger(__name__)
 

@@ -7,10 +7,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 from kokino.clock import wait_for_either
-from kokino.executions.attempts.ending import Stop
-from kokino.executions.attempts.follow import Follow
+from kokino.executions.output.follow import Follow
 from kokino.executions.overdue import stuck
 from kokino.executions.overdue.stuck import Reason, Stuck
+from kokino.executions.stop import Stop
 
 
 async def keep(follow: Follow, tell: Callable[[Stuck], Awaitable[None]]) -> None:
