@@ -122,6 +122,18 @@ class Follow:
         self, ended: asyncio.Future[Any] | asyncio.Task[Any], *, deadlines: Coroutine[Any, Any, None]
     ) -> None:
         """Return when the tree is gone and every line it wrote is recorded; keep its deadlines meanwhile."""
+        try:
+            await self._until_ended(ended, deadlines)
+            while await self._look():
+                pass
+            await self._record([(stream, line) for stream in self._streams for line in stream.tail.finish()])
+        finally:
+            for stream in self._streams:  # of one that cannot be followed any more, too
+                stream.close()
+
+    async def _until_ended(
+        self, ended: asyncio.Future[Any] | asyncio.Task[Any], deadlines: Coroutine[Any, Any, None]
+    ) -> None:
         keeping = asyncio.create_task(deadlines, name=f"deadlines {self.execution.execution_id}")
         try:
             while not ended.done():
@@ -131,11 +143,6 @@ class Follow:
                     await asyncio.wait({ended}, timeout=LOOK_AGAIN)
         finally:
             keeping.cancel()
-        while await self._look():
-            pass
-        await self._record([(stream, line) for stream in self._streams for line in stream.tail.finish()])
-        for stream in self._streams:
-            stream.space.close()
 
     def _read_again(self, record: Record) -> None:
         stream = next(stream for stream in self._streams if stream.name == record.stream)

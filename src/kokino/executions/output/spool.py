@@ -146,10 +146,14 @@ class Tail:
 
     def finish(self) -> list[Line]:
         """The half line at the end, once nobody writes any more; closes the file."""
+        self.close()
+        return self._placed(self._splitter.finish())
+
+    def close(self) -> None:
+        """Let go of the file."""
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
-        return self._placed(self._splitter.finish())
 
     def _open(self) -> int:
         descriptor = opened(self.path)

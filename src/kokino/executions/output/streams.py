@@ -19,6 +19,11 @@ class Stream:
     take: Callable[[bytes], None]
     space: Space
 
+    def close(self) -> None:
+        """Let go of the file."""
+        self.tail.close()
+        self.space.close()
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
