@@ -263,6 +263,30 @@ async def test_a_server_is_found_to_hang_by_those_who_did_not_wait_for_it(
     assert warden.running["tmux"].pid != before
 
 
+async def test_a_look_that_is_cut_off_leaves_nothing(
+    tmux: TmuxServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """tmux writes the screen for whoever has left, too."""
+    terminal = await tmux.terminal("a")
+    run, saving = terminal.client.run, list[asyncio.Task[tuple[str, ...]]]()
+
+    async def cut_off(*words: str) -> tuple[str, ...]:
+        if words[0] != "save-buffer":
+            return await run(*words)
+        await asyncio.sleep(0)
+        saving.append(asyncio.create_task(run(*words)))
+        raise asyncio.CancelledError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(terminal.client, "run", cut_off)
+        with pytest.raises(asyncio.CancelledError):
+            await terminal.screen()
+    await asyncio.gather(*saving)
+    assert list(tmux.folder.glob("*.screen"))
+    await terminal.tidy()
+    assert list(tmux.folder.glob("*.screen")) == []
+
+
 async def test_a_window_that_somebody_closed_is_made_again(
     box: Box, warden: Warden, tmux: TmuxServer
 ) -> None:

@@ -148,11 +148,12 @@ class Seat:
         if self.typist is None or self._terminal is None:
             return
         self._leave_typing()
-        with suppress(TimeoutError, TmuxFailed):  # then nobody knows
+        with suppress(TimeoutError, TmuxFailed, OSError):  # then nobody knows
             async with self._patience.asking():
                 self._gone = await self._terminal.gone()
                 self._keep(await self.typist.last_screen())
                 await self._terminal.say(how)
+                await self._terminal.tidy()
 
     def explain(self, ending: Ending, stop: Stop | None, *, is_final: bool) -> Ending:
         """The end with what is known here alone: was it typed, was it asking, is its terminal there."""

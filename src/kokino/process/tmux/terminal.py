@@ -143,6 +143,12 @@ class Terminal:
         # Of a pane that is not there it prints nothing; of one whose holder has ended, 1.
         return None if lines == ("0",) else Gone.WINDOW
 
+    async def tidy(self) -> None:
+        """Delete what tmux has written for a look that was cut off, once it has answered something since."""
+        async with self._passing:
+            for kind in PASSED:
+                self._file(kind).unlink(missing_ok=True)
+
     async def _leave_modes(self) -> None:
         """Copy mode, a clock, a list of windows: a key would be theirs. Only copy mode knows ``cancel``."""
         await self.client.run("copy-mode", "-q", "-t", self._pane)
