@@ -49,6 +49,9 @@ class Shown:
     async def gone(self) -> None:
         """It is there."""
 
+    async def tidy(self) -> None:
+        """It has left nothing."""
+
     async def say(self, text: str) -> None:
         """Nobody has attached."""
 
