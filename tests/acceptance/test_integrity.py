@@ -31,6 +31,7 @@ DOUBLE = (
     "INSERT INTO turns SELECT 'double', conversation_id, 99, execution_id, role, content, said_at"
     " FROM turns WHERE turn_id = '{}'"
 )
+NO_TIME = "UPDATE turns SET said_at = 'noon' WHERE turn_id = '{}'"
 STRAY = "UPDATE turns SET execution_id = 'gone' WHERE turn_id = '{}'"
 TIMELESS = "UPDATE executions SET error = ended_at, ended_at = NULL WHERE number = 1"
 TIMED = "UPDATE executions SET ended_at = CAST(error AS INTEGER), error = NULL WHERE number = 1"
@@ -221,6 +222,20 @@ async def test_the_command_line_shows_and_cleans(broker: TestBroker) -> None:
     assert "cleanup" in stats.stdout
     assert "rather restore another" in " ".join(stats.stdout.split())
     assert max(map(len, stats.stdout.splitlines()[:-1])) <= 80
+
+
+async def test_no_cleanup_is_offered_where_a_value_cannot_be_read(broker: TestBroker) -> None:
+    """It is named, a cleanup that is asked for all the same says why there is none, and nothing is lost."""
+    before = turns(broker)
+    plant(broker, NO_TIME.format(before[0]), ORPHAN.format("lost", 1))
+    check = await kokino(broker, "check")
+    told = " ".join(check.stdout.split())
+    assert "unreadable value 1 1 row of turns: the value of said_at is none that it may have" in told
+    assert "Not checked: conversations, to the end: a value there cannot be read." in told
+    assert "cleanup --dry-run" not in told
+    refused = await kokino(broker, "cleanup", "--yes")
+    assert (refused.returncode, "nothing was cleaned up: 1 row of" in refused.stderr) == (1, True)
+    assert len(turns(broker)) == len(before) + 1
 
 
 async def looks_without_a_broker(home: Path, backup: Path) -> None:

@@ -52,7 +52,9 @@ def _show_advice(found: Mapping[str, Any]) -> None:
     out = console()
     if len(found["issues"]) < found["total"]:
         out.print(f"\nThe first {len(found['issues'])} of {found['total']:,} findings.", style="dim")
-    if any(found["repairable"].values()) and not found["damaged"]:
+    # Both keep a cleanup from beginning.
+    is_kept_from = found["damaged"] or any(issue["kind"] == "unreadable_value" for issue in found["issues"])
+    if any(found["repairable"].values()) and not is_kept_from:
         out.print("\nkokino integrity cleanup --dry-run shows what can be put right.")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 
+import structlog
 from sqlalchemy import Connection
 
 from kokino.agents import lock_store, session_store
@@ -20,6 +21,8 @@ from kokino.integrity.seen import Seen
 from kokino.integrity.turn_checks import look_for_orphans, look_through_conversations
 from kokino.storage import Reading, constraints
 from kokino.storage.values import Misfits, misfits
+
+log = structlog.get_logger(__name__)
 
 Step = Callable[[Reading, Seen], Awaitable[None]]
 
@@ -45,7 +48,8 @@ async def look_at_rows(storage: Reading, seen: Seen) -> None:
             # What is read of a damaged file may be anything, and there is nothing to look for in it.
             if Kind.FILE_DAMAGE not in seen.counts and not await _has_misfits(storage, seen):
                 raise  # no value's fault, but ours
-            seen.not_checked.append(f"{name}: a value cannot be read: {error}")
+            log.info("a check met a value that it cannot read", check=name, reason=str(error))
+            seen.not_checked.append(f"{name}, to the end: a value there cannot be read")
 
 
 async def _has_misfits(storage: Reading, seen: Seen) -> bool:

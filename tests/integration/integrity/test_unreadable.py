@@ -89,7 +89,7 @@ async def test_what_is_read_of_a_damaged_file_may_be_anything(
     seen = Seen()
     seen.note(findings.damaged("torn", is_file=True))
     await checks.look_at_rows(whole, seen)
-    assert seen.not_checked == ["a step: a value cannot be read: ours"]
+    assert seen.not_checked == ["a step, to the end: a value there cannot be read"]
 
 
 async def broken(_storage: Reading, _seen: Seen) -> None:
